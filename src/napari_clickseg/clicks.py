@@ -1,0 +1,106 @@
+"""Click: what a user says. Clicks on a frame, and clicks as CSV and JSON; what they mean is the session's business."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Frame = tuple[int, ...]
+"""Indices along the axes that the model does not see: (), (t,), (t, z)."""
+
+TRUE_WORDS = {"1", "true", "yes", "positive", "+", "1.0"}
+FALSE_WORDS = {"0", "false", "no", "negative", "-", "0.0", "-1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """One click: `position` in array order (.., z, y, x), pixel centres at whole numbers; `positive` means "this is the object"."""
+
+    position: tuple[float, ...]
+    positive: bool = True
+
+    def frame(self, ndim: int) -> Frame:
+        """Return the frame that the click lies on, for a model that sees the last `ndim` axes.
+
+        >>> Click((4.2, 10.0, 20.0)).frame(2)
+        (4,)
+        """
+        return tuple(round(p) for p in self.position[: len(self.position) - ndim])
+
+    def point(self, ndim: int) -> tuple[float, ...]:
+        """Return the position within its frame.
+
+        >>> Click((4.2, 10.0, 20.0)).point(2)
+        (10.0, 20.0)
+        """
+        return self.position[len(self.position) - ndim :]
+
+
+def on_frame(clicks: Iterable[Click], frame: Frame, ndim: int) -> tuple[Click, ...]:
+    """Return the clicks that lie on a frame, in their order."""
+    return tuple(click for click in clicks if click.frame(ndim) == frame)
+
+
+def click_to_json(click: Click) -> dict[str, Any]:
+    """Return the click as plain JSON values."""
+    return {"position": list(click.position), "positive": click.positive}
+
+
+def click_from_json(value: Mapping[str, Any]) -> Click:
+    """Return the click written by `click_to_json`."""
+    return Click(tuple(float(p) for p in value["position"]), bool(value["positive"]))
+
+
+def read_clicks_csv(path: str | Path, axes: Sequence[str]) -> dict[int, list[Click]]:
+    """Read a table of clicks: columns `object`, `positive`, then one column per axis, named as in `axes`.
+
+    Returns
+    -------
+    dict
+        Clicks of each object in the order of the rows, by object id.
+
+    Raises
+    ------
+    ValueError
+        With the line and what is wanted, where a column or a value is missing or unreadable.
+    """
+    names = [axis.lower() for axis in axes]
+    objects: dict[int, list[Click]] = {}
+    with open(path, newline="", encoding="utf-8-sig") as handle:
+        rows = csv.DictReader(handle, skipinitialspace=True)
+        rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or []]
+        missing = [name for name in ("object", "positive", *names) if name not in rows.fieldnames]
+        if missing:
+            raise ValueError(
+                f"{path} has no column {', '.join(missing)}: it needs object, positive, {', '.join(names)} (found {', '.join(rows.fieldnames) or 'none'})."
+            )
+        for row in rows:
+            number, click = _row_to_click(row, names, f"{path}, line {rows.line_num}")
+            objects.setdefault(number, []).append(click)
+    return objects
+
+
+def write_clicks_csv(path: str | Path, objects: Mapping[int, Iterable[Click]], axes: Sequence[str]) -> None:
+    """Write clicks as the table that `read_clicks_csv` reads."""
+    with open(path, "w", newline="", encoding="utf-8") as handle:
+        table = csv.writer(handle)
+        table.writerow(["object", "positive", *(axis.lower() for axis in axes)])
+        for number, clicks in objects.items():
+            table.writerows([number, int(click.positive), *click.position] for click in clicks)
+
+
+def _row_to_click(row: Mapping[str, str | None], names: Sequence[str], where: str) -> tuple[int, Click]:
+    word = (row["positive"] or "").strip().lower()
+    if word not in TRUE_WORDS | FALSE_WORDS:
+        raise ValueError(f"{where}: 'positive' is {word!r}; write 1 for the object and 0 for the background.")
+    try:
+        position = tuple(float(row[name] or "") for name in names)
+        number = int(float(row["object"] or ""))
+    except ValueError:
+        raise ValueError(f"{where}: 'object' and {', '.join(names)} must be numbers.") from None
+    if number < 1:
+        raise ValueError(f"{where}: object ids start at 1 (0 is the background), but this one is {number}.")
+    return number, Click(position, word in TRUE_WORDS)

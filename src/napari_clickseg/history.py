@@ -1,0 +1,64 @@
+"""History: immutable states and a place among them. Undo is a move of that place; nothing is computed."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class History(Generic[T]):
+    """Mutable owner of a list of states and a cursor.
+
+    >>> history = History("empty")
+    >>> history.push("one click")
+    >>> history.undo()
+    'empty'
+    >>> history.redo()
+    'one click'
+    """
+
+    def __init__(self, first: T) -> None:
+        self._states = [first]
+        self._cursor = 0
+
+    @property
+    def current(self) -> T:
+        return self._states[self._cursor]
+
+    @property
+    def can_undo(self) -> bool:
+        return self._cursor > 0
+
+    @property
+    def can_redo(self) -> bool:
+        return self._cursor + 1 < len(self._states)
+
+    @property
+    def past(self) -> tuple[T, ...]:
+        """The states up to the current one, newest first."""
+        return tuple(reversed(self._states[: self._cursor + 1]))
+
+    def push(self, state: T) -> None:
+        """Add a state after the current one; what could be redone is forgotten."""
+        del self._states[self._cursor + 1 :]
+        self._states.append(state)
+        self._cursor += 1
+
+    def amend(self, state: T) -> None:
+        """Put another state in the current one's place; what could be redone stays."""
+        self._states[self._cursor] = state
+
+    def forget_redo(self) -> None:
+        """Forget what could be redone."""
+        del self._states[self._cursor + 1 :]
+
+    def undo(self) -> T:
+        """Go one state back and return it; the first state stays where it is."""
+        self._cursor = max(self._cursor - 1, 0)
+        return self.current
+
+    def redo(self) -> T:
+        """Go one state forward and return it; the last state stays where it is."""
+        self._cursor = min(self._cursor + 1, len(self._states) - 1)
+        return self.current

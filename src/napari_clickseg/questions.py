@@ -1,0 +1,90 @@
+"""What a session asks and who may answer: Request, the Predictor protocol, and Stop, by which a running answer is called off."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Protocol
+
+from napari_clickseg.clicks import Click, Frame
+from napari_clickseg.images import Image
+from napari_clickseg.masks import Prediction
+
+
+class Stopped(Exception):  # noqa: N818 - a fact about a job, not an error to report
+    """Raised inside a job that was asked to end."""
+
+
+class Stop:
+    """Mutable: asks a running job to end. The job calls `check` between its steps."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def request(self) -> None:
+        """Ask the job to end at its next check."""
+        self._event.set()
+
+    @property
+    def requested(self) -> bool:
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raise `Stopped` if the job was asked to end."""
+        if self.requested:
+            raise Stopped
+
+
+NEVER = Stop()
+"""A stop that nobody requests."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """One question, compared by identity.
+
+    Attributes
+    ----------
+    frame : tuple of int
+        Which frame of the image.
+    clicks : tuple of Click
+        All clicks on this frame, in the order given, positions in array order (frame axes included).
+    prior : Prediction or None
+        The mask shown now, an existing object's mask, or the neighbouring frame's.
+    diameter : float or None
+        Expected object diameter in pixels; None lets the predictor estimate it.
+    """
+
+    frame: Frame
+    clicks: tuple[Click, ...]
+    prior: Prediction | None = None
+    diameter: float | None = None
+
+    def points(self, ndim: int) -> tuple[tuple[tuple[float, ...], bool], ...]:
+        """Return (position within the frame, positive) of every click."""
+        return tuple((click.point(ndim), click.positive) for click in self.clicks)
+
+
+class Predictor(Protocol):
+    """Whoever answers requests. It remembers nothing that changes an answer; any thread may ask."""
+
+    @property
+    def name(self) -> str:
+        """The name in the table of models."""
+
+    @property
+    def ndim(self) -> int:
+        """The number of spatial axes that it sees: 2 or 3."""
+
+    @property
+    def device(self) -> str:
+        """Where it computes: "cpu", "cuda", "mps"."""
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        """Answer a request with logits on a region of its frame.
+
+        Raises
+        ------
+        Stopped
+            Where `stop` was requested before the answer was ready.
+        """
