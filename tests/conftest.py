@@ -1,0 +1,55 @@
+"""What every test shares: a screen for Qt where the machine has none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+SCREEN = pytest.StashKey[subprocess.Popen[bytes]]()
+
+
+def _lacks_screen() -> bool:
+    wanted = {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"}
+    return sys.platform.startswith("linux") and not wanted & os.environ.keys()
+
+
+def _start_xvfb() -> subprocess.Popen[bytes]:
+    """Start a virtual screen on a free display and name it in the environment, before Qt is imported."""
+    reader, writer = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1600x1200x24", "-nolisten", "tcp"]
+    screen = subprocess.Popen(command, pass_fds=[writer], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        number = told.readline().strip()
+    if not number:
+        raise pytest.UsageError(f"Xvfb ended with code {screen.wait()} before it had a screen; run it by hand to see why.")
+    os.environ["DISPLAY"] = f":{number}"
+    return screen
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not _lacks_screen():
+        return
+    if shutil.which("Xvfb"):
+        config.stash[SCREEN] = _start_xvfb()
+    else:
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if SCREEN in config.stash:
+        config.stash[SCREEN].terminate()
+        config.stash[SCREEN].wait()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs OpenGL where the only screen is Qt's offscreen one, which has none."""
+    if os.environ.get("QT_QPA_PLATFORM") != "offscreen":
+        return
+    for item in items:
+        if item.get_closest_marker("viewer"):
+            item.add_marker(pytest.mark.skip(reason="needs a screen: set DISPLAY or install Xvfb"))
