@@ -1,0 +1,360 @@
+"""Predictors without weights: random walker, geodesic distance, superpixel growing; for first seconds and comparison.
+
+All three look at one window around the clicks at the object's scale, coarse enough to stay quick, and share what is
+known before any method starts: clicked pixels are certain; what lies more than an object away is background; the prior
+mask holds except near clicks that contradict it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage, sparse
+from scipy.sparse import csgraph
+from skimage.graph import MCP_Geometric
+from skimage.segmentation import random_walker, slic
+
+from napari_clickseg.images import Image
+from napari_clickseg.masks import CERTAIN, Prediction
+from napari_clickseg.questions import NEVER, Request, Stop
+from napari_clickseg.regions import Region
+from napari_clickseg.scale import estimate_diameter
+
+Plane = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Seeds = npt.NDArray[np.int8]
+
+OBJECT, BACKGROUND, UNKNOWN = 1, 2, 0
+WINDOW = 3.0
+"""Side of the window in object diameters."""
+LARGEST_SIDE = 112
+"""Windows with longer sides are read at every second, third .. pixel."""
+NEAR = 0.12
+"""Radius of the disk of seeds around a click, in object diameters."""
+FAR = 1.05
+"""From this distance to every positive click on, in object diameters, there is background (without a prior mask)."""
+BAND = 0.08
+"""Half the width of the band along a prior mask's rim that may change, in object diameters."""
+REACH = (0.3, 1.5)
+"""Least and greatest reach of a click that contradicts the prior mask, in object diameters."""
+SMOOTHING = 0.7
+LIKENESS = 1.0
+BINS = 32
+STEEPEST = 4.0
+MOST_PARTS = 600
+LEAST_WEIGHT = 0.02
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """A window as the methods see it: a coarse picture with seeds.
+
+    Attributes
+    ----------
+    region : Region
+        The window in the frame's pixels.
+    step : int
+        Pixels of the frame per pixel of the picture, along each axis.
+    picture : ndarray of float32
+        (y, x, channel), values between 0 and 1; the last channel is how object-like the colour is.
+    seeds : ndarray of int8
+        OBJECT, BACKGROUND or UNKNOWN per pixel of the picture.
+    diameter : float
+        Expected object diameter in pixels of the picture.
+    """
+
+    region: Region
+    step: int
+    picture: Plane
+    seeds: Seeds
+    diameter: float
+
+    @property
+    def decided(self) -> bool:
+        """Whether the seeds leave nothing to ask: no object, no background, or nothing between them."""
+        return not all((self.seeds == kind).any() for kind in (OBJECT, BACKGROUND, UNKNOWN))
+
+
+@dataclass(frozen=True, slots=True)
+class RandomWalker:
+    """Where would a random walker that avoids edges arrive first: at the object's clicks or at the background's?
+
+    Grady 2006, "Random walks for image segmentation".
+    """
+
+    beta: float = 130.0
+    name: str = "random-walker"
+    ndim: int = 2
+    device: str = "cpu"
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        """Answer a request; see `questions.Predictor`."""
+        scene = look(image, request)
+        stop.check()
+        if scene.decided:
+            return answer(scene, request)
+        seeds = scene.seeds.astype(np.int32)
+        shares = random_walker(
+            scene.picture, seeds, self.beta, mode="bf", channel_axis=-1, return_full_prob=True, spacing=(1.0, 1.0)
+        )
+        stop.check()
+        probability = np.clip(shares[0], 1e-3, 1 - 1e-3)
+        return answer(scene, request, np.log(probability / (1 - probability)))
+
+
+@dataclass(frozen=True, slots=True)
+class Geodesic:
+    """Which kind of click is nearer along paths on which every change of brightness is a detour?
+
+    Bai and Sapiro 2007, "A geodesic framework for fast interactive image and video segmentation and matting".
+    """
+
+    edge_cost: float = 60.0
+    name: str = "geodesic"
+    ndim: int = 2
+    device: str = "cpu"
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        """Answer a request; see `questions.Predictor`."""
+        scene = look(image, request)
+        stop.check()
+        if scene.decided:
+            return answer(scene, request)
+        cost = 1 + self.edge_cost * _steepness(scene.picture)
+        to_object = _distance(cost, scene.seeds == OBJECT)
+        stop.check()
+        to_background = _distance(cost, scene.seeds == BACKGROUND)
+        return answer(scene, request, _nearer(to_object, to_background))
+
+
+@dataclass(frozen=True, slots=True)
+class Superpixels:
+    """Grows the clicked superpixels to those that resemble them, neighbour by neighbour.
+
+    SLIC (Achanta et al. 2012), then shortest paths over neighbours; an edge weighs the difference of mean values.
+    """
+
+    per_diameter: float = 6.0
+    compactness: float = 0.15
+    name: str = "superpixels"
+    ndim: int = 2
+    device: str = "cpu"
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        """Answer a request; see `questions.Predictor`."""
+        scene = look(image, request)
+        stop.check()
+        if scene.decided:
+            return answer(scene, request)
+        wanted = int(np.clip(scene.seeds.size * (self.per_diameter / scene.diameter) ** 2, 2, MOST_PARTS))
+        parts = slic(scene.picture, wanted, self.compactness, max_num_iter=5, start_label=0, convert2lab=False)
+        stop.check()
+        graph = _neighbours(parts, scene.picture)
+        near = [_reach(graph, np.unique(parts[scene.seeds == kind])) for kind in (OBJECT, BACKGROUND)]
+        return answer(scene, request, _nearer(*near)[parts])
+
+
+# -- what all three share: from a request to a picture with seeds ------------------------------------------------------
+
+
+def look(image: Image, request: Request) -> Scene:
+    """Return the scene that a request asks about."""
+    shape = image.frame_shape(2)
+    points = request.points(2)
+    diameter = request.diameter or estimate_diameter(image, request.frame, 2)
+    region = _window([point for point, _ in points], request.prior, diameter, shape)
+    step = -(-max(region.shape) // LARGEST_SIDE)
+    small = _shrink(image.block(request.frame, region), step)
+    scale = max(diameter / step, 3.0)
+    places = [((np.subtract(point, region.start) - (step - 1) / 2) / step, positive) for point, positive in points]
+    prior = None if request.prior is None else _shrink(request.prior.logits_on(region)[np.newaxis], step)[0] > 0
+    clicked = _clicked(places, small.shape[1:])
+    seeds = _first_seeds(clicked, scale) if prior is None else _later_seeds(clicked, prior, scale)
+    around = _disks(clicked, NEAR * scale)
+    seeds = np.where(around != UNKNOWN, around, seeds).astype(np.int8)
+    return Scene(region, step, _picture(small, seeds), seeds, scale)
+
+
+def answer(scene: Scene, request: Request, logits: npt.NDArray[Any] | None = None) -> Prediction:
+    """Return a method's logits as a prediction.
+
+    Seeds hold, parts without one go, holes without one close, and clicked pixels get their label. Without logits the
+    seeds alone decide.
+    """
+    sure = np.where(scene.seeds == OBJECT, CERTAIN, -CERTAIN)
+    coarse = sure if logits is None else np.where(scene.seeds == UNKNOWN, np.clip(logits, -CERTAIN, CERTAIN), sure)
+    mask = coarse > 0
+    lost = mask & ~_touching(mask, scene.seeds == OBJECT)
+    holes = ndimage.binary_fill_holes(mask) & ~mask
+    closed = holes & ~_touching(holes, scene.seeds == BACKGROUND)
+    coarse = np.where(lost, -1.0, np.where(closed, 1.0, coarse))
+    fine = _enlarge(coarse, scene.step, scene.region.shape)
+    for point, positive in request.points(2):
+        pixel = tuple(round(p) - a for p, a in zip(point, scene.region.start, strict=True))
+        fine[pixel] = CERTAIN if positive else -CERTAIN
+    return Prediction(scene.region, fine)
+
+
+def _window(
+    points: list[tuple[float, ...]], prior: Prediction | None, diameter: float, shape: tuple[int, ...]
+) -> Region:
+    """The window around the clicks, grown to hold the prior mask with a margin, inside the frame."""
+    side = (max(round(WINDOW * diameter), 9),) * 2
+    windows = [Region.around(point, side) for point in points]
+    box = None if prior is None else Region.of_mask(prior.mask())
+    if prior is not None and box is not None:
+        start = tuple(a + b for a, b in zip(prior.region.start, box.start, strict=True))
+        whole = Region(start, tuple(a + n for a, n in zip(start, box.shape, strict=True)))
+        windows.append(whole.grow(max(round(diameter / 4), 2)))
+    region = windows[0]
+    for other in windows[1:]:
+        region = region.union(other)
+    return region.clip(shape)
+
+
+def _shrink(block: npt.NDArray[np.float32], step: int) -> npt.NDArray[np.float32]:
+    """Average squares of `step` pixels; the last ones may reach beyond the block, where its rim goes on."""
+    if step == 1:
+        return block
+    extra = [(0, 0), *((0, -n % step) for n in block.shape[1:])]
+    padded = np.pad(block, extra, mode="edge")
+    channels, rows, columns = padded.shape
+    squares = padded.reshape(channels, rows // step, step, columns // step, step)
+    small: Plane = squares.mean(axis=(2, 4), dtype=np.float32)
+    return small
+
+
+def _enlarge(coarse: npt.NDArray[Any], step: int, shape: tuple[int, ...]) -> Plane:
+    if step == 1:
+        return coarse.astype(np.float32)
+    large = ndimage.zoom(coarse.astype(np.float32), step, order=1, mode="nearest", grid_mode=True)
+    return np.ascontiguousarray(large[: shape[0], : shape[1]])
+
+
+def _clicked(places: list[tuple[npt.NDArray[Any], bool]], shape: tuple[int, ...]) -> Seeds:
+    clicked = np.zeros(shape, np.int8)
+    for place, positive in places:
+        row, column = (int(np.clip(round(p), 0, n - 1)) for p, n in zip(place, shape, strict=True))
+        clicked[row, column] = OBJECT if positive else BACKGROUND
+    return clicked
+
+
+def _away(mask: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Distance to the nearest True pixel; infinite where there is none."""
+    if not mask.any():
+        return np.full(mask.shape, np.inf)
+    away: npt.NDArray[np.float64] = ndimage.distance_transform_edt(~mask)
+    return away
+
+
+def _disks(clicked: Seeds, radius: float) -> Seeds:
+    """Seeds around clicks: disks of this radius, each pixel the nearer click's, none half-way to the other kind."""
+    to_object, to_background = _away(clicked == OBJECT), _away(clicked == BACKGROUND)
+    inner = (to_object <= radius) & (2 * to_object < to_background)
+    outer = (to_background <= radius) & (2 * to_background < to_object)
+    return np.where(inner, OBJECT, np.where(outer, BACKGROUND, clicked)).astype(np.int8)
+
+
+def _first_seeds(clicked: Seeds, diameter: float) -> Seeds:
+    """Background more than an object away from every positive click."""
+    return np.where(_away(clicked == OBJECT) >= FAR * diameter, BACKGROUND, UNKNOWN).astype(np.int8)
+
+
+def _later_seeds(clicked: Seeds, prior: Mask, diameter: float) -> Seeds:
+    """The prior mask and its outside, but for a band along its rim and the surroundings of clicks that contradict it.
+
+    Around such a click the other side of the rim is open to twice the click's depth there: a click in the middle of an
+    error reaches the error's far end.
+    """
+    inside, outside = _away(~prior), _away(prior)
+    seeds = np.where(prior, OBJECT, BACKGROUND).astype(np.int8)
+    seeds[np.where(prior, inside, outside) <= max(BAND * diameter, 1)] = UNKNOWN
+    for kind, wrong, depth in ((OBJECT, ~prior, outside), (BACKGROUND, prior, inside)):
+        for row, column in np.argwhere((clicked == kind) & wrong):
+            reach = np.clip(2 * depth[row, column], REACH[0] * diameter, REACH[1] * diameter)
+            rows, columns = np.ogrid[: clicked.shape[0], : clicked.shape[1]]
+            near = np.hypot(rows - row, columns - column) <= reach
+            seeds[near & wrong] = UNKNOWN
+    return seeds
+
+
+def _picture(block: npt.NDArray[np.float32], seeds: Seeds) -> Plane:
+    """Smoothed channels between 0 and 1, and how much more likely each colour is among object than background seeds."""
+    low, high = np.percentile(block, (1, 99), axis=(1, 2), keepdims=True)
+    even = np.clip((block - low) / np.maximum(high - low, 1e-6), 0, 1)
+    smooth = ndimage.gaussian_filter(even, (0, SMOOTHING, SMOOTHING))
+    return np.stack([*smooth, LIKENESS * _likeness(smooth, seeds)], axis=-1).astype(np.float32)
+
+
+def _likeness(channels: Plane, seeds: Seeds) -> Plane:
+    """Probability of the object by colour alone, from histograms of the seeds, channel by channel."""
+    log_ratio = np.zeros(channels.shape[1:])
+    for channel in channels:
+        bins = np.minimum((channel * BINS).astype(int), BINS - 1)
+        counts = [np.bincount(bins[seeds == kind], minlength=BINS).astype(float) for kind in (OBJECT, BACKGROUND)]
+        shares = [
+            ndimage.gaussian_filter1d(c / max(c.sum(), 1), BINS / 16, mode="constant") + 0.2 / BINS for c in counts
+        ]
+        log_ratio += np.log(shares[0] / shares[1])[bins]
+    likeness: Plane = (1 / (1 + np.exp(-np.clip(log_ratio, -20, 20)))).astype(np.float32)
+    return likeness
+
+
+def _touching(mask: Mask, seeds: npt.NDArray[Any]) -> Mask:
+    """The components of a mask that hold a seed."""
+    parts, count = ndimage.label(mask)
+    held = np.zeros(count + 1, bool)
+    held[parts[seeds & mask]] = True
+    held[0] = False
+    touching: Mask = held[parts]
+    return touching
+
+
+# -- distances ---------------------------------------------------------------------------------------------------------
+
+
+def _steepness(picture: Plane) -> npt.NDArray[np.float64]:
+    """Length of the gradient over all channels."""
+    squares = sum(np.square(np.gradient(picture[..., k])).sum(axis=0) for k in range(picture.shape[-1]))
+    steepness: npt.NDArray[np.float64] = np.sqrt(squares)
+    return steepness
+
+
+def _distance(cost: npt.NDArray[np.float64], seeds: Mask) -> npt.NDArray[np.float64]:
+    """The cheapest way from the seeds to each pixel."""
+    distances: npt.NDArray[np.float64] = MCP_Geometric(cost).find_costs(np.argwhere(seeds))[0]
+    return distances
+
+
+def _nearer(to_object: npt.NDArray[Any], to_background: npt.NDArray[Any]) -> Plane:
+    """Logits from two distances: 0 half-way, positive nearer to the object."""
+    total = np.maximum(to_object + to_background, 1e-6)
+    nearer: Plane = (STEEPEST * (to_background - to_object) / total).astype(np.float32)
+    return nearer
+
+
+def _neighbours(parts: npt.NDArray[Any], picture: Plane) -> sparse.csr_matrix:
+    """The graph of touching superpixels; an edge weighs the difference of their mean values and a little more."""
+    count = int(parts.max()) + 1
+    sizes = np.maximum(np.bincount(parts.ravel(), minlength=count), 1)
+    means = np.stack(
+        [np.bincount(parts.ravel(), picture[..., k].ravel(), count) / sizes for k in range(picture.shape[-1])], axis=-1
+    )
+    pairs = np.concatenate(
+        [
+            np.stack([parts[1:].ravel(), parts[:-1].ravel()], axis=-1),
+            np.stack([parts[:, 1:].ravel(), parts[:, :-1].ravel()], axis=-1),
+        ]
+    )
+    pairs = np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=-1), axis=0)
+    weights = LEAST_WEIGHT + np.linalg.norm(means[pairs[:, 0]] - means[pairs[:, 1]], axis=-1)
+    return sparse.csr_matrix((weights, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+
+
+def _reach(graph: sparse.csr_matrix, sources: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Shortest path of each superpixel to the nearest of the sources."""
+    lengths: npt.NDArray[np.float64] = csgraph.dijkstra(graph, directed=False, indices=sources, min_only=True)
+    return lengths

@@ -1,0 +1,211 @@
+"""The table of models: shipped weights, the user's folder, other packages' entry points, and those without weights.
+
+Listing reads cards, never weights, and imports no torch; a model's code is imported when the model is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_clickseg.questions import Predictor
+
+if TYPE_CHECKING:
+    from napari_clickseg.models.card import ModelCard
+
+DEFAULT = "default"
+SUFFIX = ".safetensors"
+ENTRY_POINTS = "napari_clickseg.models"
+FOLDER_VARIABLE = "CLICKSEG_MODELS"
+SHIPPED_FOLDER = Path(__file__).parent / "weights"
+
+USER_DATA = {
+    "darwin": "~/Library/Application Support",
+    "win32": "~/AppData/Local",
+}
+"""Where each platform keeps a user's data; on all others $XDG_DATA_HOME or ~/.local/share."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One row of the table of models.
+
+    Attributes
+    ----------
+    name : str
+        What `load_model` takes; unique in the table.
+    title, description : str
+        For people: a few words, and a sentence or two.
+    kind : {"shipped", "user", "plugin", "weightless"}
+        Where it comes from.
+    path : Path or None
+        Its weights file, where it has one.
+    readable : bool
+        False where the weights file is damaged; `description` says how.
+    """
+
+    name: str
+    title: str
+    description: str
+    kind: str
+    path: Path | None = None
+    readable: bool = True
+
+
+WEIGHTLESS = {
+    "random-walker": ("RandomWalker", "Random walker", "Diffuses the clicks through even areas; no weights."),
+    "geodesic": (
+        "Geodesic",
+        "Geodesic distance",
+        "Shortest paths that avoid edges, from either kind of click; no weights.",
+    ),
+    "superpixels": ("Superpixels", "Superpixel growing", "Grows clicked superpixels by their likeness; no weights."),
+}
+"""Name: class in `models.classic`, title, description."""
+
+
+def list_models() -> list[ModelEntry]:
+    """Return every model there is, those with shipped weights first; names are unique.
+
+    A damaged weights file is listed as such and stops nothing.
+    """
+    taken: set[str] = set()
+    table = []
+    for source in (_shipped, _user, _plugins, _weightless):
+        for entry in source():
+            name = entry.name if entry.name not in taken else f"{entry.kind}:{entry.name}"
+            taken.add(name)
+            table.append(replace(entry, name=name))
+    return table
+
+
+def find_model(name_or_path: str | Path = DEFAULT) -> ModelEntry:
+    """Return the row of a model's name, or one made from the path of a weights file.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such model, with the names there are; where the file has no readable card.
+    FileNotFoundError
+        Where a path leads to no file.
+    """
+    table = {entry.name: entry for entry in list_models()}
+    if str(name_or_path) in table:
+        return table[str(name_or_path)]
+    path = Path(name_or_path).expanduser()
+    if path.is_file():
+        card = _card(path)
+        return ModelEntry(path.stem, card.title, card.description, "user", path)
+    if path.suffix == SUFFIX:
+        raise FileNotFoundError(f"There is no weights file {path}.")
+    raise ValueError(f"There is no model {str(name_or_path)!r}; there are {', '.join(table)}, or name a {SUFFIX} file.")
+
+
+def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Predictor:
+    """Load a model by its name in the table, or from a weights file.
+
+    Parameters
+    ----------
+    device : str
+        "auto", "cpu", "cuda", "cuda:1", "mps". Models without weights always compute on the CPU.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such model, its file is damaged, or the device is not there.
+
+    Examples
+    --------
+    >>> load_model("geodesic").name
+    'geodesic'
+    """
+    entry = find_model(name_or_path)
+    return LOADERS[entry.kind](entry, device)
+
+
+def user_folder() -> Path:
+    """Return the folder of the user's own models: $CLICKSEG_MODELS, else one in the platform's user data."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    base = USER_DATA.get(sys.platform) or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser() / "napari-clickseg" / "models"
+
+
+# -- sources: each gives rows of the table -----------------------------------------------------------------------------
+
+
+def _shipped() -> Iterator[ModelEntry]:
+    return _weights_in(SHIPPED_FOLDER, "shipped", first=DEFAULT)
+
+
+def _user() -> Iterator[ModelEntry]:
+    return _weights_in(user_folder(), "user")
+
+
+def _weights_in(folder: Path, kind: str, first: str = "") -> Iterator[ModelEntry]:
+    files = folder.glob(f"*{SUFFIX}") if folder.is_dir() else ()
+    for path in sorted(files, key=lambda path: (path.stem != first, path.stem)):
+        try:
+            card = _card(path)
+        except (ValueError, OSError) as error:
+            yield ModelEntry(path.stem, f"{path.stem} (damaged)", str(error), kind, path, readable=False)
+        else:
+            yield ModelEntry(path.stem, card.title, card.description, kind, path)
+
+
+def _card(path: Path) -> ModelCard:
+    from napari_clickseg.models.card import read_card
+
+    return read_card(path)
+
+
+def _plugins() -> Iterator[ModelEntry]:
+    for name, point in _entry_points().items():
+        package = point.dist.name if point.dist else point.module
+        yield ModelEntry(name, name, f"From the package {package}.", "plugin")
+
+
+def _weightless() -> Iterator[ModelEntry]:
+    for name, (_, title, description) in WEIGHTLESS.items():
+        yield ModelEntry(name, title, description, "weightless")
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)}
+
+
+# -- loaders: one per kind of row --------------------------------------------------------------------------------------
+
+
+def _load_weights(entry: ModelEntry, device: str) -> Predictor:
+    from napari_clickseg.engine.predictor import ClickPredictor
+
+    assert entry.path is not None
+    return ClickPredictor.load(entry.path, device)
+
+
+def _load_plugin(entry: ModelEntry, device: str) -> Predictor:
+    """Call the entry point's object with the device; it returns a predictor."""
+    factory: Callable[[str], Predictor] = _entry_points()[entry.name.removeprefix("plugin:")].load()
+    return factory(device)
+
+
+def _load_weightless(entry: ModelEntry, device: str) -> Predictor:
+    from napari_clickseg.models import classic
+
+    predictor: Predictor = getattr(classic, WEIGHTLESS[entry.name.removeprefix("weightless:")][0])()
+    return predictor
+
+
+LOADERS: dict[str, Callable[[ModelEntry, str], Predictor]] = {
+    "shipped": _load_weights,
+    "user": _load_weights,
+    "plugin": _load_plugin,
+    "weightless": _load_weightless,
+}
