@@ -26,7 +26,9 @@ def _start_xvfb() -> subprocess.Popen[bytes]:
     with os.fdopen(reader) as told:
         number = told.readline().strip()
     if not number:
-        raise pytest.UsageError(f"Xvfb ended with code {screen.wait()} before it had a screen; run it by hand to see why.")
+        raise pytest.UsageError(
+            f"Xvfb ended with code {screen.wait()} before it had a screen; run it by hand to see why."
+        )
     os.environ["DISPLAY"] = f":{number}"
     return screen
 

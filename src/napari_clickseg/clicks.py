@@ -17,7 +17,15 @@ FALSE_WORDS = {"0", "false", "no", "negative", "-", "0.0", "-1"}
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """One click: `position` in array order (.., z, y, x), pixel centres at whole numbers; `positive` means "this is the object"."""
+    """One click of a user.
+
+    Attributes
+    ----------
+    position : tuple of float
+        In array order (.., z, y, x), pixel centres at whole numbers.
+    positive : bool
+        True says "this is the object", False "this is not".
+    """
 
     position: tuple[float, ...]
     positive: bool = True
@@ -74,8 +82,9 @@ def read_clicks_csv(path: str | Path, axes: Sequence[str]) -> dict[int, list[Cli
         rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or []]
         missing = [name for name in ("object", "positive", *names) if name not in rows.fieldnames]
         if missing:
+            wanted, found = ", ".join(names), ", ".join(rows.fieldnames) or "none"
             raise ValueError(
-                f"{path} has no column {', '.join(missing)}: it needs object, positive, {', '.join(names)} (found {', '.join(rows.fieldnames) or 'none'})."
+                f"{path} has no column {', '.join(missing)}: it needs object, positive, {wanted} (found {found})."
             )
         for row in rows:
             number, click = _row_to_click(row, names, f"{path}, line {rows.line_num}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -52,6 +53,12 @@ class History(Generic[T]):
     def forget_redo(self) -> None:
         """Forget what could be redone."""
         del self._states[self._cursor + 1 :]
+
+    def forget_past(self, old: Callable[[T], bool]) -> None:
+        """Forget the oldest states as long as they are `old`; the current one stays."""
+        count = next((k for k, state in enumerate(self._states[: self._cursor]) if not old(state)), self._cursor)
+        del self._states[:count]
+        self._cursor -= count
 
     def undo(self) -> T:
         """Go one state back and return it; the first state stays where it is."""

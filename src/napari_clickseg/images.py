@@ -34,7 +34,7 @@ def guess_axes(shape: Sequence[int]) -> str:
     return "TZYX"[4 - rest :] + colour
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Image:
     """An image as the rest of the package sees it.
 
@@ -95,13 +95,14 @@ class Image:
                 return image
             return cls(
                 image.array,
-                axes or image.axes,
-                tuple(spacing) if spacing else image.spacing,
+                (axes or image.axes).upper(),
+                image.spacing if spacing is None else tuple(spacing),
                 image.channel if channel is None else channel,
             )
         array = image if hasattr(image, "shape") and hasattr(image, "dtype") else np.asarray(image)
         axes = (axes or guess_axes(array.shape)).upper()
-        return cls(array, axes, tuple(spacing) if spacing else (1.0,) * len(axes.replace(CHANNEL, "")), channel)
+        steps = (1.0,) * len(axes.replace(CHANNEL, "")) if spacing is None else tuple(float(s) for s in spacing)
+        return cls(array, axes, steps, channel)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -156,7 +157,7 @@ class Image:
             return np.asarray(self.array[tuple(index)])[np.newaxis]
         one = slice(None) if self.channel is None else slice(self.channel, self.channel + 1)
         index.insert(self._channel_axis, one)
-        dropped = sum(isinstance(i, int) for i in index[: self._channel_axis])
+        dropped = sum(not isinstance(i, slice) for i in index[: self._channel_axis])
         return np.moveaxis(np.asarray(self.array[tuple(index)]), self._channel_axis - dropped, 0)
 
 

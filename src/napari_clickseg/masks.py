@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from napari_clickseg.regions import Region
 
+Drawing = tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]
+"""Which pixels of a block to write, and their values."""
+
 CERTAIN = 6.0
 """The logit that stands for a pixel known to belong to an object (probability 0.9975)."""
 
@@ -36,11 +39,14 @@ class Prediction:
         Shape `region.shape`; 0 is probability 0.5.
     note : str
         A sentence for the user about how the answer came about ("The GPU ran out of memory ..."), mostly empty.
+    window : Region or None
+        Where the predictor looked, possibly beyond the frame: a hint to look there again for the next click.
     """
 
     region: Region
     logits: npt.NDArray[np.float32]
     note: str = ""
+    window: Region | None = None
 
     @classmethod
     def from_mask(cls, mask: npt.NDArray[np.bool_], region: Region) -> Prediction:
@@ -51,12 +57,17 @@ class Prediction:
         """Return where the probability exceeds `threshold`, shape `region.shape`."""
         return self.logits > probability_to_logit(threshold)
 
+    def mask_on(self, region: Region, threshold: float = 0.5) -> npt.NDArray[np.bool_]:
+        """Return the mask on another region, False where this prediction says nothing."""
+        mask = np.zeros(region.shape, bool)
+        shared = self.region.intersection(region)
+        if shared.size:
+            mask[shared.within(region).slices] = self.mask(threshold)[shared.within(self.region).slices]
+        return mask
+
     def full_mask(self, shape: tuple[int, ...], threshold: float = 0.5) -> npt.NDArray[np.bool_]:
         """Return the mask on the whole frame of this shape."""
-        full = np.zeros(shape, bool)
-        inside = self.region.clip(shape)
-        full[inside.slices] = self.mask(threshold)[inside.within(self.region).slices]
-        return full
+        return self.mask_on(Region.whole(shape), threshold)
 
     def logits_on(self, region: Region) -> npt.NDArray[np.float32]:
         """Return the logits on another region, -CERTAIN where this one says nothing."""
@@ -69,38 +80,49 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
-    """A value written into some pixels of a label array, with what was there before.
+    """A write into a label array, with what was there before: no larger than the pixels written.
 
-    Taking it back restores a pixel only where the value still stands: what somebody painted over it since is theirs.
+    Taking it back restores a pixel only where what was written still stands: what somebody painted over it since is
+    theirs.
     """
 
     region: Region
     written: npt.NDArray[np.bool_]
     before: npt.NDArray[Any]
-    value: int
+    after: npt.NDArray[Any]
 
     @classmethod
-    def draw(
-        cls,
-        labels: Any,
-        region: Region,
-        mask: npt.NDArray[np.bool_],
-        value: int,
-        writable: Callable[[npt.NDArray[Any]], npt.NDArray[np.bool_]],
-    ) -> Patch:
-        """Write `value` where `mask` is True and `writable(what is there)` allows; `region` must lie inside `labels`.
+    def write(cls, labels: Any, region: Region, draw: Callable[[npt.NDArray[Any]], Drawing]) -> Patch:
+        """Write what `draw` makes of the block that is there; `region` must lie inside `labels`.
 
         `labels` is anything with numpy's basic indexing (numpy, zarr): the block is read, changed and written back.
+
+        Parameters
+        ----------
+        draw : callable
+            Takes the block of labels, returns (which pixels to write, their values).
         """
-        before = np.array(labels[region.slices])
-        written = mask & writable(before)
-        if written.any():
-            labels[region.slices] = np.where(written, value, before).astype(before.dtype, copy=False)
-        return cls(region, written, before, value)
+        there = np.array(labels[region.slices])
+        written, values = draw(there)
+        box = Region.of_mask(written) or Region((0,) * there.ndim, (0,) * there.ndim)
+        patch = cls(
+            box.placed_in(region),
+            written[box.slices],
+            there[box.slices],
+            np.where(written, values, there).astype(there.dtype, copy=False)[box.slices],
+        )
+        if patch.region.size:
+            labels[patch.region.slices] = patch.after
+        return patch
 
     def take_back(self, labels: Any) -> None:
-        """Restore what was there before, except where the value was painted over since."""
-        block = np.array(labels[self.region.slices])
-        ours = self.written & (block == self.value)
-        if ours.any():
-            labels[self.region.slices] = np.where(ours, self.before, block)
+        """Restore what was there before, except where it was painted over since."""
+        if not self.region.size:
+            return
+        there = np.array(labels[self.region.slices])
+        ours = self.written & (there == self.after)
+        labels[self.region.slices] = np.where(ours, self.before, there)
+
+    def count(self, label: int) -> int:
+        """Return how many pixels were given this label."""
+        return int(np.count_nonzero(self.written & (self.after == label)))

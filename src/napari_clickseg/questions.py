@@ -1,4 +1,4 @@
-"""What a session asks and who may answer: Request, the Predictor protocol, and Stop, by which a running answer is called off."""
+"""What a session asks and who may answer: Request and the Predictor protocol; Stop calls a running answer off."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ class Region:
         >>> Region.around((10, 10), (4, 5))
         Region(start=(8, 8), stop=(12, 13))
         """
-        start = tuple(round(c - (n - 1) / 2) for c, n in zip(centre, size, strict=True))
+        start = tuple(math.ceil(c - n / 2) for c, n in zip(centre, size, strict=True))
         return cls(start, tuple(a + int(n) for a, n in zip(start, size, strict=True)))
 
     @classmethod
@@ -72,8 +73,7 @@ class Region:
     def contains(self, position: Sequence[float], margin: float = 0.0) -> bool:
         """Tell whether a position lies inside, at least `margin` pixels from the rim."""
         return all(
-            a - 0.5 + margin <= p < b - 0.5 - margin
-            for a, p, b in zip(self.start, position, self.stop, strict=True)
+            a - 0.5 + margin <= p < b - 0.5 - margin for a, p, b in zip(self.start, position, self.stop, strict=True)
         )
 
     def clip(self, shape: Sequence[int]) -> Region:
@@ -96,7 +96,8 @@ class Region:
     def grow(self, margin: int) -> Region:
         """Return the region with `margin` pixels more on every side (fewer, where negative)."""
         return Region(
-            tuple(a - margin for a in self.start), tuple(max(a - margin, b + margin) for a, b in zip(self.start, self.stop, strict=True))
+            tuple(a - margin for a in self.start),
+            tuple(max(a - margin, b + margin) for a, b in zip(self.start, self.stop, strict=True)),
         )
 
     def within(self, outer: Region) -> Region:
@@ -104,6 +105,13 @@ class Region:
         return Region(
             tuple(a - o for a, o in zip(self.start, outer.start, strict=True)),
             tuple(b - o for b, o in zip(self.stop, outer.start, strict=True)),
+        )
+
+    def placed_in(self, outer: Region) -> Region:
+        """Return this region, given in the coordinates of `outer`, in those that `outer` itself is given in."""
+        return Region(
+            tuple(a + o for a, o in zip(self.start, outer.start, strict=True)),
+            tuple(b + o for b, o in zip(self.stop, outer.start, strict=True)),
         )
 
     def at_frame(self, frame: Sequence[int]) -> Region:

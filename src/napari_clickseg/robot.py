@@ -46,9 +46,9 @@ def largest_component(error: Mask) -> Mask:
 
 
 def pick_centre(error: Mask, earlier: Sequence[tuple[float, ...]], rng: np.random.Generator) -> tuple[int, ...]:
-    """The pixel of the largest error component farthest from its boundary and from earlier clicks in it; ties at random.
+    """The pixel of the largest error component farthest from its boundary and from earlier clicks in it.
 
-    The robot of ITIS, and the one that all papers report.
+    Ties are broken at random. The robot of ITIS, and the one that all papers report.
     """
     return _deepest(largest_component(error), earlier, rng)
 
@@ -74,7 +74,7 @@ def pick_eroded(error: Mask, earlier: Sequence[tuple[float, ...]], rng: np.rando
 
 
 def pick_human(error: Mask, earlier: Sequence[tuple[float, ...]], rng: np.random.Generator) -> tuple[int, ...]:
-    """Near the centre of the largest error component, missing it by a quarter of its depth and one pixel (as hands do)."""
+    """Near the centre of the largest error component, missing it as hands do (a quarter of its depth and a pixel)."""
     component = largest_component(error)
     aim = np.array(_deepest(component, earlier, rng), float)
     spread = 1 + HUMAN_MISS * float(depth(component)[tuple(aim.astype(int))])
@@ -114,12 +114,21 @@ def next_click(
     ignore : ndarray of bool, optional
         Pixels that count neither way (the band of GrabCut).
 
+    Raises
+    ------
+    ValueError
+        Where the masks differ in shape, or no robot has this name.
+
     Examples
     --------
     >>> truth = np.zeros((5, 5), bool); truth[1:4, 1:4] = True
     >>> next_click(truth, np.zeros_like(truth), rng=np.random.default_rng(0))
     Click(position=(2.0, 2.0), positive=True)
     """
+    if truth.shape != mask.shape:
+        raise ValueError(f"The true mask is of shape {truth.shape}, the mask to correct of {mask.shape}.")
+    if robot not in ROBOTS:
+        raise ValueError(f"There is no robot {robot!r}; choose one of {', '.join(ROBOTS)}.")
     rng = rng if rng is not None else np.random.default_rng(0)
     error = truth != mask
     if ignore is not None:

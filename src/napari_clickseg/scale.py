@@ -55,7 +55,8 @@ def _middle_tile(image: Image, frame: Frame, ndim: int) -> npt.NDArray[np.float3
     block = image.block(frame, Region.around(centre, thick + size).clip(shape))
     plane: npt.NDArray[np.float32] = block.mean(axis=0).reshape(block.shape[-2:])
     low, high = np.percentile(plane, (1, 99.5))
-    return np.clip((plane - low) / max(float(high - low), 1e-6), 0, 1)
+    scaled: npt.NDArray[np.float32] = np.clip((plane - low) / max(float(high - low), 1e-6), 0, 1)
+    return scaled
 
 
 def _blobs(plane: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -92,7 +93,8 @@ def _at(
     """The largest response near pixels of another pyramid level's shape."""
     scale = [r / s for r, s in zip(response.shape, shape, strict=True)]
     near = ndimage.maximum_filter(response, 3)
-    return near[
+    found: npt.NDArray[np.float32] = near[
         np.minimum((rows * scale[0]).astype(int), response.shape[0] - 1),
         np.minimum((columns * scale[1]).astype(int), response.shape[1] - 1),
     ]
+    return found

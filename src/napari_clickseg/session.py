@@ -1,9 +1,13 @@
-"""Session: the object being drawn, its history, questions and answers. The panel, the command line and the tests drive this one class."""
+"""Session: the object being drawn, its history, questions and answers.
+
+The panel, the Python API, the command line, the benchmark and the tests drive this one class.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -14,7 +18,7 @@ from psygnal import Signal
 from napari_clickseg.clicks import Click, Frame, on_frame
 from napari_clickseg.history import History
 from napari_clickseg.images import Image
-from napari_clickseg.masks import Patch, Prediction
+from napari_clickseg.masks import Drawing, Patch, Prediction
 from napari_clickseg.questions import NEVER, Predictor, Request, Stop
 from napari_clickseg.regions import Region
 from napari_clickseg.scale import equivalent_diameter, estimate_diameter
@@ -22,7 +26,12 @@ from napari_clickseg.scale import equivalent_diameter, estimate_diameter
 Protect = Literal["background", "object", "anything"]
 SEARCH_WHOLE = 1 << 24
 """Frames up to this many pixels are searched as a whole for an object; in larger ones only around the cursor."""
+SEARCHED_FIRST = 64
 REMEMBERED_DIAMETERS = 25
+UNDOABLE_OBJECTS = 200
+"""So many kept objects can be reopened by undo; older ones stay in the labels, but their history is forgotten."""
+READ_AT_ONCE = 1 << 24
+"""Labels are searched in strips of about this many pixels, so that lazy ones need not fit into memory."""
 
 NOTHING: Mapping[Frame, Prediction] = MappingProxyType({})
 
@@ -51,8 +60,8 @@ class ObjectState:
 
     label: int
     clicks: tuple[Click, ...] = ()
-    masks: Mapping[Frame, Prediction] = field(default=NOTHING)
-    taken_up: Mapping[Frame, Prediction] = field(default=NOTHING)
+    masks: Mapping[Frame, Prediction] = field(default_factory=lambda: NOTHING)
+    taken_up: Mapping[Frame, Prediction] = field(default_factory=lambda: NOTHING)
     waiting: tuple[Frame, ...] = ()
     moved: int | None = None
     kept: int = 0
@@ -61,6 +70,15 @@ class ObjectState:
     def empty(self) -> bool:
         """Nothing said, nothing drawn, nothing taken up."""
         return not (self.clicks or self.masks or self.taken_up)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """An object that was kept: what undo needs to open it again, and how large it is."""
+
+    label: int
+    patches: Mapping[Frame, Patch]
+    diameter: float | None
 
 
 class Session:
@@ -73,13 +91,15 @@ class Session:
     predictor : Predictor
         Who answers; may be replaced at any time (`session.predictor = other`).
     labels : array-like, optional
-        Labels to draw into, in place: any integer dtype, the image's shape without channels. Made where absent.
+        Labels to draw into, in place: any integer dtype, the image's shape without channels; numpy, zarr or a memory
+        map. Made where absent.
     axes, spacing : optional
         As in `Image`.
     diameter : float, optional
         Expected object diameter in pixels; estimated where absent.
     protect : {"background", "object", "anything"}
-        What may be written over: only background; only pixels that a resumed object already has; anything.
+        What may be written over: only background; only pixels that a resumed object already has (a new object: only
+        background); anything.
 
     Examples
     --------
@@ -92,8 +112,11 @@ class Session:
     """
 
     painted = Signal(Region)
+    """Labels were written, in this region of the label array."""
     changed = Signal()
+    """The object, its history or the pending question is another one now."""
     failed = Signal(object)
+    """A question could not be answered; carries the error."""
 
     def __init__(
         self,
@@ -110,13 +133,12 @@ class Session:
         self.labels = _labels_for(self.image, labels)
         self.diameter = diameter
         self.protect = protect
-        self._threshold = 0.5
         self._estimated: float | None = None
-        self._kept_diameters: list[float] = []
-        self._highest = 0 if labels is None else _highest_label(self.labels)
-        self._history = History(ObjectState(label=self._highest + 1))
-        self._drawn: list[Patch] = []
-        self._kept: list[list[Patch]] = []
+        self._taken_ids = 0 if labels is None else _highest_label(self.labels)
+        self._history = History(ObjectState(label=self._taken_ids + 1))
+        self._thresholds = {0: 0.5}
+        self._drawn: dict[Frame, Patch] = {}
+        self._kept: list[Kept] = []
         self._pending: Request | None = None
 
     # -- what is there ---------------------------------------------------------------------------------------------
@@ -156,10 +178,29 @@ class Session:
     def predictor(self, predictor: Predictor) -> None:
         if min(predictor.ndim, self.image.ndim) != self.ndim:
             if not self.state.empty:
-                raise ValueError(f"Keep or cancel object {self.label} first: {predictor.name} sees {predictor.ndim} axes, not {self.ndim}.")
-            self._kept = []
-            self._history = History(ObjectState(label=self.label))
+                raise ValueError(
+                    f"Keep or cancel object {self.label} first: {predictor.name} sees {predictor.ndim} axes, "
+                    f"not {self.ndim}."
+                )
+            self._begin_anew()
         self._predictor = predictor
+
+    @property
+    def protect(self) -> Protect:
+        """What may be written over, from the next drawing on.
+
+        Raises
+        ------
+        ValueError
+            On setting anything but the three choices.
+        """
+        return self._protect
+
+    @protect.setter
+    def protect(self, value: Protect) -> None:
+        if value not in get_args(Protect):
+            raise ValueError(f"protect={value!r} is unknown; choose one of {', '.join(get_args(Protect))}.")
+        self._protect = value
 
     @property
     def ndim(self) -> int:
@@ -176,29 +217,47 @@ class Session:
 
     @property
     def threshold(self) -> float:
-        """The probability above which a pixel belongs to the object being drawn; setting it draws the object anew."""
-        return self._threshold
+        """The probability above which a pixel belongs to the object being drawn; setting it draws the object anew.
+
+        Each object has its own: the next one starts with the last one's, and undo of a commit brings the old one back.
+
+        Raises
+        ------
+        ValueError
+            On setting a value that is not between 0 and 1, both excluded.
+        """
+        return self._thresholds[self.state.kept]
 
     @threshold.setter
     def threshold(self, value: float) -> None:
         if not 0 < value < 1:
             raise ValueError(f"The threshold must lie between 0 and 1, but is {value}.")
-        self._threshold = float(value)
-        self._redraw()
+        self._thresholds[self.state.kept] = float(value)
+        self._redraw({*self.state.taken_up, *self.state.masks})
         self.changed.emit()
 
     def mask(self, frame: Frame = ()) -> npt.NDArray[np.bool_]:
-        """Return the mask of the object being drawn on a frame, shape of the frame."""
-        shape = self.image.frame_shape(self.ndim)
-        shown = self.state.masks.get(frame)
-        return np.zeros(shape, bool) if shown is None else shown.full_mask(shape, self._threshold)
+        """Return the mask of the object being drawn on a frame, shape of the frame.
+
+        What the labels show may be less: pixels of other objects are protected there.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such frame.
+        """
+        counts = self.image.frames_shape(self.ndim)
+        if len(frame) != len(counts) or not all(0 <= k < n for k, n in zip(frame, counts, strict=True)):
+            axes = self.image.label_axes[: len(counts)]
+            raise ValueError(f"There is no frame {frame}: a frame is named by its index along {axes or 'no axis'}.")
+        return self._mask_on(frame, Region.whole(self.image.frame_shape(self.ndim)))
 
     def area(self) -> int:
         """Return how many pixels the object being drawn has in the labels."""
-        return sum(int(patch.written.sum()) for patch in self._drawn if patch.value)
+        return sum(patch.count(self.label) for patch in self._drawn.values())
 
     def expected_diameter(self, frame: Frame | None = None) -> float:
-        """Return the expected object diameter: as set, else the median of the objects kept, else estimated from the image.
+        """Return the expected object diameter: as set, else the median of the objects kept, else an estimate.
 
         The estimate reads an overview of one frame once; any thread may call it.
         """
@@ -222,8 +281,11 @@ class Session:
         """
         click = Click(tuple(float(p) for p in position), bool(positive))
         request = self.set_clicks((*self.clicks, click))
-        while request is not None:
-            request = self.apply(request, self.run(request))
+        try:
+            while request is not None:
+                request = self.apply(request, self.run(request))
+        finally:
+            self._stop_waiting()
 
     def set_clicks(self, clicks: Iterable[Click]) -> Request | None:
         """Replace the clicks of the object being drawn; return the question to ask, if one arises.
@@ -239,31 +301,17 @@ class Session:
         new = tuple(clicks)
         for click in new:
             self._check(click)
-        largest = np.iinfo(self.labels.dtype).max
-        if self.label > largest:
-            raise ValueError(f"The labels are {self.labels.dtype}, which holds ids up to {largest}; convert them to a wider type to add object {self.label}.")
-        state = self.state
-        if new == state.clicks:
+        self._check_id()
+        before = self.state
+        if new == before.clicks:
             return self._pending
-        moved = _moved_click(state.clicks, new)
-        frames = [f for f in _frames_of(state.clicks + new, self.ndim) if on_frame(state.clicks, f, self.ndim) != on_frame(new, f, self.ndim)]
-        masks = dict(state.masks)
-        waiting = [f for f in state.waiting if f not in frames]
-        for frame in frames:
-            if on_frame(new, frame, self.ndim):
-                waiting.append(frame)
-            elif frame in state.taken_up:
-                masks[frame] = state.taken_up[frame]
-            else:
-                masks.pop(frame, None)
-        after = replace(state, clicks=new, masks=masks, waiting=tuple(waiting), moved=moved)
-        if moved is not None and moved == state.moved:
+        after = _with_clicks(before, new, self.ndim)
+        if after.moved is not None and after.moved == before.moved:
             self._history.forget_redo()
             self._history.amend(after)
         else:
             self._history.push(after)
-        if masks.keys() != state.masks.keys() or not waiting:
-            self._redraw()
+        self._redraw(_differing_frames(before, after))
         request = self._ask()
         self.changed.emit()
         return request
@@ -281,28 +329,28 @@ class Session:
         state = self.state
         masks = {**state.masks, request.frame: prediction}
         self._history.amend(replace(state, masks=masks, waiting=tuple(f for f in state.waiting if f != request.frame)))
-        self._redraw()
+        self._redraw({request.frame})
         following = self._ask()
         self.changed.emit()
         return following
 
     def fail(self, request: Request, error: BaseException) -> None:
-        """Take note that a request could not be answered: what was said and what is drawn stay, nobody waits any more."""
+        """Take note that a request could not be answered: what was said and what is drawn stay."""
         if request is not self._pending:
             return
-        self._pending = None
-        self._history.amend(replace(self.state, waiting=()))
+        self._stop_waiting()
         self.failed.emit(error)
         self.changed.emit()
 
     def ask_again(self) -> Request | None:
         """Ask anew about the frames that carry clicks, as after another model was chosen."""
-        state = self.state
-        frames = tuple(_frames_of(state.clicks, self.ndim))
+        frames = tuple(_frames_of(self.clicks, self.ndim))
         if not frames:
             return None
-        self._history.amend(replace(state, waiting=frames))
-        return self._ask()
+        self._history.amend(replace(self.state, waiting=frames))
+        request = self._ask()
+        self.changed.emit()
+        return request
 
     # -- objects ---------------------------------------------------------------------------------------------------
 
@@ -317,55 +365,50 @@ class Session:
         state = self.state
         if self._pending is not None:
             raise ValueError("The answer to the last click is still awaited; keep the object when it is there.")
-        area = self.area()
-        if area == 0 and not state.taken_up:
+        if not self._worth_keeping:
             raise ValueError("There is nothing to keep yet; click on an object first.")
-        if area:
-            self._kept_diameters.append(max(equivalent_diameter(int(p.written.sum()), self.ndim) for p in self._drawn if p.value))
-            del self._kept_diameters[:-REMEMBERED_DIAMETERS]
-        self._highest = max(self._highest, state.label)
-        self._kept.append(self._drawn)
-        self._drawn = []
-        self._history.push(ObjectState(label=self._highest + 1, kept=state.kept + 1))
+        self._keep_drawn(state)
+        self._thresholds[state.kept + 1] = self._thresholds[state.kept]
+        self._history.push(ObjectState(label=self._highest_id() + 1, kept=state.kept + 1))
+        self._forget_oldest()
         self.changed.emit()
         return state.label
 
     def cancel(self) -> None:
         """Let the object being drawn disappear; what was there comes back. Undo brings it back."""
-        if self.state.empty:
+        before = self.state
+        if before.empty:
             return
         self._pending = None
-        self._history.push(ObjectState(label=self._highest + 1, kept=self.state.kept))
-        self._redraw()
+        self._history.push(ObjectState(label=self._highest_id() + 1, kept=before.kept))
+        self._redraw(_differing_frames(before, self.state))
         self.changed.emit()
 
     def resume(self, label: int, position: Sequence[float] | None = None) -> None:
         """Take an existing object up again: its mask becomes the prior and clicks correct it in place.
 
-        An object being drawn is kept first.
+        An object being drawn is kept first, as it is drawn: an answer still awaited is waited for no more.
 
         Parameters
         ----------
         label : int
             The object's id.
         position : sequence of float, optional
-            A pixel of the object, in array order: names the frame, and where to look in a very large one. Without it all
-            frames are searched and every frame on which the object lies is taken up.
+            A pixel of the object, in array order: names the frame, and where to look in a very large one. Without it
+            all frames are searched and every frame on which the object lies is taken up.
 
         Raises
         ------
         ValueError
-            Where there is no such object.
+            Where there is no such object; nothing is changed then.
         """
-        if self.area() and self._pending is None:
-            self.commit()
-        elif not self.state.empty:
-            self.cancel()
-        found = self._find(label, position)
+        found = self._find(label, position) if label > 0 else {}
         if not found:
             raise ValueError(f"There is no object {label} to take up{'' if position is None else ' there'}.")
+        self._stop_waiting()
+        self._put_away()
         self._history.push(ObjectState(label=label, masks=found, taken_up=found, kept=self.state.kept))
-        self._redraw()
+        self._redraw(found.keys())
         self.changed.emit()
 
     def start_new(self, label: int | None = None) -> int:
@@ -378,12 +421,58 @@ class Session:
         """
         if label is not None and label < 1:
             raise ValueError(f"Object ids start at 1 (0 is the background), but this one is {label}.")
-        if not self.state.empty:
-            self.commit()
+        if self._pending is not None:
+            raise ValueError("The answer to the last click is still awaited; start a new object when it is there.")
+        self._put_away()
         if label is not None:
             self._history.amend(replace(self.state, label=label))
             self.changed.emit()
         return self.label
+
+    def reserve(self, label: int) -> None:
+        """Take note that somebody else uses this id, as in painting by hand: new objects get higher ones.
+
+        An object on which something was said already keeps its id.
+        """
+        self._taken_ids = max(self._taken_ids, int(label))
+        if self.state.empty and self.label <= label:
+            self._history.amend(replace(self.state, label=self._highest_id() + 1))
+            self.changed.emit()
+
+    @property
+    def _worth_keeping(self) -> bool:
+        """Something is drawn, or an object was taken up (and may have been clicked away altogether)."""
+        return bool(self.state.taken_up) or self.area() > 0
+
+    def _put_away(self) -> None:
+        if self._worth_keeping:
+            self.commit()
+        else:
+            self.cancel()
+
+    def _keep_drawn(self, state: ObjectState) -> None:
+        largest = max((patch.count(state.label) for patch in self._drawn.values()), default=0)
+        diameter = equivalent_diameter(largest, self.ndim) if largest else None
+        self._kept.append(Kept(state.label, self._drawn, diameter))
+        self._drawn = {}
+
+    def _forget_oldest(self) -> None:
+        while len(self._kept) > UNDOABLE_OBJECTS:
+            self._taken_ids = max(self._taken_ids, self._kept.pop(0).label)
+        oldest = self.state.kept - len(self._kept)
+        self._thresholds = {kept: value for kept, value in self._thresholds.items() if kept >= oldest}
+        self._history.forget_past(lambda state: state.kept < oldest)
+
+    def _begin_anew(self) -> None:
+        """Forget the history, but neither labels nor ids."""
+        self._taken_ids = self._highest_id()
+        self._thresholds = {0: self.threshold}
+        self._history = History(ObjectState(label=self.label))
+        self._kept, self._drawn = [], {}
+        self._estimated = None
+
+    def _highest_id(self) -> int:
+        return max([self._taken_ids, *(kept.label for kept in self._kept)])
 
     # -- history ---------------------------------------------------------------------------------------------------
 
@@ -395,52 +484,70 @@ class Session:
         """Go one step forward; return a question only where that state was never answered."""
         return self._travel(self._history.redo) if self.can_redo else None
 
-    def _travel(self, move: Any) -> Request | None:
+    def _travel(self, move: Callable[[], ObjectState]) -> Request | None:
         before = self.state
-        after: ObjectState = move()
+        after = move()
         if after.kept > before.kept:
-            self._kept.append(self._drawn)
-            self._drawn = []
+            self._keep_drawn(before)
         elif after.kept < before.kept:
-            self._take_back()
-            self._drawn = self._kept.pop()
-        if after.kept == before.kept:
-            self._redraw()
+            self._drawn = dict(self._kept.pop().patches)
+        else:
+            self._redraw(_differing_frames(before, after))
         request = self._ask()
         self.changed.emit()
         return request
 
     # -- drawing ---------------------------------------------------------------------------------------------------
 
-    def _redraw(self) -> None:
-        """Take back what is drawn of the current object and draw its state anew."""
-        touched = self._take_back()
-        state = self.state
-        for frame, prediction in state.taken_up.items():
-            self._draw(frame, prediction.region, prediction.mask(), 0, lambda there: there == state.label)
-        for frame, prediction in state.masks.items():
-            own = state.taken_up.get(frame)
-            mask = prediction.mask(self._threshold if prediction is not own else 0.5)
-            if self.protect == "object" and own is not None:
-                mask &= own.logits_on(prediction.region) > 0
-            free = (lambda there: np.ones(there.shape, bool)) if self.protect == "anything" else (lambda there: (there == 0) | (there == state.label))
-            self._draw(frame, prediction.region, mask, state.label, free)
-        for region in _regions_by_frame([*touched, *(patch.region for patch in self._drawn)], self.ndim):
+    def _redraw(self, frames: Iterable[Frame]) -> None:
+        """On these frames, take back what is drawn of the current object and draw its state anew."""
+        touched = [region for frame in frames for region in self._redraw_frame(frame)]
+        for region in touched:
             self.painted.emit(region)
 
-    def _draw(self, frame: Frame, region: Region, mask: npt.NDArray[np.bool_], value: int, writable: Any) -> None:
-        inside = region.clip(self.image.frame_shape(self.ndim))
-        if inside.size == 0:
-            return
-        cut = mask[inside.within(region).slices][(np.newaxis,) * len(frame)]
-        self._drawn.append(Patch.draw(self.labels, inside.at_frame(frame), cut, value, writable))
+    def _redraw_frame(self, frame: Frame) -> list[Region]:
+        """Return what was touched: one region, or none."""
+        old, new = self._drawn.pop(frame, None), None
+        if old is not None:
+            old.take_back(self.labels)
+        region = self._region_on(frame)
+        if region.size:
+            new = Patch.write(self.labels, region.at_frame(frame), self._drawing_on(frame, region))
+            self._drawn[frame] = new
+        touched = [patch.region for patch in (old, new) if patch is not None and patch.region.size]
+        return [reduce(Region.union, touched)] if touched else []
 
-    def _take_back(self) -> list[Region]:
-        regions = [patch.region for patch in self._drawn]
-        for patch in reversed(self._drawn):
-            patch.take_back(self.labels)
-        self._drawn = []
-        return regions
+    def _region_on(self, frame: Frame) -> Region:
+        """Where on a frame the object is drawn or was taken up; a region of size 0 where neither."""
+        shape = self.image.frame_shape(self.ndim)
+        known = (self.state.taken_up.get(frame), self.state.masks.get(frame))
+        regions = [prediction.region.clip(shape) for prediction in known if prediction is not None]
+        return reduce(Region.union, regions) if regions else Region.whole((0,) * self.ndim)
+
+    def _drawing_on(self, frame: Frame, region: Region) -> Callable[[npt.NDArray[Any]], Drawing]:
+        """What to write into a block of labels: the object where it may be, background where it no longer is."""
+        label, lift = self.label, (np.newaxis,) * len(frame)
+        mask, own = self._mask_on(frame, region)[lift], self._own_on(frame, region)[lift]
+        if self.protect == "object" and self.state.taken_up:
+            mask = mask & own
+
+        def draw(there: npt.NDArray[Any]) -> Drawing:
+            ours = there == label
+            drawn = mask if self.protect == "anything" else mask & (ours | (there == 0))
+            return drawn | (own & ours), np.where(drawn, label, 0)
+
+        return draw
+
+    def _mask_on(self, frame: Frame, region: Region) -> npt.NDArray[np.bool_]:
+        shown = self.state.masks.get(frame)
+        if shown is None or shown is self.state.taken_up.get(frame):
+            return self._own_on(frame, region) if shown is not None else np.zeros(region.shape, bool)
+        return shown.mask_on(region, self.threshold)
+
+    def _own_on(self, frame: Frame, region: Region) -> npt.NDArray[np.bool_]:
+        """The pixels that a resumed object had when it was taken up."""
+        own = self.state.taken_up.get(frame)
+        return np.zeros(region.shape, bool) if own is None else own.mask_on(region)
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
@@ -460,19 +567,39 @@ class Session:
             if state.label != self.label or state.kept != self.state.kept:
                 break
             said = on_frame(state.clicks, frame, self.ndim)
-            if frame in state.masks and frame not in state.waiting and said and said == clicks[: len(said)]:
+            if not said:
+                break
+            if frame in state.masks and frame not in state.waiting and said == clicks[: len(said)]:
                 return state.masks[frame]
         return self.state.taken_up.get(frame)
 
     def _known_diameter(self) -> float | None:
         if self.diameter is not None:
             return self.diameter
-        return float(np.median(self._kept_diameters)) if self._kept_diameters else None
+        diameters = [kept.diameter for kept in self._kept if kept.diameter is not None]
+        return float(np.median(diameters[-REMEMBERED_DIAMETERS:])) if diameters else None
+
+    def _stop_waiting(self) -> None:
+        """What was said and what is drawn stay; nobody waits for an answer any more."""
+        if self._pending is not None:
+            self._pending = None
+            self._history.amend(replace(self.state, waiting=()))
+
+    def _check_id(self) -> None:
+        dtype = np.dtype(self.labels.dtype)
+        if self.label > np.iinfo(dtype).max:
+            raise ValueError(
+                f"The labels are {dtype}, which holds ids up to {np.iinfo(dtype).max}; convert them to a wider type "
+                f"to add object {self.label}."
+            )
 
     def _check(self, click: Click) -> None:
         shape = self.image.shape
         if len(click.position) != len(shape):
-            raise ValueError(f"A click on this image needs {len(shape)} coordinates ({', '.join(self.image.label_axes)}), but got {len(click.position)}.")
+            axes = ", ".join(self.image.label_axes)
+            raise ValueError(
+                f"A click on this image needs {len(shape)} coordinates ({axes}), but got {len(click.position)}."
+            )
         if not all(np.isfinite(p) for p in click.position) or not Region.whole(shape).contains(click.position):
             where = ", ".join(f"{p:g}" for p in click.position)
             raise ValueError(f"The click ({where}) lies outside the image, whose shape is {shape}.")
@@ -480,21 +607,26 @@ class Session:
     # -- finding ---------------------------------------------------------------------------------------------------
 
     def _find(self, label: int, position: Sequence[float] | None) -> dict[Frame, Prediction]:
-        shape = self.image.frame_shape(self.ndim)
-        if position is not None:
-            click = Click(tuple(float(p) for p in position))
-            self._check(click)
-            frames: Iterable[Frame] = [click.frame(self.ndim)]
-            start = None if int(np.prod(shape)) <= SEARCH_WHOLE else Region.around(click.point(self.ndim), (64,) * self.ndim)
-        else:
-            frames, start = np.ndindex(*self.image.frames_shape(self.ndim)), None
+        """The object's masks in the labels: on the position's frame, or on every frame."""
+        whole = Region.whole(self.image.frame_shape(self.ndim))
+        if position is None:
+            frames = np.ndindex(*self.image.frames_shape(self.ndim))
+            return self._masks_of(label, dict.fromkeys(frames, whole))
+        click = Click(tuple(float(p) for p in position))
+        self._check(click)
+        frame = click.frame(self.ndim)
+        if whole.size <= SEARCH_WHOLE:
+            return self._masks_of(label, {frame: whole})
+        near = Region.around(click.point(self.ndim), (SEARCHED_FIRST,) * self.ndim)
+        return self._masks_of(label, {frame: _grown_to_object(self.labels, frame, near, whole, label)})
+
+    def _masks_of(self, label: int, where: Mapping[Frame, Region]) -> dict[Frame, Prediction]:
         found = {}
-        for frame in frames:
-            region = Region.whole(shape) if start is None else _grown_to_object(self.labels, frame, start, shape, label)
-            there = np.asarray(self.labels[region.at_frame(frame).slices]).reshape(region.shape) == label
+        for frame, region in where.items():
+            there = _object_in(self.labels, frame, region, label)
             box = Region.of_mask(there)
             if box is not None:
-                found[frame] = Prediction.from_mask(there[box.slices], Region(tuple(a + r for a, r in zip(box.start, region.start, strict=True)), tuple(b + r for b, r in zip(box.stop, region.start, strict=True))))
+                found[frame] = Prediction.from_mask(there[box.slices], box.placed_in(region))
         return found
 
 
@@ -506,14 +638,19 @@ def _labels_for(image: Image, labels: Any) -> Any:
         raise ValueError(f"The labels have the shape {tuple(array.shape)}, but this image needs {image.shape}.")
     if np.dtype(array.dtype).kind not in "iu":
         raise TypeError(f"Labels must be integers, but these are {array.dtype}.")
+    if hasattr(array, "dask"):
+        raise TypeError("Labels that dask computes cannot be drawn into; pass a copy, as numpy or zarr.")
+    if isinstance(array, np.ndarray) and not array.flags.writeable:
+        raise ValueError("These labels may not be written; pass a copy.")
     return array
 
 
 def _highest_label(labels: Any) -> int:
-    """The highest id, read plane by plane so that no more than one plane of lazy labels is in memory."""
-    if labels.ndim <= 2:
-        return max(int(np.max(np.asarray(labels))), 0)
-    return max(_highest_label(labels[k]) for k in range(labels.shape[0]))
+    """The highest id, read strip by strip."""
+    *frames, rows, columns = labels.shape
+    step = max(READ_AT_ONCE // max(columns, 1), 1)
+    strips = [slice(k, k + step) for k in range(0, rows, step)]
+    return max(0, *(int(np.max(labels[(*frame, rows)])) for frame in np.ndindex(*frames) for rows in strips))
 
 
 def _frames_of(clicks: Iterable[Click], ndim: int) -> list[Frame]:
@@ -530,23 +667,46 @@ def _moved_click(before: tuple[Click, ...], after: tuple[Click, ...]) -> int | N
     return None
 
 
-def _regions_by_frame(regions: Iterable[Region], ndim: int) -> list[Region]:
-    """One region per frame that covers all of the frame's."""
-    joined: dict[Frame, Region] = {}
-    for region in regions:
-        frame = region.start[: region.ndim - ndim]
-        joined[frame] = joined[frame].union(region) if frame in joined else region
-    return list(joined.values())
+def _with_clicks(state: ObjectState, clicks: tuple[Click, ...], ndim: int) -> ObjectState:
+    """The state with other clicks: frames that lost their last click show what they showed without any."""
+    masks = dict(state.masks)
+    waiting = list(state.waiting)
+    for frame in _frames_of(state.clicks + clicks, ndim):
+        said = on_frame(clicks, frame, ndim)
+        if said == on_frame(state.clicks, frame, ndim):
+            continue
+        waiting = [f for f in waiting if f != frame]
+        if said:
+            waiting.append(frame)
+        elif frame in state.taken_up:
+            masks[frame] = state.taken_up[frame]
+        else:
+            masks.pop(frame, None)
+    moved = _moved_click(state.clicks, clicks)
+    return replace(state, clicks=clicks, masks=masks, waiting=tuple(waiting), moved=moved)
 
 
-def _grown_to_object(labels: Any, frame: Frame, start: Region, shape: Sequence[int], label: int) -> Region:
-    """Grow a region until the object inside no longer touches its rim."""
-    region = start.clip(shape)
+def _differing_frames(before: ObjectState, after: ObjectState) -> list[Frame]:
+    """Frames on which two states are drawn differently."""
+    frames = dict.fromkeys([*before.taken_up, *before.masks, *after.taken_up, *after.masks])
+    if (before.label, before.taken_up) != (after.label, after.taken_up):
+        return list(frames)
+    return [frame for frame in frames if before.masks.get(frame) is not after.masks.get(frame)]
+
+
+def _object_in(labels: Any, frame: Frame, region: Region, label: int) -> npt.NDArray[np.bool_]:
+    there: npt.NDArray[np.bool_] = np.asarray(labels[region.at_frame(frame).slices]).reshape(region.shape) == label
+    return there
+
+
+def _grown_to_object(labels: Any, frame: Frame, start: Region, whole: Region, label: int) -> Region:
+    """Grow a region until the object inside no longer touches its rim, or no more frame is left."""
+    region = start.intersection(whole)
     while True:
-        there = np.asarray(labels[region.at_frame(frame).slices]).reshape(region.shape) == label
-        box = Region.of_mask(there)
-        larger = region.grow(max(region.shape) // 2).clip(shape)
-        inner = Region.whole(region.shape).grow(-1)
-        if larger == region or box is None or box.union(inner) == inner:
+        box = Region.of_mask(_object_in(labels, frame, region, label))
+        if box is None:
             return region
-        region = larger
+        ring = box.placed_in(region).grow(1).intersection(whole)
+        if region.intersection(ring) == ring:
+            return region
+        region = region.grow(max(region.shape) // 2 + 1).intersection(whole)

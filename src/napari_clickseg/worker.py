@@ -22,7 +22,7 @@ class Outcome:
 
 
 class LatestWorker:
-    """Mutable owner of a daemon thread. A waiting job is dropped when a newer one comes, a running one is asked to stop.
+    """Mutable owner of a daemon thread. When a newer job comes, a waiting one is dropped, a running one asked to stop.
 
     Parameters
     ----------

@@ -1,0 +1,70 @@
+"""Doubles that are real: predictors without weights, whose answers can be told by eye."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_clickseg.images import Image
+from napari_clickseg.masks import Prediction
+from napari_clickseg.questions import NEVER, Request, Stop
+from napari_clickseg.regions import Region
+
+
+def disk(shape: tuple[int, ...], centre: tuple[float, ...], radius: float) -> npt.NDArray[np.bool_]:
+    """Pixels no farther than `radius` from `centre`."""
+    away = sum((axis - c) ** 2 for axis, c in zip(np.ogrid[tuple(map(slice, shape))], centre, strict=True))
+    return np.asarray(away <= radius**2)
+
+
+@dataclass(frozen=True)
+class Disks:
+    """Answers with disks around positive clicks, less disks around negative ones, joined to the prior.
+
+    The logit is 0 half a pixel beyond the radius and falls by 1 per pixel, so that a threshold matters.
+    """
+
+    ndim: int = 2
+    radius: float = 2.0
+    name: str = "disks"
+    device: str = "cpu"
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        stop.check()
+        shape = image.frame_shape(min(self.ndim, image.ndim))
+        logits = np.full(shape, -4.0, np.float32)
+        if request.prior is not None:
+            logits = np.maximum(logits, request.prior.logits_on(Region.whole(shape)))
+        for point, positive in request.points(len(shape)):
+            away = np.sqrt(sum((axis - p) ** 2 for axis, p in zip(np.indices(shape), point, strict=True)))
+            near = (self.radius + 0.5 - away).astype(np.float32)
+            logits = np.maximum(logits, near) if positive else np.where(near > 0, np.float32(-4), logits)
+        region = self._reached(request, shape)
+        return Prediction(region, logits[region.slices])
+
+    def _reached(self, request: Request, shape: tuple[int, ...]) -> Region:
+        """A window around the clicks and the prior: answers seldom cover a whole frame."""
+        reach = 2 * int(self.radius) + 5
+        regions = [Region.around(point, (reach,) * len(shape)) for point, _ in request.points(len(shape))]
+        if request.prior is not None:
+            regions.append(request.prior.region)
+        joined = regions[0]
+        for region in regions[1:]:
+            joined = joined.union(region)
+        return joined.clip(shape)
+
+
+class Broken(Exception):
+    """What `Failing` raises."""
+
+
+@dataclass(frozen=True)
+class Failing(Disks):
+    """Fails on every question."""
+
+    name: str = "failing"
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        raise Broken("out of order")
