@@ -30,7 +30,7 @@ Seeds = npt.NDArray[np.int8]
 OBJECT, BACKGROUND, UNKNOWN = 1, 2, 0
 WINDOW = 3.0
 """Side of the window in object diameters."""
-LARGEST_SIDE = 112
+LARGEST_SIDE = 144
 """Windows with longer sides are read at every second, third .. pixel."""
 NEAR = 0.12
 """Radius of the disk of seeds around a click, in object diameters."""
@@ -38,10 +38,10 @@ FAR = 1.05
 """From this distance to every positive click on, in object diameters, there is background (without a prior mask)."""
 BAND = 0.08
 """Half the width of the band along a prior mask's rim that may change, in object diameters."""
-REACH = (0.3, 1.5)
-"""Least and greatest reach of a click that contradicts the prior mask, in object diameters."""
+LEAST_REACH = 0.3
+"""Least reach of a click that contradicts the prior mask, in object diameters."""
 SMOOTHING = 0.7
-LIKENESS = 1.0
+LIKENESS = 2.0
 BINS = 32
 STEEPEST = 4.0
 MOST_PARTS = 600
@@ -85,7 +85,7 @@ class RandomWalker:
     Grady 2006, "Random walks for image segmentation".
     """
 
-    beta: float = 130.0
+    beta: float = 500.0
     name: str = "random-walker"
     ndim: int = 2
     device: str = "cpu"
@@ -202,8 +202,9 @@ def _window(
     points: list[tuple[float, ...]], prior: Prediction | None, diameter: float, shape: tuple[int, ...]
 ) -> Region:
     """The window around the clicks, grown to hold the prior mask with a margin, inside the frame."""
-    side = (max(round(WINDOW * diameter), 9),) * 2
-    windows = [Region.around(point, side) for point in points]
+    missed = [0.0 if prior is None else _distance_to(prior, point) for point in points]
+    sides = [max(round(WINDOW * diameter), round(4 * far), 9) for far in missed]
+    windows = [Region.around(point, (side, side)) for point, side in zip(points, sides, strict=True)]
     box = None if prior is None else Region.of_mask(prior.mask())
     if prior is not None and box is not None:
         start = tuple(a + b for a, b in zip(prior.region.start, box.start, strict=True))
@@ -213,6 +214,14 @@ def _window(
     for other in windows[1:]:
         region = region.union(other)
     return region.clip(shape)
+
+
+def _distance_to(prior: Prediction, point: tuple[float, ...]) -> float:
+    """Distance from a point to the nearest pixel of the prior mask; 0 where that is empty."""
+    pixels = np.argwhere(prior.mask())
+    if not pixels.size:
+        return 0.0
+    return float(np.sqrt(np.square(pixels + np.subtract(prior.region.start, point)).sum(axis=1).min()))
 
 
 def _shrink(block: npt.NDArray[np.float32], step: int) -> npt.NDArray[np.float32]:
@@ -274,7 +283,7 @@ def _later_seeds(clicked: Seeds, prior: Mask, diameter: float) -> Seeds:
     seeds[np.where(prior, inside, outside) <= max(BAND * diameter, 1)] = UNKNOWN
     for kind, wrong, depth in ((OBJECT, ~prior, outside), (BACKGROUND, prior, inside)):
         for row, column in np.argwhere((clicked == kind) & wrong):
-            reach = np.clip(2 * depth[row, column], REACH[0] * diameter, REACH[1] * diameter)
+            reach = max(2 * depth[row, column], LEAST_REACH * diameter)
             rows, columns = np.ogrid[: clicked.shape[0], : clicked.shape[1]]
             near = np.hypot(rows - row, columns - column) <= reach
             seeds[near & wrong] = UNKNOWN
