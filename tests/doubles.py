@@ -56,7 +56,7 @@ class Disks:
         return joined.clip(shape)
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """What `Failing` raises."""
 
 
@@ -67,4 +67,4 @@ class Failing(Disks):
     name: str = "failing"
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
-        raise Broken("out of order")
+        raise BrokenError("out of order")

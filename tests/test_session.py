@@ -6,8 +6,8 @@ import dask.array
 import numpy as np
 import pytest
 import zarr
-from doubles import Broken, Disks, Failing, disk
 
+from doubles import BrokenError, Disks, Failing, disk
 from napari_clickseg import session as session_module
 from napari_clickseg.clicks import Click
 from napari_clickseg.images import Image
@@ -144,7 +144,7 @@ def test_a_failed_click_raises_keeps_what_is_drawn_and_is_waited_for_no_more():
     session.click((4, 4))
     drawn = session.labels.copy()
     session.predictor = Failing()
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         session.click((15, 15))
     assert session.pending is None
     assert len(session.clicks) == 2
@@ -156,7 +156,7 @@ def test_a_failure_is_told_and_the_next_click_asks_anew():
     session = make()
     told = []
     session.failed.connect(told.append)
-    error = Broken("lost")
+    error = BrokenError("lost")
     request = session.set_clicks([Click((4.0, 4.0))])
     session.fail(request, error)
     assert told == [error]
@@ -171,7 +171,7 @@ def test_a_stale_failure_is_nobodys_business():
     session.failed.connect(told.append)
     stale = session.set_clicks([Click((4.0, 4.0))])
     pending = session.set_clicks([Click((5.0, 4.0)), Click((9.0, 9.0))])
-    session.fail(stale, Broken("late"))
+    session.fail(stale, BrokenError("late"))
     assert told == []
     assert session.pending is pending
 
