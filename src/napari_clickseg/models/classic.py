@@ -34,7 +34,7 @@ LARGEST_SIDE = 144
 """Windows with longer sides are read at every second, third .. pixel."""
 NEAR = 0.12
 """Radius of the disk of seeds around a click, in object diameters."""
-FAR = 1.05
+FAR = 1.2
 """From this distance to every positive click on, in object diameters, there is background (without a prior mask)."""
 BAND = 0.08
 """Half the width of the band along a prior mask's rim that may change, in object diameters."""
@@ -268,8 +268,9 @@ def _disks(clicked: Seeds, radius: float) -> Seeds:
 
 
 def _first_seeds(clicked: Seeds, diameter: float) -> Seeds:
-    """Background more than an object away from every positive click."""
-    return np.where(_away(clicked == OBJECT) >= FAR * diameter, BACKGROUND, UNKNOWN).astype(np.int8)
+    """Background more than an object away from every positive click; in smaller windows, what is farthest."""
+    away = _away(clicked == OBJECT)
+    return np.where(away >= min(FAR * diameter, 0.9 * away.max()), BACKGROUND, UNKNOWN).astype(np.int8)
 
 
 def _later_seeds(clicked: Seeds, prior: Mask, diameter: float) -> Seeds:

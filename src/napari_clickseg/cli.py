@@ -1,0 +1,348 @@
+"""clickseg: the command line. A table of commands; what a command needs is imported when it runs.
+
+Only this module prints. Bad input ends with exit code 2 and one sentence, and files are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_clickseg import __version__
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from napari_clickseg.clicks import Click
+    from napari_clickseg.images import Image
+    from napari_clickseg.session import Session
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One argument of a command: its names, and what argparse is told of it."""
+
+    names: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, *names: str, **settings: Any) -> Option:
+        """Return the option with these names; settings as in `ArgumentParser.add_argument`."""
+        return cls(names, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the table of commands; `run` raises ValueError or OSError with a sentence where the input is bad."""
+
+    name: str
+    summary: str
+    run: Callable[[argparse.Namespace], None]
+    options: tuple[Option, ...]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code: 0, 2 after bad input, 130 after Ctrl+C."""
+    chosen = build_parser().parse_args(argv)
+    try:
+        chosen.run(chosen)
+    except (ValueError, OSError) as error:
+        print(f"clickseg {chosen.command}: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(f"clickseg {chosen.command}: stopped.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the table of commands."""
+    parser = argparse.ArgumentParser(
+        "clickseg", description="Segment cells by clicking, and correct masks by clicking."
+    )
+    parser.add_argument("--version", action="version", version=f"clickseg {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        described = commands.add_parser(command.name, help=command.summary, description=command.summary)
+        for option in command.options:
+            described.add_argument(*option.names, **option.settings)
+        described.set_defaults(run=command.run)
+    return parser
+
+
+# -- demo --------------------------------------------------------------------------------------------------------------
+
+
+def run_demo(chosen: argparse.Namespace) -> None:
+    """Let the robot segment the shipped sample, or open it in napari."""
+    if chosen.gui:
+        return _open_napari()
+    from tqdm import tqdm
+
+    from napari_clickseg.demo import read_sample, segment_sample, write_results
+    from napari_clickseg.models.registry import load_model
+
+    predictor = load_model(chosen.model, chosen.device)
+    image, truth = read_sample()
+    done = segment_sample(image, truth, predictor, lambda labels: tqdm(labels, unit="object"))
+    print(f"{predictor.name} on {predictor.device}, {len(done.curves)} objects")
+    for line in done.lines():
+        print(line)
+    for path in write_results(chosen.output, done):
+        print(f"written: {path}")
+    return None
+
+
+def _open_napari() -> None:
+    import napari
+
+    from napari_clickseg.demo import read_sample
+
+    image, _ = read_sample()
+    viewer = napari.Viewer()
+    viewer.add_image(image.array, name="nuclei")
+    viewer.window.add_plugin_dock_widget("napari-clickseg")
+    napari.run()
+
+
+# -- segment -----------------------------------------------------------------------------------------------------------
+
+
+def run_segment(chosen: argparse.Namespace) -> None:
+    """Replay a table of clicks on an image and write the labels."""
+    from napari_clickseg.files import check_labels_path, read_image, write_labels
+    from napari_clickseg.models.registry import load_model
+    from napari_clickseg.session import Session
+
+    check_labels_path(chosen.output)
+    image = read_image(chosen.image, chosen.axes, chosen.channel)
+    objects = _read_clicks(chosen.clicks, image)
+    prior = None if chosen.labels is None else _read_labels(chosen.labels, image)
+    predictor = load_model(chosen.model, chosen.device)
+    session = Session(image, predictor, prior, diameter=chosen.diameter)
+    _replay(session, objects)
+    write_labels(chosen.output, session.labels, image.label_axes, image.spacing)
+    print(f"written: {chosen.output} ({len(objects)} objects clicked, {predictor.name} on {predictor.device})")
+
+
+def _read_clicks(path: Path, image: Image) -> dict[int, list[Click]]:
+    """Read the clicks of each object, in the order of the ids, and make sure that all lie inside the image."""
+    from napari_clickseg.clicks import read_clicks_csv
+    from napari_clickseg.regions import Region
+
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    objects = read_clicks_csv(path, image.label_axes)
+    if not objects:
+        raise ValueError(f"{path} holds no clicks.")
+    whole = Region.whole(image.shape)
+    for number, clicks in sorted(objects.items()):
+        for click in clicks:
+            if not whole.contains(click.position):
+                where = ", ".join(f"{p:g}" for p in click.position)
+                raise ValueError(f"Object {number}: the click ({where}) lies outside the image of shape {image.shape}.")
+    return dict(sorted(objects.items()))
+
+
+def _read_labels(path: Path, image: Image) -> npt.NDArray[np.integer[Any]]:
+    """Read labels into memory, wide enough for any id."""
+    import numpy as np
+
+    from napari_clickseg.files import read_image
+
+    labels = read_image(path, image.label_axes).array
+    if np.dtype(labels.dtype).kind not in "iu":
+        raise ValueError(f"{path} holds {labels.dtype}, but labels must be integers.")
+    return np.array(labels, np.int64 if labels.dtype.itemsize >= 4 else np.int32)
+
+
+def _replay(session: Session, objects: Mapping[int, Sequence[Click]]) -> None:
+    """Segment the objects in the order of their ids; those that the labels hold already are taken up."""
+    import numpy as np
+    from tqdm import tqdm
+
+    there = set(np.unique(session.labels).tolist())
+    for number, clicks in tqdm(objects.items(), unit="object"):
+        if number in there:
+            session.resume(number)
+        else:
+            session.start_new(number)
+        for click in clicks:
+            session.click(click.position, click.positive)
+        if number in there or session.area():
+            session.commit()
+        else:
+            session.cancel()
+            tqdm.write(f"clickseg segment: object {number} is left out, its clicks give no pixels.", file=sys.stderr)
+
+
+# -- models ------------------------------------------------------------------------------------------------------------
+
+
+def run_models(chosen: argparse.Namespace) -> None:
+    """List the models."""
+    from napari_clickseg.models.registry import list_models, user_folder
+
+    entries = list_models()
+    width = max(len(entry.name) for entry in entries)
+    for entry in entries:
+        print(f"{entry.name:{width}}  {entry.kind:10}  {entry.title}: {entry.description}")
+    print(f"Your own models: {user_folder()}")
+
+
+# -- bench -------------------------------------------------------------------------------------------------------------
+
+
+def run_bench(chosen: argparse.Namespace) -> None:
+    """Measure clicks to quality over labelled images, or the panel's speed."""
+    return _bench_gui(chosen) if chosen.gui else _bench(chosen)
+
+
+def _bench(chosen: argparse.Namespace) -> None:
+    from napari_clickseg.benchmark.datasets import find_data, find_sources, list_targets, read_items, sample_targets
+    from napari_clickseg.benchmark.report import collect, report
+    from napari_clickseg.benchmark.run import Job, read_rows, run_jobs
+    from napari_clickseg.files import written_whole
+    from napari_clickseg.models.registry import find_model
+    from napari_clickseg.robot import ROBOTS
+
+    if chosen.robot not in ROBOTS:
+        raise ValueError(f"There is no robot {chosen.robot!r}; there are {', '.join(ROBOTS)}.")
+    models = [find_model(name).name if not Path(name).is_file() else name for name in chosen.models]
+    sources = find_sources(find_data(chosen.data), chosen.sources)
+    items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
+    targets = sample_targets(list_targets(items), chosen.objects, chosen.seed)
+    if not targets:
+        raise ValueError(f"There are no objects in the split {chosen.split!r} of {', '.join(sources)}.")
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    rows, page = chosen.out / "clicks.csv", chosen.out / "report.md"
+    jobs = [
+        Job(target, model, chosen.robot, chosen.max_clicks, chosen.device) for model in models for target in targets
+    ]
+    run_jobs(jobs, rows, chosen.jobs)
+    text = report(collect(read_rows(rows), chosen.robot, chosen.max_clicks), chosen.robot, chosen.max_clicks)
+    with written_whole(page) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    print(text)
+    print(f"written: {rows}, {page}")
+
+
+def _bench_gui(chosen: argparse.Namespace) -> None:
+    import csv
+
+    from napari_clickseg.benchmark.latency import measure
+    from napari_clickseg.files import written_whole
+
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    rows = [row for model in chosen.models for row in measure(model)]
+    with written_whole(chosen.out / "latency.csv") as unfinished, open(unfinished, "w", newline="") as handle:
+        table = csv.DictWriter(handle, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    for row in rows:
+        print(", ".join(f"{name} {value}" for name, value in row.items()))
+
+
+# -- the table ---------------------------------------------------------------------------------------------------------
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return number
+
+
+def _size(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} must be a positive number")
+    return number
+
+
+DEFAULT = " (default: %(default)s)"
+MODEL = Option.of("--model", default="default", metavar="NAME_OR_PATH", help="see `clickseg models`" + DEFAULT)
+DEVICE = Option.of("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps" + DEFAULT)
+
+COMMANDS = (
+    Command(
+        "demo",
+        "Segment the shipped sample with a robot's clicks; write labels and an overlay.",
+        run_demo,
+        (
+            Option.of(
+                "--output", type=Path, default=Path("clickseg-demo"), metavar="FOLDER", help="where to write" + DEFAULT
+            ),
+            MODEL,
+            DEVICE,
+            Option.of("--gui", action="store_true", help="open the sample in napari with the panel instead"),
+        ),
+    ),
+    Command(
+        "segment",
+        "Segment an image by a table of clicks.",
+        run_segment,
+        (
+            Option.of("image", type=Path, metavar="IMAGE", help="TIFF, PNG, JPEG, .npy, zarr"),
+            Option.of(
+                "--clicks", type=Path, required=True, help="CSV: object, positive, then a column per axis (y, x)"
+            ),
+            Option.of("--output", type=Path, required=True, metavar="LABELS", help="labels to write: .tif, .png, .npy"),
+            Option.of("--labels", type=Path, metavar="PRIOR", help="labels to start from; clicked ids are corrected"),
+            MODEL,
+            DEVICE,
+            Option.of("--axes", metavar="TZCYX", help="the image's axes, where the file does not tell"),
+            Option.of("--channel", type=int, metavar="N", help="the one channel to use, counted from 0"),
+            Option.of("--diameter", type=_size, metavar="PIXELS", help="expected object diameter; else estimated"),
+        ),
+    ),
+    Command("models", "List the models there are.", run_models, ()),
+    Command(
+        "bench",
+        "Measure how many clicks models need on labelled images. The same command goes on where it was stopped.",
+        run_bench,
+        (
+            Option.of(
+                "--models",
+                type=_names,
+                default=["default"],
+                metavar="A,B",
+                help="names or weights files (default: default)",
+            ),
+            Option.of(
+                "--data", type=Path, metavar="FOLDER", help="one source (images/, labels/) or a folder of sources"
+            ),
+            Option.of("--sources", type=_names, default=[], metavar="A,B", help="only these sources"),
+            Option.of("--split", default="test", help="train, val or test" + DEFAULT),
+            Option.of(
+                "--robot", default="centre", metavar="R", help="centre, cluster, random, eroded, human" + DEFAULT
+            ),
+            Option.of("--objects", type=_count, default=100, metavar="N", help="sampled objects per source" + DEFAULT),
+            Option.of("--max-clicks", type=_count, default=20, metavar="N", help="clicks per object" + DEFAULT),
+            Option.of("--seed", type=int, default=0, metavar="N", help="of the sample" + DEFAULT),
+            Option.of(
+                "--out", type=Path, default=Path("clickseg-bench"), metavar="FOLDER", help="where to write" + DEFAULT
+            ),
+            DEVICE,
+            Option.of(
+                "--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="worker processes" + DEFAULT
+            ),
+            Option.of("--gui", action="store_true", help="measure the panel in a real window instead"),
+        ),
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(main())
