@@ -1,0 +1,187 @@
+"""Placement: how the axes of an image layer become those of a session, and where our layers lie in the world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_clickseg.images import CHANNEL, Image
+
+Matrix = npt.NDArray[np.float64]
+CHANNEL_NAMES = {"c", "ch", "channel", "channels"}
+KNOWN_AXES = "TZYX"
+SPARE_AXES = "ABDEFGHIJKLMNOPQRSUVW"
+MOST_CHANNELS = 12
+"""Longer axes are not offered as channels."""
+TRANSFORMS = ("scale", "translate", "rotate", "shear", "affine")
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Which axis of an image layer holds channels, and which of them to look at (None: all, up to three)."""
+
+    axis: int
+    index: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placement:
+    """Where the layers of one image lie.
+
+    Attributes
+    ----------
+    image : Image
+        The image layer's finest data with its axes named.
+    matrix : ndarray of float64
+        From the data coordinates of our layers to the world, homogeneous.
+    options : dict
+        What makes a layer of napari lie there: scale, translate, rotate, shear, affine, units, axis labels.
+    thin : int or None
+        The axis of our layers that stands for the image's channels: one pixel thick and as wide as all of them, so that
+        clicks and labels are seen on every channel. None where the labels have no such axis.
+    """
+
+    image: Image
+    matrix: Matrix
+    options: dict[str, Any]
+    thin: int | None = None
+
+    @classmethod
+    def of(cls, layer: Any, channel: Channel | None = None) -> Placement:
+        """Return the placement of an image layer.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where the pixels cannot be worked on; the sentence is meant for the user.
+        """
+        array = layer.data[0] if layer.multiscale else layer.data
+        axis = None if channel is None else channel.axis
+        names = _axis_names(layer, axis)
+        if layer.rgb:
+            image = _image(array, names + CHANNEL, layer.scale, None)
+            return cls(image, world_matrix(layer), _options(layer, None))
+        if channel is None or axis is None:
+            return cls(_image(array, names, layer.scale, None), world_matrix(layer), _options(layer, None))
+        count = array.shape[axis]
+        spacing = [s for k, s in enumerate(layer.scale) if k != axis]
+        image = _image(array, names, spacing, channel.index)
+        if axis == 0:
+            return cls(image, world_matrix(layer)[1:, 1:], _options(layer, 0))
+        thick = np.eye(layer.ndim + 1)
+        thick[axis, axis], thick[axis, -1] = count, (count - 1) / 2
+        options = _options(layer, None)
+        middle = np.array([*layer.data_to_world(tuple(thick[:-1, -1])), 1.0])
+        options["translate"] = (np.linalg.inv(options["affine"]) @ middle)[:-1]
+        options["scale"] = np.where(np.arange(layer.ndim) == axis, count, 1) * np.asarray(layer.scale)
+        return cls(image, world_matrix(layer) @ thick, options, axis)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes of our layers."""
+        return len(self.matrix) - 1
+
+    @property
+    def labels_shape(self) -> tuple[int, ...]:
+        """The shape of a Labels layer of this image, thin axis included."""
+        shape = list(self.image.shape)
+        if self.thin is not None:
+            shape.insert(self.thin, 1)
+        return tuple(shape)
+
+    def labels_view(self, labels: Any) -> Any:
+        """Return the labels with the thin axis put in, sharing memory."""
+        return labels if self.thin is None else np.expand_dims(labels, self.thin)
+
+    def labels_array(self, data: Any) -> Any:
+        """Return a layer's data without the thin axis, sharing memory."""
+        return data if self.thin is None else data[(slice(None),) * self.thin + (0,)]
+
+    def position(self, world: Sequence[float]) -> tuple[float, ...]:
+        """Return the position in the image, in array order, of a point in the world."""
+        inside = (np.linalg.inv(self.matrix) @ [*world[len(world) - self.ndim :], 1.0])[:-1]
+        kept = np.delete(inside, self.thin) if self.thin is not None else inside
+        return tuple(float(p) for p in np.round(kept, 6))
+
+    def world(self, position: Sequence[float]) -> tuple[float, ...]:
+        """Return the point in the world of a position in the image."""
+        inside = list(position)
+        if self.thin is not None:
+            inside.insert(self.thin, 0.0)
+        return tuple(float(p) for p in (self.matrix @ [*inside, 1.0])[:-1])
+
+    def shifted(self, origin: Sequence[float]) -> Matrix:
+        """Return the matrix of a layer whose first pixel lies at `origin` in the image."""
+        shift = np.eye(self.ndim + 1)
+        start = list(origin)
+        if self.thin is not None:
+            start.insert(self.thin, 0.0)
+        shift[:-1, -1] = start
+        moved: Matrix = self.matrix @ shift
+        return moved
+
+
+def world_matrix(layer: Any) -> Matrix:
+    """Return the affine map from a layer's data to the world, read off at the corners of the unit cube."""
+    matrix = np.eye(layer.ndim + 1)
+    origin = np.array(layer.data_to_world((0.0,) * layer.ndim))
+    for axis, corner in enumerate(np.eye(layer.ndim)):
+        matrix[:-1, axis] = np.array(layer.data_to_world(tuple(corner))) - origin
+    matrix[:-1, -1] = origin
+    return matrix
+
+
+def offered_channels(layer: Any) -> list[Channel | None]:
+    """Return the choices of a channel for an image layer, the best first; [None] where there is nothing to choose."""
+    if layer.rgb:
+        return [None]
+    shape = (layer.data[0] if layer.multiscale else layer.data).shape
+    labels = [str(name).lower() for name in getattr(layer, "axis_labels", ())]
+    named = [k for k, name in enumerate(labels) if name in CHANNEL_NAMES and k < len(shape) - 2]
+    choices: list[Channel | None] = []
+    for axis in named or [k for k in range(len(shape) - 2) if shape[k] <= MOST_CHANNELS]:
+        several = [Channel(axis, None, "all channels")] if named and shape[axis] <= 3 else []
+        where = "" if named else f" of axis {axis}"
+        choices += [Channel(axis, k, f"channel {k}{where}") for k in range(shape[axis])] + several
+    return choices if named else [None, *choices]
+
+
+def _image(array: Any, axes: str, scale: Sequence[float], channel: int | None) -> Image:
+    spacing = tuple(abs(float(s)) or 1.0 for s in scale)
+    return Image(array, axes, spacing, channel)
+
+
+def _axis_names(layer: Any, channel_axis: int | None) -> str:
+    """One letter per axis of the layer: its own label where that is T, Z, Y or X, else the usual order."""
+    labels = [str(name)[:1].upper() for name in getattr(layer, "axis_labels", ("",) * layer.ndim)]
+    kept = [k for k in range(layer.ndim) if k != channel_axis]
+    usual = (SPARE_AXES + KNOWN_AXES)[-len(kept) :]
+    named = [labels[k] for k in kept]
+    clear = len(set(named)) == len(named) and set(named) <= set(KNOWN_AXES) and named[-2:] == ["Y", "X"]
+    letters = list(named if clear else usual)
+    if channel_axis is not None:
+        letters.insert(channel_axis, CHANNEL)
+    return "".join(letters)
+
+
+def _options(layer: Any, dropped: int | None) -> dict[str, Any]:
+    """The layer's own transforms, without the first axis if that is dropped."""
+    first = 0 if dropped is None else 1
+    shear = np.eye(layer.ndim)
+    shear[np.triu_indices(layer.ndim, 1)] = np.ravel(layer.shear)
+    options: dict[str, Any] = {
+        "scale": np.asarray(layer.scale)[first:],
+        "translate": np.asarray(layer.translate)[first:],
+        "rotate": np.asarray(layer.rotate)[first:, first:],
+        "shear": shear[first:, first:][np.triu_indices(layer.ndim - first, 1)],
+        "affine": np.asarray(layer.affine.affine_matrix)[first:, first:],
+    }
+    for name in ("units", "axis_labels"):
+        if hasattr(layer, name):
+            options[name] = tuple(getattr(layer, name))[first:]
+    return options

@@ -1,0 +1,68 @@
+"""LatePredictor: a model that is loaded on the thread that first asks it, so that the panel opens at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from napari_clickseg.images import Image
+from napari_clickseg.masks import Prediction
+from napari_clickseg.questions import NEVER, Predictor, Request, Stop
+
+
+class LatePredictor:
+    """Mutable: stands for a model until it is loaded, and hands every question over to it.
+
+    Parameters
+    ----------
+    name : str
+        The name in the table of models.
+    load : callable
+        Loads the model; called once, on the thread that first asks. Where it raises, the next question tries again.
+    """
+
+    def __init__(self, name: str, load: Callable[[], Predictor]) -> None:
+        self._name = name
+        self._load = load
+        self._lock = threading.Lock()
+        self._model: Predictor | None = None
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def loaded(self) -> Predictor | None:
+        """The model; None as long as it is not loaded."""
+        return self._model
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes that the model sees; two are expected until it is loaded."""
+        return 2 if self._model is None else self._model.ndim
+
+    @property
+    def device(self) -> str:
+        """Where the model computes; empty until it is loaded."""
+        return "" if self._model is None else self._model.device
+
+    def get(self) -> Predictor:
+        """Return the model, loading it if nobody did yet."""
+        with self._lock:
+            if self._model is None:
+                self._model = self._load()
+            return self._model
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        """Answer a request, loading the model first if need be."""
+        model = self.get()
+        stop.check()
+        return model.predict(image, request, stop)
+
+
+def present_devices() -> tuple[str, ...]:
+    """Return the devices that torch finds here. Importing torch takes seconds: call this from a worker."""
+    import torch
+
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return ("auto", "cpu", *(name for name, there in found.items() if there))

@@ -1,0 +1,82 @@
+"""Mouse: tells clicks from pans, zooms and drags of a point. What a click means is the conductor's business."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+LEFT, RIGHT = 1, 2
+STILL = 5.0
+"""A press that moves no more canvas pixels than this before it is released is a click, however long it takes."""
+BRIEF, HASTY = 0.25, 20.0
+"""So is one released within this many seconds after no more than this many pixels: fast hands slip."""
+MODES_OF_NAPARI = {"select", "transform"}
+"""In these modes the left button belongs to napari."""
+
+
+Polarity = Literal["positive", "negative"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grip:
+    """A point held by the mouse: on which click channel, and its index there."""
+
+    polarity: Polarity
+    index: int
+
+
+class Hands(Protocol):
+    """What the mouse needs of whoever owns the points."""
+
+    def grasp(self, event: Any) -> Grip | None:
+        """Return the point under the cursor, None where there is none."""
+
+    def click(self, event: Any, primary: bool) -> None:
+        """A click was made; `primary` unless it was by the right button or with Shift."""
+
+    def select(self, grip: Grip) -> None:
+        """A point was pressed and released without moving it."""
+
+    def drag(self, grip: Grip, event: Any) -> None:
+        """A grasped point was moved to the cursor."""
+
+
+class Mouse:
+    """The drag callback for our layers: a click of the left button, of the right one, or a drag of a point."""
+
+    def __init__(self, hands: Hands) -> None:
+        self._hands = hands
+
+    def follow(self, layer: Any, event: Any) -> Iterator[None]:
+        """Follow one press to its release, in the manner of napari's drag callbacks."""
+        button, shift = event.button, "Shift" in event.modifiers
+        if button not in (LEFT, RIGHT) or (button == LEFT and layer.mode in MODES_OF_NAPARI):
+            return
+        grip = self._hands.grasp(event) if button == LEFT and not shift else None
+        start, begun, moved = np.array(event.pos, float), perf_counter(), False
+        free = layer.mouse_pan, layer.mouse_zoom
+        layer.mouse_pan = layer.mouse_zoom = False
+        yield
+        while event.type == "mouse_move":
+            moved = moved or _is_drag(start, event.pos, begun)
+            if moved and grip is not None:
+                self._hands.drag(grip, event)
+            elif moved:
+                layer.mouse_pan, layer.mouse_zoom = free
+            event.handled = event.handled or not moved or grip is not None
+            yield
+        layer.mouse_pan, layer.mouse_zoom = free
+        moved = moved or _is_drag(start, event.pos, begun)
+        if grip is not None and not moved:
+            self._hands.select(grip)
+        elif grip is None and not moved:
+            self._hands.click(event, button == LEFT and not shift)
+
+
+def _is_drag(start: Any, now: Any, begun: float) -> bool:
+    distance = float(np.linalg.norm(np.asarray(now, float) - start))
+    return distance > (HASTY if perf_counter() - begun < BRIEF else STILL)

@@ -1,0 +1,417 @@
+"""Panels: the parts that the user sees. They take values and emit requests; they know no layer, session or model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_clickseg.gui.actions import BY_NAME
+from napari_clickseg.gui.shown import Picks, Standing
+from napari_clickseg.gui.status import Status
+from napari_clickseg.models.registry import ModelEntry
+
+ACCENT = "#26a9c4"
+"""The colour of the contour, the Keep button and a ready status: the only one that the panel adds to napari's."""
+STATUS_COLOURS = {"ready": ACCENT, "thinking": ACCENT, "loading": "#e0a030", "error": "#ff5c5c"}
+GAP = 8
+NARROWEST = 300
+DIAMETERS = (2.0, 5000.0)
+
+PICKERS = (
+    ("image", "Image", "choose_image", "The image to segment."),
+    ("channel", "Channel", "choose_channel", "Which channel the model looks at."),
+    ("labels", "Objects", "choose_labels", "The Labels layer that objects are drawn into."),
+    ("positive", "Include", "choose_positive", "The Points layer whose points say: this is the object (left click)."),
+    (
+        "negative",
+        "Exclude",
+        "choose_negative",
+        "The Points layer whose points say: this is not the object (right click or Shift).",
+    ),
+)
+BUTTONS = (
+    ("undo", "undo", 0, 0),
+    ("redo", "redo", 0, 1),
+    ("flip", "flip", 1, 0),
+    ("take_up", "pick_object", 1, 1),
+)
+"""Action whose text and key are printed, request, row, column."""
+PROTECTIONS = (
+    ("background", "other objects", "New pixels go to background only; objects already there stay whole."),
+    ("object", "all but the object itself", "An object taken up again can only lose pixels, never gain any."),
+    ("anything", "nothing", "Whatever is there is drawn over."),
+)
+
+
+class Picker(QComboBox):
+    """A drop-down list of values that keeps to the width it is given; `picked` tells what the user chose."""
+
+    picked = Signal(object)
+
+    def __init__(self, tip: str = "") -> None:
+        super().__init__()
+        self._values: list[Any] = []
+        self.setToolTip(tip)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(6)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.activated.connect(self._on_activated)
+
+    @property
+    def values(self) -> list[Any]:
+        return list(self._values)
+
+    def show_choices(self, choices: Sequence[tuple[str, Any]], chosen: Any) -> None:
+        """Offer these (text, value) pairs; `chosen` is found by identity, then by equality."""
+        self._values = [value for _, value in choices]
+        self.clear()
+        self.addItems([text for text, _ in choices])
+        same = [k for k, value in enumerate(self._values) if value is chosen]
+        same += [k for k, value in enumerate(self._values) if type(value) is type(chosen) and value == chosen]
+        self.setCurrentIndex(same[0] if same else -1)
+
+    def _on_activated(self, index: int) -> None:
+        self.picked.emit(self._values[index])
+
+
+class StatusLine(QLabel):
+    """One line (two where it is narrow) that says what happened and which key comes next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.setMinimumHeight(3 * self.fontMetrics().lineSpacing() + 2 * GAP)
+        self.kind = ""
+
+    def show_status(self, news: Status) -> None:
+        """Show a sentence in the colour of its kind."""
+        self.setText(news.text)
+        if news.kind != self.kind:
+            self.kind = news.kind
+            self.setStyleSheet(
+                f"border: none; border-left: 4px solid {STATUS_COLOURS[news.kind]}; padding: 4px 4px 4px 8px;"
+                "background: rgba(128, 128, 128, 40);"
+            )
+
+
+class PickersPanel(QWidget):
+    """Which layers take part."""
+
+    requested = Signal(str, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pickers: dict[str, Picker] = {}
+        self._labels: dict[str, QLabel] = {}
+        form = _form(self)
+        for name, text, request, tip in PICKERS:
+            picker = Picker(tip)
+            picker.setObjectName(name)
+            picker.picked.connect(lambda value, request=request: self.requested.emit(request, value))
+            label = QLabel(text)
+            form.addRow(label, picker)
+            self.pickers[name], self._labels[name] = picker, label
+
+    def show_picks(self, picks: Picks) -> None:
+        """Offer the layers that fit, and show which take part."""
+        channels = [(channel.text if channel is not None else "none", channel) for channel in picks.channels]
+        self._show("image", _named(picks.images), picks.image)
+        self._show("channel", channels, picks.channel)
+        self._show("labels", [*_named(picks.labels), ("new layer", None)], picks.label)
+        self._show("positive", _named(picks.points), picks.positive)
+        self._show("negative", _named(picks.points), picks.negative)
+        for widget in (self.pickers["channel"], self._labels["channel"]):
+            widget.setVisible(len(channels) > 1)
+
+    def _show(self, name: str, choices: Sequence[tuple[str, Any]], chosen: Any) -> None:
+        self.pickers[name].show_choices(choices, chosen)
+
+
+class ObjectPanel(QWidget):
+    """The object being drawn, and what can be done with it; every button prints its key."""
+
+    requested = Signal(str, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buttons: dict[str, QPushButton] = {}
+        self.title = QLabel("No object")
+        self.title.setStyleSheet("font-size: 15pt; font-weight: 600;")
+        self.kept = QLabel("")
+        self.kept.setStyleSheet("color: rgba(160, 160, 160, 255);")
+        bar = QHBoxLayout()
+        bar.addWidget(self.title)
+        bar.addWidget(self.kept, 1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        bar.addWidget(self._button("start_new", "start_new"))
+        first = QHBoxLayout()
+        first.setSpacing(GAP)
+        first.addWidget(self._button("keep", "keep"), 3)
+        first.addWidget(self._button("cancel", "cancel"), 2)
+        grid = QGridLayout()
+        grid.setSpacing(GAP)
+        for action, request, row, column in BUTTONS:
+            grid.addWidget(self._button(action, request), row, column)
+            grid.setColumnStretch(column, 1)
+        column = _column(self)
+        for part in (bar, first, grid):
+            column.addLayout(part)
+        self._accent()
+
+    def show_standing(self, standing: Standing) -> None:
+        """Show which object is being drawn and enable what makes sense."""
+        there = standing.label is not None
+        self.title.setText(f"Object {standing.label}" if there else "No object")
+        self.kept.setText(f"{standing.kept} kept" if there else "")
+        self.buttons["undo"].setEnabled(standing.can_undo)
+        self.buttons["redo"].setEnabled(standing.can_redo)
+        for name in ("keep", "cancel"):
+            self.buttons[name].setEnabled(there and not standing.empty)
+        for name in ("start_new", "flip", "take_up"):
+            self.buttons[name].setEnabled(there)
+        left = "exclude" if standing.flipped else "include"
+        self.buttons["flip"].setText(f"Left: {left}   {_key('flip')}")
+
+    def _button(self, action: str, request: str) -> QPushButton:
+        entry = BY_NAME[action]
+        button = QPushButton(f"{entry.text}   {_key(action)}")
+        button.setObjectName(action)
+        button.setToolTip(entry.tip)
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button.setMinimumHeight(30)
+        button.clicked.connect(lambda: self.requested.emit(request, None))
+        self.buttons[action] = button
+        return button
+
+    def _accent(self) -> None:
+        for name in ("keep", "cancel"):
+            self.buttons[name].setMinimumHeight(40)
+        self.buttons["keep"].setStyleSheet(
+            f"QPushButton:enabled {{ background: {ACCENT}; color: #06232a; font-weight: 600; }}"
+            "QPushButton:enabled:hover { background: #35c3e0; }"
+        )
+
+
+class ViewPanel(QWidget):
+    """Where the object ends, and how large objects are."""
+
+    requested = Signal(str, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threshold = QSlider(Qt.Orientation.Horizontal)
+        self.threshold.setRange(2, 98)
+        self.threshold.setValue(50)
+        self.threshold.setToolTip(
+            "Pixels more probable than this belong to the object: left grows it, right shrinks it."
+        )
+        self._percent = QLabel("50 %")
+        self._percent.setMinimumWidth(self._percent.fontMetrics().horizontalAdvance("100 %"))
+        self._percent.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.threshold.valueChanged.connect(self._on_threshold_changed)
+        self.diameter = QDoubleSpinBox()
+        self.diameter.setRange(*DIAMETERS)
+        self.diameter.setDecimals(0)
+        self.diameter.setSuffix(" px")
+        self.diameter.setKeyboardTracking(False)
+        self.diameter.setSpecialValueText("measuring ..")
+        self.diameter.setToolTip("The expected diameter of an object: how far around a click the model looks.")
+        self.diameter.valueChanged.connect(lambda value: self.requested.emit("set_diameter", float(value)))
+        self.automatic = QPushButton("auto")
+        self.automatic.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.automatic.setToolTip("Take the diameter from the objects kept so far, or estimate it from the image.")
+        self.automatic.clicked.connect(lambda: self.requested.emit("forget_diameter", None))
+        form = _form(self)
+        form.addRow(QLabel("Threshold"), _row(self.threshold, self._percent))
+        form.addRow(QLabel("Diameter"), _row(self.diameter, self.automatic))
+
+    def show_diameter(self, diameter: float | None, automatic: bool) -> None:
+        """Show the expected diameter (None: not known yet) and whether it was set by hand."""
+        with QSignalBlocker(self.diameter):
+            self.diameter.setValue(DIAMETERS[0] if diameter is None else diameter)
+        self.automatic.setEnabled(not automatic)
+
+    def _on_threshold_changed(self, percent: int) -> None:
+        self._percent.setText(f"{percent} %")
+        self.requested.emit("set_threshold", percent / 100)
+
+
+class ModelPanel(QWidget):
+    """Which model answers."""
+
+    requested = Signal(str, object)
+
+    def __init__(self, models: Sequence[ModelEntry]) -> None:
+        super().__init__()
+        self.model = Picker("Who draws the objects.")
+        self.model.picked.connect(lambda name: self.requested.emit("choose_model", name))
+        self._models = list(models)
+        self.state = QLabel("")
+        self.state.setStyleSheet("color: rgba(160, 160, 160, 255);")
+        form = _form(self)
+        form.addRow(QLabel("Model"), self.model)
+        form.addRow(QLabel(""), self.state)
+
+    def show_model(self, name: str, state: str) -> None:
+        """Show which model is chosen, and whether it is loading or where it computes."""
+        self.model.show_choices([(entry.title, entry.name) for entry in self._models], name)
+        chosen = next((entry for entry in self._models if entry.name == name), None)
+        self.model.setToolTip(chosen.description if chosen is not None else "")
+        self.state.setText(state)
+
+
+class AdvancedPanel(QWidget):
+    """What is seldom changed, folded away."""
+
+    requested = Signal(str, object)
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.fold = QToolButton()
+        self.fold.setText("Advanced")
+        self.fold.setCheckable(True)
+        self.fold.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.fold.setStyleSheet("QToolButton { border: none; background: transparent; padding: 2px 0; }")
+        self.fold.toggled.connect(self._on_fold_toggled)
+        self.device = Picker("Where the model computes.")
+        self.device.picked.connect(lambda name: self.requested.emit("choose_device", name))
+        self.show_devices((device,) if device == "auto" else ("auto", device), device)
+        self.protect = Picker("What new pixels may not be drawn over.")
+        self.protect.picked.connect(lambda name: self.requested.emit("choose_protect", name))
+        self.protect.show_choices([(text, name) for name, text, _ in PROTECTIONS], PROTECTIONS[0][0])
+        for row, (_, _, tip) in enumerate(PROTECTIONS):
+            self.protect.setItemData(row, tip, Qt.ItemDataRole.ToolTipRole)
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 100)
+        self.opacity.setValue(90)
+        self.opacity.setToolTip("How strongly the contour of the object being drawn shows.")
+        self.opacity.valueChanged.connect(lambda percent: self.requested.emit("set_opacity", percent / 100))
+        self._body = QWidget()
+        form = _form(self._body)
+        form.addRow(QLabel("Preview"), self.opacity)
+        form.addRow(QLabel("Protect"), self.protect)
+        form.addRow(QLabel("Device"), self.device)
+        column = _column(self)
+        column.addWidget(self.fold)
+        column.addWidget(self._body)
+        self._on_fold_toggled(False)
+
+    def show_devices(self, devices: Sequence[str], chosen: str | None = None) -> None:
+        """Offer these devices; the chosen one stays chosen."""
+        current = chosen or self.device.currentText()
+        self.device.show_choices([(name, name) for name in devices], current)
+
+    def _on_fold_toggled(self, unfolded: bool) -> None:
+        self.fold.setArrowType(Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow)
+        self._body.setVisible(unfolded)
+
+
+class PanelStack(QScrollArea):
+    """All parts in a column that scrolls where the window is low; the `Panel` of a conductor."""
+
+    requested = Signal(str, object)
+
+    def __init__(self, models: Sequence[ModelEntry], device: str = "auto") -> None:
+        super().__init__()
+        self.pickers = PickersPanel()
+        self.status = StatusLine()
+        self.object = ObjectPanel()
+        self.view = ViewPanel()
+        self.model = ModelPanel(models)
+        self.advanced = AdvancedPanel(device)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(GAP, GAP, GAP, GAP)
+        column.setSpacing(GAP + 2)
+        for part in (self.pickers, self.status, self.object, _line(), self.view, self.model, self.advanced):
+            column.addWidget(part)
+        column.addStretch(1)
+        for part in (self.pickers, self.object, self.view, self.model, self.advanced):
+            part.requested.connect(self.requested)
+        self.setWidget(inside)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(NARROWEST)
+
+    def show_picks(self, picks: Picks) -> None:
+        self.pickers.show_picks(picks)
+
+    def show_status(self, news: Status) -> None:
+        self.status.show_status(news)
+
+    def show_standing(self, standing: Standing) -> None:
+        self.object.show_standing(standing)
+
+    def show_diameter(self, diameter: float | None, automatic: bool) -> None:
+        self.view.show_diameter(diameter, automatic)
+
+    def show_model(self, name: str, state: str) -> None:
+        self.model.show_model(name, state)
+
+    def show_devices(self, devices: tuple[str, ...]) -> None:
+        self.advanced.show_devices(devices)
+
+
+def _key(action: str) -> str:
+    """The key of an action as this platform writes it."""
+    text = QKeySequence(BY_NAME[action].qt_key).toString(QKeySequence.SequenceFormat.NativeText)
+    return "Enter" if text == "Return" else str(text)
+
+
+def _named(layers: Sequence[Any]) -> list[tuple[str, Any]]:
+    return [(layer.name, layer) for layer in layers]
+
+
+def _form(parent: QWidget) -> QFormLayout:
+    form = QFormLayout(parent)
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setSpacing(GAP - 2)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    return form
+
+
+def _column(parent: QWidget) -> QVBoxLayout:
+    column = QVBoxLayout(parent)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(GAP)
+    return column
+
+
+def _row(wide: QWidget, narrow: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(GAP)
+    layout.addWidget(wide, 1)
+    layout.addWidget(narrow)
+    return row
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFixedHeight(1)
+    line.setStyleSheet("background: rgba(128, 128, 128, 80);")
+    return line

@@ -1,0 +1,47 @@
+"""Shown: what a conductor tells a panel, as values, and the Panel protocol that takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from napari_clickseg.gui.geometry import Channel
+from napari_clickseg.gui.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Picks:
+    """What the layer pickers offer and what is chosen."""
+
+    images: list[Any]
+    image: Any
+    channels: list[Channel | None]
+    channel: Channel | None
+    labels: list[Any]
+    label: Any
+    points: list[Any]
+    positive: Any
+    negative: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the panel shows of the object being drawn."""
+
+    label: int | None = None
+    kept: int = 0
+    empty: bool = True
+    can_undo: bool = False
+    can_redo: bool = False
+    flipped: bool = False
+
+
+class Panel(Protocol):
+    """What the conductor tells a panel. Everything a panel asks comes by `Conductor.answer`."""
+
+    def show_picks(self, picks: Picks) -> None: ...
+    def show_status(self, news: Status) -> None: ...
+    def show_standing(self, standing: Standing) -> None: ...
+    def show_diameter(self, diameter: float | None, automatic: bool) -> None: ...
+    def show_model(self, name: str, state: str) -> None: ...
+    def show_devices(self, devices: tuple[str, ...]) -> None: ...

@@ -1,0 +1,64 @@
+"""Status: the one line that says what happened and which key comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from napari_clickseg.session import Session
+
+Kind = Literal["loading", "ready", "thinking", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A sentence for the user and what kind of news it is."""
+
+    kind: Kind
+    text: str
+
+
+NO_IMAGE = Status("ready", "Open an image, or pick one above.")
+LOADING = Status("loading", "Loading the model. You can click already.")
+FLAT_ONLY = (
+    "Clicks need the 2D view of the last two axes: press the 2D/3D button below the layer list, "
+    "or put the axes back in order."
+)
+
+
+def error(sentence: object) -> Status:
+    """Return what went wrong, as one sentence."""
+    text = " ".join(str(sentence).split()) or type(sentence).__name__
+    return Status("error", text if text.endswith((".", "!", "?")) else f"{text}.")
+
+
+def of_session(session: Session, note: str = "", seconds: float | None = None) -> Status:
+    """Return where the object being drawn stands and what the next key would do."""
+    if session.pending is not None:
+        return Status(
+            "thinking",
+            f"Object {session.label}: looking at {_clicks(len(session.clicks))}. Enter keeps it when it is there.",
+        )
+    took = "" if seconds is None else f" ({seconds:.2f} s)"
+    added = f" {note}" if note else ""
+    area = session.area()
+    if area and session.clicks:
+        return Status(
+            "ready", f"Object {session.label}: {area:,} px{took}. Enter keeps it, Ctrl+Z takes the click back.{added}"
+        )
+    if area:
+        return Status(
+            "ready",
+            f"Object {session.label} taken up: {area:,} px. Click what it lacks, right-click what is too much.{added}",
+        )
+    if session.clicks:
+        return Status(
+            "ready", f"Object {session.label}: nothing found there. Click again beside it, or Esc cancels.{added}"
+        )
+    return Status(
+        "ready", f"Click on object {session.label}. Right click or Shift excludes, W takes up another.{added}"
+    )
+
+
+def _clicks(count: int) -> str:
+    return f"{count} click" if count == 1 else f"{count} clicks"

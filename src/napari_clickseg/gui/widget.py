@@ -1,0 +1,58 @@
+"""ClickWidget: the dock widget. It makes the panel and the conductor and joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_clickseg.gui.conductor import Conductor
+from napari_clickseg.gui.panels import PanelStack
+from napari_clickseg.gui.preferences import preference
+from napari_clickseg.models.registry import ModelEntry, list_models, load_model
+from napari_clickseg.questions import Predictor
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+
+class ClickWidget(QWidget):
+    """Segment by clicking: open it with an image in the viewer, click on a cell, Enter keeps it.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    models : list of ModelEntry, optional
+        What the model picker offers; all that the table of models has where absent.
+    load : callable, optional
+        `load(name, device)` returns a predictor.
+    """
+
+    def __init__(
+        self,
+        napari_viewer: napari.viewer.Viewer,
+        models: list[ModelEntry] | None = None,
+        load: Callable[[str, str], Predictor] = load_model,
+    ) -> None:
+        super().__init__()
+        offered = list_models() if models is None else models
+        model, device = preference("model"), preference("device") or "auto"
+        self.panel = PanelStack(offered, device)
+        self.conductor = Conductor(napari_viewer, self.panel, offered, load, model, device)
+        self.panel.requested.connect(self.conductor.answer)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.panel)
+        self.destroyed.connect(self.conductor.close)
+        self.conductor.open()
+
+    def event(self, event: QEvent) -> bool:
+        """Close when taken out of the window, as when the dock is closed; open again when put back."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self.conductor.close()
+            else:
+                self.conductor.open()
+        return bool(super().event(event))

@@ -1,0 +1,156 @@
+"""Work: one image with one Labels layer, and the session between them. A panel keeps one for every pair it has seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+
+from napari_clickseg.clicks import Click, Frame
+from napari_clickseg.gui.geometry import Channel, Placement
+from napari_clickseg.gui.layers import make_labels, move, role_of
+from napari_clickseg.gui.pyramid import copy_down, levels_for
+from napari_clickseg.questions import Predictor, Request
+from napari_clickseg.regions import Region
+from napari_clickseg.session import Protect, Session
+
+
+class Work:
+    """Mutable owner of a session and of the Labels layer that it draws into.
+
+    Parameters
+    ----------
+    image_layer : napari.layers.Image
+    labels_layer : napari.layers.Labels, optional
+        Drawn into in place; a new one is made where absent.
+    channel : Channel, optional
+        What to look at in an image with channels.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Where image or labels cannot be worked on; the sentence is meant for the user.
+    """
+
+    def __init__(
+        self, image_layer: Any, labels_layer: Any, predictor: Predictor, channel: Channel | None, protect: Protect
+    ) -> None:
+        self.image_layer = image_layer
+        self.channel = channel
+        self.placement = Placement.of(image_layer, channel)
+        self.measured = False
+        """Whether the expected diameter is known, so that asking for it takes no time."""
+        given = None if labels_layer is None else _writable(self.placement, labels_layer)
+        self.session = Session(self.placement.image, predictor, labels=given, protect=protect)
+        if labels_layer is None:
+            self.levels = levels_for(self.session.labels)
+            labels_layer = make_labels(
+                self.placement, self.levels, f"{image_layer.name} objects", str(image_layer.unique_id)
+            )
+        else:
+            self.levels = _levels_of(self.placement, labels_layer)
+        self.labels_layer = labels_layer
+        self.session.painted.connect(self.refresh)
+
+    def refresh(self, region: Region) -> None:
+        """Show what was drawn in a region of the labels."""
+        copy_down(self.levels, region)
+        self.labels_layer.refresh(extent=False, thumbnail=False)
+
+    def refresh_thumbnail(self) -> None:
+        """Bring the little picture in napari's layer list up to date; done less often, as it takes its time."""
+        self.labels_layer.refresh(extent=False, data_displayed=False, highlight=False)
+
+    def follow_labels(self) -> None:
+        """Draw into the layer's data as they are now, after somebody replaced them.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where they no longer fit the image or cannot be written to.
+        """
+        array = _writable(self.placement, self.labels_layer)
+        if _same_memory(array, self.session.labels):
+            return
+        self.session.labels = array
+        self.levels = _levels_of(self.placement, self.labels_layer)
+        self.skip_ids(int(np.max(array)))
+
+    def skip_ids(self, highest: int) -> None:
+        """Do not give ids up to this one to new objects, as somebody used them."""
+        if self.session.state.empty and highest >= self.session.label:
+            self.session.start_new(highest + 1)
+
+    def follow_image(self) -> bool:
+        """Read the image layer's pixels, axes and transforms anew; return False where the labels no longer fit them."""
+        placement = Placement.of(self.image_layer, self.channel)
+        if placement.image.shape != self.placement.image.shape or placement.thin != self.placement.thin:
+            return False
+        before = self.session.image
+        if placement.image.array is not before.array or placement.image.channel != before.channel:
+            self.session.image = placement.image
+        self.placement = placement
+        if role_of(self.labels_layer) == "labels":
+            move(self.labels_layer, placement)
+        return True
+
+    def label_at(self, position: tuple[float, ...]) -> int | None:
+        """Return the id in the labels at a position, 0 for background, None outside the image."""
+        pixel = tuple(round(p) for p in position)
+        if not Region.whole(self.session.labels.shape).contains(pixel):
+            return None
+        return int(np.asarray(self.session.labels[pixel]))
+
+    def frame_at(self, world: Any) -> Frame:
+        """Return the frame of the image that a point of the world lies on."""
+        position = self.placement.position(world)
+        frame = Click(position).frame(self.session.ndim)
+        return tuple(
+            int(np.clip(k, 0, n - 1))
+            for k, n in zip(frame, self.session.image.frames_shape(self.session.ndim), strict=True)
+        )
+
+    def rehearsal(self) -> Request:
+        """Return a question whose answer nobody needs: a click in the middle of the image, to warm the model up."""
+        middle = tuple(float(n // 2) for n in self.session.image.shape)
+        click = Click(middle)
+        return Request(click.frame(self.session.ndim), (click,))
+
+
+def fits(placement: Placement, layer: Labels) -> bool:
+    """Tell whether a Labels layer has the shape that the labels of an image need."""
+    array = layer.data[0] if layer.multiscale else layer.data
+    return tuple(array.shape) == placement.labels_shape
+
+
+def _finest(placement: Placement, layer: Labels) -> Any:
+    return placement.labels_array(layer.data[0] if layer.multiscale else layer.data)
+
+
+def _writable(placement: Placement, layer: Labels) -> Any:
+    if not fits(placement, layer):
+        array = layer.data[0] if layer.multiscale else layer.data
+        raise ValueError(
+            f"The Labels layer {layer.name!r} has the shape {tuple(array.shape)}, but this image needs "
+            f"{placement.labels_shape}; pick another one or a new one."
+        )
+    array = _finest(placement, layer)
+    if hasattr(array, "dask"):
+        raise ValueError(
+            f"The Labels layer {layer.name!r} is a dask array, which cannot be written to; "
+            "pick another one, or convert it to numpy or zarr."
+        )
+    return array
+
+
+def _levels_of(placement: Placement, layer: Labels) -> list[Any]:
+    return [placement.labels_array(level) for level in layer.data] if layer.multiscale else [_finest(placement, layer)]
+
+
+def _same_memory(some: Any, other: Any) -> bool:
+    """Whether two arrays are the same pixels, though one may be a view of the other."""
+    if some is other:
+        return True
+    both = isinstance(some, np.ndarray) and isinstance(other, np.ndarray)
+    return both and some.shape == other.shape and some.dtype == other.dtype and bool(np.shares_memory(some, other))
