@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,9 +108,11 @@ def _row_to_click(row: Mapping[str, str | None], names: Sequence[str], where: st
         raise ValueError(f"{where}: 'positive' is {word!r}; write 1 for the object and 0 for the background.")
     try:
         position = tuple(float(row[name] or "") for name in names)
-        number = int(float(row["object"] or ""))
+        number = float(row["object"] or "")
     except ValueError:
         raise ValueError(f"{where}: 'object' and {', '.join(names)} must be numbers.") from None
-    if number < 1:
-        raise ValueError(f"{where}: object ids start at 1 (0 is the background), but this one is {number}.")
-    return number, Click(position, word in TRUE_WORDS)
+    if not all(math.isfinite(p) for p in position):
+        raise ValueError(f"{where}: {', '.join(names)} must be finite numbers.")
+    if not (number >= 1 and number.is_integer()):
+        raise ValueError(f"{where}: object ids are whole numbers from 1 on (0 is the background), not {number:g}.")
+    return int(number), Click(position, word in TRUE_WORDS)
