@@ -23,7 +23,7 @@ from napari_clickseg.gui.work import Work, fits
 from napari_clickseg.masks import Prediction
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.questions import Predictor, Request, Stop
-from napari_clickseg.session import Protect
+from napari_clickseg.session import Protect, Session
 from napari_clickseg.worker import LatestWorker, Outcome
 
 FLASH_MS = 450
@@ -109,6 +109,11 @@ class Conductor:
         self._seconds: float | None = None
         self._note = ""
         self._open = False
+
+    @property
+    def session(self) -> Session | None:
+        """The session of the image that is worked on; None where there is none."""
+        return None if self._work is None else self._work.session
 
     # -- opening and closing ---------------------------------------------------------------------------------------
 

@@ -193,9 +193,10 @@ class ClickLayers:
                     self._set_points(polarity, positions)
 
     def add(self, position: Sequence[float], positive: bool) -> None:
-        """Add a point, as if the user had done so."""
+        """Add a point, as if the user had done so; not selected, as napari's highlight would hide its colour."""
         layer = self._points["positive" if positive else "negative"]
         layer.add(self._to_layer(layer, position))
+        layer.selected_data = set()
 
     # -- the preview -----------------------------------------------------------------------------------------------
 

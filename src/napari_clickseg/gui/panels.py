@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QComboBox,
@@ -33,7 +33,7 @@ ACCENT = "#26a9c4"
 """The colour of the contour, the Keep button and a ready status: the only one that the panel adds to napari's."""
 STATUS_COLOURS = {"ready": ACCENT, "thinking": ACCENT, "loading": "#e0a030", "error": "#ff5c5c"}
 GAP = 8
-NARROWEST = 300
+NARROWEST, WIDTH = 300, 375
 DIAMETERS = (2.0, 5000.0)
 
 PICKERS = (
@@ -129,7 +129,7 @@ class PickersPanel(QWidget):
             picker = Picker(tip)
             picker.setObjectName(name)
             picker.picked.connect(lambda value, request=request: self.requested.emit(request, value))
-            label = QLabel(text)
+            label = _label(text)
             form.addRow(label, picker)
             self.pickers[name], self._labels[name] = picker, label
 
@@ -242,8 +242,8 @@ class ViewPanel(QWidget):
         self.automatic.setToolTip("Take the diameter from the objects kept so far, or estimate it from the image.")
         self.automatic.clicked.connect(lambda: self.requested.emit("forget_diameter", None))
         form = _form(self)
-        form.addRow(QLabel("Threshold"), _row(self.threshold, self._percent))
-        form.addRow(QLabel("Diameter"), _row(self.diameter, self.automatic))
+        form.addRow(_label("Threshold"), _row(self.threshold, self._percent))
+        form.addRow(_label("Diameter"), _row(self.diameter, self.automatic))
 
     def show_diameter(self, diameter: float | None, automatic: bool) -> None:
         """Show the expected diameter (None: not known yet) and whether it was set by hand."""
@@ -269,8 +269,8 @@ class ModelPanel(QWidget):
         self.state = QLabel("")
         self.state.setStyleSheet("color: rgba(160, 160, 160, 255);")
         form = _form(self)
-        form.addRow(QLabel("Model"), self.model)
-        form.addRow(QLabel(""), self.state)
+        form.addRow(_label("Model"), self.model)
+        form.addRow(_label(""), self.state)
 
     def show_model(self, name: str, state: str) -> None:
         """Show which model is chosen, and whether it is loading or where it computes."""
@@ -309,9 +309,9 @@ class AdvancedPanel(QWidget):
         self.opacity.valueChanged.connect(lambda percent: self.requested.emit("set_opacity", percent / 100))
         self._body = QWidget()
         form = _form(self._body)
-        form.addRow(QLabel("Preview"), self.opacity)
-        form.addRow(QLabel("Protect"), self.protect)
-        form.addRow(QLabel("Device"), self.device)
+        form.addRow(_label("Preview"), self.opacity)
+        form.addRow(_label("Protect"), self.protect)
+        form.addRow(_label("Device"), self.device)
         column = _column(self)
         column.addWidget(self.fold)
         column.addWidget(self._body)
@@ -355,6 +355,10 @@ class PanelStack(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumWidth(NARROWEST)
 
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """As wide as napari's dock title needs."""
+        return QSize(WIDTH, 720)
+
     def show_picks(self, picks: Picks) -> None:
         self.pickers.show_picks(picks)
 
@@ -382,6 +386,13 @@ def _key(action: str) -> str:
 
 def _named(layers: Sequence[Any]) -> list[tuple[str, Any]]:
     return [(layer.name, layer) for layer in layers]
+
+
+def _label(text: str) -> QLabel:
+    """A caption as wide as the widest, so that all parts line up."""
+    label = QLabel(text)
+    label.setFixedWidth(label.fontMetrics().horizontalAdvance("Threshold") + GAP)
+    return label
 
 
 def _form(parent: QWidget) -> QFormLayout:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tifffile
 
 FOLDER = Path(__file__).parent.parent / "samples"
@@ -34,4 +35,6 @@ def zstack() -> list[LayerData]:
 
 
 def _image(file: str, name: str) -> LayerData:
-    return tifffile.imread(FOLDER / f"{file}.tif"), {"name": name, "colormap": "gray"}, "image"
+    data = tifffile.imread(FOLDER / f"{file}.tif")
+    limits = [float(limit) for limit in np.percentile(data, (0.1, 99.9))]
+    return data, {"name": name, "contrast_limits": limits}, "image"

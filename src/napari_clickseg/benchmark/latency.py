@@ -1,0 +1,227 @@
+"""Latency: from a mouse event on the canvas to the refreshed Labels layer, measured in a real napari window.
+
+`clickseg bench --gui` prints the rows. Needs a screen; Xvfb will do, though napari then draws in software, which is
+reported apart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+SIZES = (512, 20_000)
+OBJECTS = 12
+CLICKS = 5
+PATCH, SPACING, RADIUS = 512, 110, 30
+REST = 0.6
+"""Seconds between clicks: longer than the panel's flash."""
+BREATH = 0.0005
+PATIENCE = 60.0
+"""Seconds after which an answer that has not come is an error."""
+OURS = ("_on_answer", "_on_prepared", "_on_layers_clicked", "_on_flash_over", "_on_viewer_stepped", "_mend", "answer")
+"""The conductor's methods at which Qt and napari enter our code on the GUI thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyRow:
+    """What one window size gave: medians over clicks, in milliseconds.
+
+    Attributes
+    ----------
+    model : str
+    side : int
+        Of the square image, in pixels.
+    first, further : float
+        From the mouse event to the refreshed labels, for the first click on an object and for those after it;
+        napari's drawing left out.
+    first_drawing, further_drawing : float
+        How long napari drew meanwhile.
+    held : float
+        The longest time that one entry into our code held the GUI thread, what it asks of napari's layers included.
+    """
+
+    model: str
+    side: int
+    first: float
+    further: float
+    first_drawing: float
+    further_drawing: float
+    held: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One click, in milliseconds: all of it, and what of it napari spent on drawing."""
+
+    total: float
+    drawing: float
+
+
+@dataclass
+class Stopwatch:
+    """Mutable: the times of some calls, in milliseconds; calls within timed calls are not counted twice."""
+
+    times: list[float] = field(default_factory=list)
+    depth: int = 0
+
+    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function with every call timed."""
+
+        def timed(*args: Any, **options: Any) -> Any:
+            begun = time.perf_counter()
+            self.depth += 1
+            try:
+                return function(*args, **options)
+            finally:
+                self.depth -= 1
+                if self.depth == 0:
+                    self.times.append((time.perf_counter() - begun) * 1000)
+
+        return timed
+
+    @contextmanager
+    def watching(self, owner: type, *names: str) -> Iterator[None]:
+        """Time these methods of a class meanwhile."""
+        before = {name: getattr(owner, name) for name in names}
+        for name, method in before.items():
+            setattr(owner, name, self.around(method))
+        try:
+            yield
+        finally:
+            for name, method in before.items():
+                setattr(owner, name, method)
+
+
+def measure(model_name: str = "default", sizes: tuple[int, ...] = SIZES) -> list[LatencyRow]:
+    """Click on objects in windows of each size; return a row for each.
+
+    Raises
+    ------
+    TimeoutError
+        Where an answer does not come.
+    """
+    return [_measure_size(model_name, side) for side in sizes]
+
+
+def discs(side: int) -> npt.NDArray[np.uint8]:
+    """Return a dim noisy plane with bright discs in its middle, laid out on a grid."""
+    plane = np.zeros((side, side), np.uint8)
+    patch = min(side, PATCH)
+    rows, columns = np.mgrid[:patch, :patch]
+    inside = np.hypot(rows % SPACING - SPACING // 2, columns % SPACING - SPACING // 2) < RADIUS
+    noise = np.random.default_rng(0).integers(0, 30, (patch, patch))
+    start = (side - patch) // 2
+    plane[start : start + patch, start : start + patch] = np.where(inside, 160, 30) + noise
+    return plane
+
+
+def pyramid(plane: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.uint8]]:
+    """Return the plane and views of every second, fourth .. pixel, as files of large images have them."""
+    levels = [plane]
+    while max(levels[-1].shape) > PATCH * 2:
+        levels.append(levels[-1][::2, ::2])
+    return levels
+
+
+def _measure_size(model_name: str, side: int) -> LatencyRow:
+    import napari
+    from vispy.scene import SceneCanvas
+
+    from napari_clickseg.gui.conductor import Conductor
+    from napari_clickseg.gui.widget import ClickWidget
+    from napari_clickseg.models.registry import find_model
+
+    held, drawn = Stopwatch(), Stopwatch()
+    with held.watching(Conductor, *OURS), drawn.watching(SceneCanvas, "on_draw"):
+        viewer = napari.Viewer(show=True)
+        try:
+            viewer.window.resize(1200, 900)
+            viewer.add_image(pyramid(discs(side)), multiscale=True, contrast_limits=(0, 255))
+            widget = ClickWidget(viewer, [find_model(model_name)])
+            viewer.window.add_dock_widget(widget)
+            viewer.camera.center, viewer.camera.zoom = (side / 2, side / 2), 1.4
+            first, further = _Run(viewer, widget, drawn).click_objects(side)
+        finally:
+            viewer.close()
+    return LatencyRow(
+        model_name,
+        side,
+        first=_median(click.total - click.drawing for click in first),
+        further=_median(click.total - click.drawing for click in further),
+        first_drawing=_median(click.drawing for click in first),
+        further_drawing=_median(click.drawing for click in further),
+        held=max(held.times),
+    )
+
+
+def _median(times: Iterable[float]) -> float:
+    return float(np.median(list(times)))
+
+
+class _Run:
+    """Mutable: a viewer with an open panel, and a hand on its mouse."""
+
+    def __init__(self, viewer: Any, widget: Any, drawn: Stopwatch) -> None:
+        from napari_clickseg.benchmark.canvas import Canvas
+
+        self._widget = widget
+        self._canvas = Canvas(viewer, widget)
+        self._drawn = drawn
+        self._wait(lambda: widget.panel.model.state.text().startswith("ready"), "the model")
+        self._settle()
+
+    def click_objects(self, side: int) -> tuple[list[Timing], list[Timing]]:
+        """Click several times on several objects; return the times of first and of further clicks."""
+        first, further = [], []
+        corner = (side - min(side, PATCH)) // 2
+        for k in range(OBJECTS):
+            centre = np.array(divmod(k, 4)) * SPACING + SPACING // 2 + corner
+            first.append(self._click(centre, right=False))
+            for turn in range(1, CLICKS):
+                right = turn % 2 == 0
+                away = RADIUS * (1.25 if right else 0.5) * np.array([np.sin(2.4 * turn), np.cos(2.4 * turn)])
+                further.append(self._click(centre + away, right))
+            self._widget.conductor.answer("keep")
+            self._settle()
+        return first[1:], further
+
+    def _click(self, position: npt.NDArray[np.float64], right: bool) -> Timing:
+        """Press and release the mouse; time it until the labels are refreshed with the answer."""
+        from napari_clickseg.benchmark.canvas import LEFT, RIGHT
+
+        session = self._widget.conductor.session
+        known, drawn, begun = len(session.clicks), sum(self._drawn.times), time.perf_counter()
+        self._canvas.click(tuple(position), RIGHT if right else LEFT)
+        self._wait(lambda: len(session.clicks) > known and session.pending is None, "an answer")
+        timing = Timing((time.perf_counter() - begun) * 1000, sum(self._drawn.times) - drawn)
+        self._settle()
+        return timing
+
+    def _wait(self, ready: Callable[[], bool], what: str) -> None:
+        end = time.perf_counter() + PATIENCE
+        while not ready():
+            if time.perf_counter() > end:
+                raise TimeoutError(
+                    f"Waited {PATIENCE:g} s for {what}; the panel says: {self._widget.panel.status.text()}"
+                )
+            _process_events()
+
+    def _settle(self) -> None:
+        """Let drawing and timers come to rest, so that no click pays for the one before."""
+        end = time.perf_counter() + REST
+        while time.perf_counter() < end:
+            _process_events()
+
+
+def _process_events() -> None:
+    """Let Qt work, then leave the worker's thread some room: a loop that only turns would starve it."""
+    from qtpy.QtWidgets import QApplication
+
+    QApplication.processEvents()
+    time.sleep(BREATH)
