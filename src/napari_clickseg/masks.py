@@ -39,23 +39,23 @@ class Prediction:
         Shape `region.shape`; 0 is probability 0.5.
     note : str
         A sentence for the user about how the answer came about ("The GPU ran out of memory ..."), mostly empty.
+    window : Region or None
+        Where the predictor looked, possibly beyond the frame: a hint to look there again for the next click.
 
     Raises
     ------
     ValueError
         Where the logits do not have the region's shape.
-    window : Region or None
-        Where the predictor looked, possibly beyond the frame: a hint to look there again for the next click.
     """
 
     region: Region
     logits: npt.NDArray[np.float32]
     note: str = ""
+    window: Region | None = None
 
     def __post_init__(self) -> None:
         if self.logits.shape != self.region.shape:
             raise ValueError(f"The logits are of shape {self.logits.shape}, their region of {self.region.shape}.")
-    window: Region | None = None
 
     @classmethod
     def from_mask(cls, mask: npt.NDArray[np.bool_], region: Region) -> Prediction:
