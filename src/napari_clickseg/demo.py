@@ -106,7 +106,7 @@ def overlay(image: Image, labels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     hues = (np.arange(ids.size) * GOLDEN) % 1
     colours = hsv2rgb(np.stack([hues, np.full(ids.size, 0.8), np.ones(ids.size)], axis=-1))
     colour = colours[np.searchsorted(ids, drawn)]
-    outline = find_boundaries(drawn, mode="inner")
+    outline = find_boundaries(drawn, mode="thick") & (drawn > 0)
     share = np.where(outline, 1.0, np.where(drawn > 0, 0.25, 0.0))[..., np.newaxis]
     mixed: npt.NDArray[np.float64] = (1 - share) * large[..., np.newaxis] + share * colour
     return np.rint(255 * mixed).astype(np.uint8)

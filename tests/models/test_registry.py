@@ -1,4 +1,4 @@
-"""The table of models: every source is listed, names are unique, nothing damaged stops it, nothing heavy is imported."""
+"""The table of models: every source is listed, names are unique, no damage stops it, nothing heavy loads."""
 
 from __future__ import annotations
 

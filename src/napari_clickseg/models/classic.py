@@ -38,6 +38,8 @@ FAR = 1.2
 """From this distance to every positive click on, in object diameters, there is background (without a prior mask)."""
 BAND = 0.08
 """Half the width of the band along a prior mask's rim that may change, in object diameters."""
+CONTRADICTION = 2.0
+"""Reach of a click that contradicts the prior mask, in distances to that mask's rim."""
 LEAST_REACH = 0.3
 """Least reach of a click that contradicts the prior mask, in object diameters."""
 SMOOTHING = 0.7
@@ -137,7 +139,7 @@ class Superpixels:
     SLIC (Achanta et al. 2012), then shortest paths over neighbours; an edge weighs the difference of mean values.
     """
 
-    per_diameter: float = 6.0
+    per_diameter: float = 8.0
     compactness: float = 0.15
     name: str = "superpixels"
     ndim: int = 2
@@ -284,7 +286,7 @@ def _later_seeds(clicked: Seeds, prior: Mask, diameter: float) -> Seeds:
     seeds[np.where(prior, inside, outside) <= max(BAND * diameter, 1)] = UNKNOWN
     for kind, wrong, depth in ((OBJECT, ~prior, outside), (BACKGROUND, prior, inside)):
         for row, column in np.argwhere((clicked == kind) & wrong):
-            reach = max(2 * depth[row, column], LEAST_REACH * diameter)
+            reach = max(CONTRADICTION * depth[row, column], LEAST_REACH * diameter)
             rows, columns = np.ogrid[: clicked.shape[0], : clicked.shape[1]]
             near = np.hypot(rows - row, columns - column) <= reach
             seeds[near & wrong] = UNKNOWN
@@ -328,7 +330,8 @@ def _touching(mask: Mask, seeds: npt.NDArray[Any]) -> Mask:
 
 def _steepness(picture: Plane) -> npt.NDArray[np.float64]:
     """Length of the gradient over all channels."""
-    squares = sum(np.square(np.gradient(picture[..., k])).sum(axis=0) for k in range(picture.shape[-1]))
+    slopes = [ndimage.correlate1d(picture, (-0.5, 0, 0.5), axis=axis, mode="nearest") for axis in (0, 1)]
+    squares = sum(np.square(slope).sum(axis=-1) for slope in slopes)
     steepness: npt.NDArray[np.float64] = np.sqrt(squares)
     return steepness
 

@@ -1,0 +1,235 @@
+"""The command line: what it writes, what it says of bad input, and what it does not import."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from imageio import v3
+
+from napari_clickseg import cli
+from napari_clickseg.cli import COMMANDS, main
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder, with an image of two discs and clicks on them."""
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite(
+        "image.tif", discs(), metadata={"axes": "YX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}, ome=True
+    )
+    write_clicks("clicks.csv", [(1, 1, 20, 20), (2, 1, 20, 60), (2, 0, 20, 40)])
+    return tmp_path
+
+
+def discs() -> np.ndarray:
+    rows, columns = np.indices((40, 80))
+    near = np.minimum(np.hypot(rows - 20, columns - 20), np.hypot(rows - 20, columns - 60))
+    return np.where(near <= 10, 200, 20).astype(np.uint8)
+
+
+def write_clicks(path: str, rows: list[tuple], axes: tuple[str, ...] = ("y", "x")) -> None:
+    with open(path, "w", newline="") as handle:
+        csv.writer(handle).writerows([("object", "positive", *axes), *rows])
+
+
+def segment(*more: str) -> int:
+    return main(["segment", "image.tif", "--clicks", "clicks.csv", "--output", "out.tif", "--model", "geodesic", *more])
+
+
+def refused(capsys: pytest.CaptureFixture[str], code: int) -> str:
+    """The one sentence on stderr after bad input, with nothing written."""
+    assert code == 2
+    assert not Path("out.tif").exists()
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("clickseg ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_segment_writes_labels_with_the_ids_of_the_table_and_the_images_spacing() -> None:
+    assert segment() == 0
+    with tifffile.TiffFile("out.tif") as tiff:
+        labels, metadata = tiff.asarray(), tiff.ome_metadata
+    assert labels[20, 20] == 1
+    assert labels[20, 60] == 2
+    assert labels[20, 40] == 0
+    assert 'PhysicalSizeX="0.5"' in metadata
+
+
+def test_segment_takes_up_objects_of_given_labels_and_leaves_the_others_alone() -> None:
+    prior = np.zeros((40, 80), np.uint8)
+    prior[10:31, 10:16] = 1
+    prior[0:5, 70:80] = 9
+    tifffile.imwrite("prior.tif", prior)
+    assert segment("--labels", "prior.tif") == 0
+    labels = tifffile.imread("out.tif")
+    np.testing.assert_array_equal(labels == 9, prior == 9)
+    assert labels[20, 20] == 1
+    assert labels[20, 12] == 1
+    assert (labels == 1).sum() > (prior == 1).sum()
+
+
+def test_segment_works_on_a_stack_with_a_column_per_axis() -> None:
+    tifffile.imwrite("image.tif", np.stack([discs()] * 3), metadata={"axes": "TYX"}, photometric="minisblack")
+    write_clicks("clicks.csv", [(5, 1, 1, 20, 20), (5, 1, 2, 20, 20)], ("t", "y", "x"))
+    assert segment() == 0
+    labels = tifffile.imread("out.tif")
+    assert labels[:, 20, 20].tolist() == [0, 5, 5]
+
+
+def test_an_object_without_pixels_is_left_out_and_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+    write_clicks("clicks.csv", [(1, 0, 20, 20), (2, 1, 20, 60)])
+    assert segment() == 0
+    assert "object 1 is left out" in capsys.readouterr().err
+    assert set(np.unique(tifffile.imread("out.tif"))) == {0, 2}
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--labels", "none.tif"], "There is no file none.tif"),
+        (["--model", "resnet"], "There is no model 'resnet'; there are"),
+        (["--model", "none.safetensors"], "There is no weights file none.safetensors"),
+        (["--channel", "3"], "There is no channel 3"),
+        (["--axes", "ZYX"], "must name each of the 2 axes"),
+        (["--labels", "clicks.csv"], "clicks.csv cannot be read as an image"),
+        (["--output", "out.jpg"], "must end in .tif"),
+        (["--output", "nowhere/out.tif"], "There is no folder nowhere"),
+    ],
+)
+def test_bad_options_of_segment_end_with_one_sentence(
+    capsys: pytest.CaptureFixture[str], more: list[str], sentence: str
+) -> None:
+    assert sentence in refused(capsys, segment(*more))
+
+
+@pytest.mark.parametrize(
+    ("rows", "axes", "sentence"),
+    [
+        ([(3, 1, 20, 80)], ("y", "x"), "Object 3: the click (20, 80) lies outside the image of shape (40, 80)"),
+        ([(3, 1, 20, "nan")], ("y", "x"), "line 2: y, x must be finite numbers"),
+        ([(3, "maybe", 20, 20)], ("y", "x"), "line 2: 'positive' is 'maybe'"),
+        ([(0, 1, 20, 20)], ("y", "x"), "object ids are whole numbers from 1 on"),
+        ([(1, 1, 20, 20)], ("row", "column"), "has no column y, x"),
+        ([], ("y", "x"), "holds no clicks"),
+    ],
+)
+def test_bad_clicks_end_with_one_sentence(
+    capsys: pytest.CaptureFixture[str], rows: list[tuple], axes: tuple[str, str], sentence: str
+) -> None:
+    write_clicks("clicks.csv", rows, axes)
+    assert sentence in refused(capsys, segment())
+
+
+def test_missing_files_end_with_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("clicks.csv").unlink()
+    assert "There is no file clicks.csv" in refused(capsys, segment())
+    Path("image.tif").unlink()
+    assert "There is no file image.tif" in refused(capsys, segment())
+
+
+def test_corrupt_weights_end_with_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.safetensors").write_bytes(b"\x00" * 64)
+    assert "mine.safetensors" in refused(capsys, segment("--model", "mine.safetensors"))
+
+
+def test_labels_of_another_shape_or_kind_end_with_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    v3.imwrite("prior.png", np.zeros((8, 8), np.uint8))
+    assert "(8, 8)" in refused(capsys, segment("--labels", "prior.png"))
+    tifffile.imwrite("prior.tif", np.zeros((40, 80), np.float32))
+    assert "labels must be integers" in refused(capsys, segment("--labels", "prior.tif"))
+
+
+def test_ctrl_c_ends_with_130_and_no_file(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_replay", interrupted)
+    assert segment() == 130
+    assert not Path("out.tif").exists()
+    assert "stopped" in capsys.readouterr().err
+
+
+def test_demo_writes_labels_and_an_overlay_and_tells_the_iou_per_click(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--model", "geodesic", "--output", "seen"]) == 0
+    said = capsys.readouterr().out
+    assert "click 1: mean IoU 0." in said
+    labels, picture = tifffile.imread("seen/labels.tif"), v3.imread("seen/overlay.png")
+    assert picture.shape == (2 * labels.shape[0], 2 * labels.shape[1], 3)
+    assert len(np.unique(labels)) > 10
+    assert sorted(path.name for path in Path("seen").iterdir()) == ["labels.tif", "overlay.png"]
+
+
+def test_models_are_listed_with_where_they_come_from(
+    capsys: pytest.CaptureFixture[str], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLICKSEG_MODELS", str(here))
+    (here / "mine.safetensors").write_bytes(b"")
+    assert main(["models"]) == 0
+    said = capsys.readouterr().out
+    assert "geodesic" in said
+    assert "mine (damaged)" in said
+    assert str(here) in said
+
+
+def bench(*more: str) -> int:
+    common = ["--data", "pack", "--objects", "2", "--max-clicks", "3", "--jobs", "1", "--out", "result"]
+    return main(["bench", "--models", "geodesic,superpixels", *common, *more])
+
+
+@pytest.fixture
+def pack(here: Path) -> Path:
+    for folder in ("images", "labels"):
+        (here / "pack" / folder).mkdir(parents=True)
+    v3.imwrite(here / "pack" / "images" / "a.png", discs())
+    v3.imwrite(here / "pack" / "labels" / "a.png", ((discs() > 100) * (1 + (np.arange(80) > 40))).astype(np.uint8))
+    return here / "pack"
+
+
+def test_bench_writes_rows_and_a_report_and_goes_on(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench() == 0
+    assert "## pack" in capsys.readouterr().out
+    rows = Path("result/clicks.csv").read_text()
+    assert bench() == 0
+    assert Path("result/clicks.csv").read_text() == rows
+    assert "| geodesic | 2 |" in Path("result/report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--models", "resnet"], "There is no model 'resnet'"),
+        (["--data", "nowhere"], "There is no folder nowhere"),
+        (["--sources", "moon"], "There is no source moon"),
+        (["--robot", "hal"], "There is no robot 'hal'; there are centre"),
+    ],
+)
+def test_bad_options_of_bench_end_with_one_sentence(
+    pack: Path, capsys: pytest.CaptureFixture[str], more: list[str], sentence: str
+) -> None:
+    assert sentence in refused(capsys, bench(*more))
+    assert not Path("result").exists()
+
+
+@pytest.mark.parametrize("command", ["", *(command.name for command in COMMANDS)])
+def test_help_imports_neither_torch_nor_qt_nor_napari(command: str) -> None:
+    code = (
+        "import sys\n"
+        "from napari_clickseg.cli import main\n"
+        f"try: main({[*([command] if command else []), '--help']!r})\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "print([m for m in ('torch', 'qtpy', 'napari', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_unknown_command_ends_with_code_2() -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["paint"])
+    assert end.value.code == 2
