@@ -1,4 +1,4 @@
-"""What every test shares: a screen for Qt where the machine has none."""
+"""What every test shares: a screen for Qt where the machine has none, and patience with slow machines."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 SCREEN = pytest.StashKey[subprocess.Popen[bytes]]()
 
