@@ -11,6 +11,8 @@ from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_clickseg.gui.layers import camera_of
+
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 PLAIN, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
 
@@ -26,7 +28,7 @@ class Canvas:
     """
 
     def __init__(self, viewer: Any, docked: QWidget) -> None:
-        self._camera = viewer.camera
+        self._camera = camera_of(viewer)
         self._native = docked.window().findChild(QOpenGLWidget)
 
     def pixel(self, world: Sequence[float]) -> QPoint:

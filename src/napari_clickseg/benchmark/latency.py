@@ -134,6 +134,7 @@ def _measure_size(model_name: str, side: int) -> LatencyRow:
     from vispy.scene import SceneCanvas
 
     from napari_clickseg.gui.conductor import Conductor
+    from napari_clickseg.gui.layers import camera_of
     from napari_clickseg.gui.widget import ClickWidget
     from napari_clickseg.models.registry import find_model
 
@@ -145,7 +146,8 @@ def _measure_size(model_name: str, side: int) -> LatencyRow:
             viewer.add_image(pyramid(discs(side)), multiscale=True, contrast_limits=(0, 255))
             widget = ClickWidget(viewer, [find_model(model_name)])
             viewer.window.add_dock_widget(widget)
-            viewer.camera.center, viewer.camera.zoom = (side / 2, side / 2), 1.4
+            camera = camera_of(viewer)
+            camera.center, camera.zoom = (side / 2, side / 2), 1.4
             first, further = _Run(viewer, widget, drawn).click_objects(side)
         finally:
             viewer.close()

@@ -108,6 +108,7 @@ class Conductor:
         self._asked_at = 0.0
         self._seconds: float | None = None
         self._note = ""
+        self._flashes = 0
         self._open = False
 
     @property
@@ -127,12 +128,6 @@ class Conductor:
         self._chores_courier = Courier(self._on_prepared)
         self._worker = LatestWorker(self._courier.arrived.emit)
         self._chores = LatestWorker(self._chores_courier.arrived.emit, name="clickseg-chores")
-        self._flash = QTimer()
-        self._flash.setSingleShot(True)
-        self._flash.timeout.connect(self._on_flash_over)
-        self._mending = QTimer()
-        self._mending.setSingleShot(True)
-        self._mending.timeout.connect(self._mend)
         self.layers = ClickLayers(self._viewer, self.answer)
         self.layers.edited.connect(self._on_layers_edited)
         self.layers.clicked.connect(self._on_layers_clicked)
@@ -147,8 +142,6 @@ class Conductor:
         if not self._open:
             return
         self._open = False
-        self._flash.stop()
-        self._mending.stop()
         self._worker.close()
         self._chores.close()
         for event, handler in self._viewer_events():
@@ -578,7 +571,7 @@ class Conductor:
             request = work.session.set_clicks(self.layers.read_clicks(work.session.clicks))
         except ValueError as problem:
             self._panel.show_status(status.error(problem))
-            self._mending.start(0)
+            QTimer.singleShot(0, self._mend)
             return
         self._after_answer = None
         self._ask(work, request)
@@ -654,18 +647,19 @@ class Conductor:
                     "A click layer was removed; here is a new one with the same clicks. Esc cancels the object.",
                 )
             )
-            self._mending.start(0)
+            QTimer.singleShot(0, self._mend)
         self._show_picks()
 
     def _on_viewer_stepped(self, event: Any) -> None:
         self._show_preview()
 
-    def _on_flash_over(self) -> None:
-        self._show_preview(flash=False)
+    def _on_flash_over(self, number: int) -> None:
+        if self._open and number == self._flashes:
+            self._show_preview(flash=False)
 
     def _mend(self) -> None:
         """Make our layers what the session says, after somebody removed one or put a click where none can be."""
-        if self._work is not None:
+        if self._open and self._work is not None:
             self.layers.place(self._work.placement)
             self.layers.show_clicks(self._work.session.clicks)
             self.layers.activate()
@@ -755,7 +749,8 @@ class Conductor:
             self._opacity,
         )
         if changed:
-            self._flash.start(FLASH_MS)
+            self._flashes += 1
+            QTimer.singleShot(FLASH_MS, partial(self._on_flash_over, self._flashes))
 
     def _tell(self) -> None:
         """Say where things stand."""

@@ -51,6 +51,11 @@ def plain(thing: Any) -> Any:
     return getattr(thing, "__wrapped__", thing)
 
 
+def camera_of(viewer: Any) -> Any:
+    """Return a viewer's camera, which belongs to its scene from napari 0.9 on."""
+    return getattr(viewer, "scene", viewer).camera
+
+
 def role_of(layer: Any) -> str | None:
     """Return what this plugin made a layer for: "positive", "negative", "labels", "preview", or None."""
     mark = layer.metadata.get(MARK)
@@ -229,7 +234,7 @@ class ClickLayers:
         here = np.array(event.position[-2:])
         frame = np.round(self._placement.position(event.position)[:-2])
         found = None
-        nearest = REACH / self._viewer.camera.zoom
+        nearest = REACH / camera_of(self._viewer).zoom
         for polarity in POLARITIES:
             for index, position in enumerate(self._positions(polarity)):
                 away = float(np.linalg.norm(np.array(self._placement.world(position)[-2:]) - here))
@@ -299,7 +304,7 @@ class ClickLayers:
     def _make_points(self, polarity: Polarity, placement: Placement) -> Any:
         layer = Points(
             ndim=placement.ndim,
-            size=SCREEN_SIZE / max(float(self._viewer.camera.zoom), 1e-6) / _mean_scale(placement),
+            size=SCREEN_SIZE / max(float(camera_of(self._viewer).zoom), 1e-6) / _mean_scale(placement),
             canvas_size_limits=(SCREEN_SIZE, SCREEN_SIZE),
             metadata={MARK: {"role": polarity}},
             **LOOKS[polarity],
