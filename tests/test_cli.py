@@ -13,6 +13,7 @@ import tifffile
 from imageio import v3
 
 from napari_clickseg import cli
+from napari_clickseg.benchmark import latency
 from napari_clickseg.cli import COMMANDS, main
 
 
@@ -214,6 +215,18 @@ def test_bad_options_of_bench_end_with_one_sentence(
 ) -> None:
     assert sentence in refused(capsys, bench(*more))
     assert not Path("result").exists()
+
+
+def test_bench_of_the_panel_writes_what_was_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = latency.LatencyRow("geodesic", 512, 40.0, 20.0, 50.0, 50.0, held=5.0)
+    monkeypatch.setattr(latency, "measure", lambda model: [row])
+    assert main(["bench", "--gui", "--models", "geodesic", "--out", "result"]) == 0
+    assert "model geodesic, side 512, first 40.0, further 20.0" in capsys.readouterr().out
+    lines = Path("result/latency.csv").read_text().splitlines()
+    assert lines[0].startswith("model,side,first,further")
+    assert len(lines) == 2
 
 
 @pytest.mark.parametrize("command", ["", *(command.name for command in COMMANDS)])

@@ -236,19 +236,27 @@ def _bench(chosen: argparse.Namespace) -> None:
 
 
 def _bench_gui(chosen: argparse.Namespace) -> None:
+    """Measure clicks in a real window, at each size of image; milliseconds."""
     import csv
+    from dataclasses import asdict
 
     from napari_clickseg.benchmark.latency import measure
     from napari_clickseg.files import written_whole
 
+    rows = [asdict(row) for model in chosen.models for row in measure(model)]
     chosen.out.mkdir(parents=True, exist_ok=True)
-    rows = [row for model in chosen.models for row in measure(model)]
-    with written_whole(chosen.out / "latency.csv") as unfinished, open(unfinished, "w", newline="") as handle:
+    path = chosen.out / "latency.csv"
+    with written_whole(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as handle:
         table = csv.DictWriter(handle, list(rows[0]))
         table.writeheader()
         table.writerows(rows)
     for row in rows:
-        print(", ".join(f"{name} {value}" for name, value in row.items()))
+        print(
+            ", ".join(
+                f"{name} {value:.1f}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()
+            )
+        )
+    print(f"written: {path}")
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------
