@@ -1,0 +1,181 @@
+"""ClickPredictor: window -> cut -> normalise -> image features (kept) -> guidance -> network -> put back -> obey."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from napari_clickseg.clicks import Frame
+from napari_clickseg.engine.guidance import GaussianGuidance, PointSet
+from napari_clickseg.engine.obedience import obey
+from napari_clickseg.engine.runtime import FeatureCache, Features, choose_device, choose_precision
+from napari_clickseg.engine.window import (
+    Points,
+    WindowRule,
+    choose_window,
+    cut_logits,
+    cut_window,
+    normalise,
+    put_back,
+    to_window,
+)
+from napari_clickseg.images import Image
+from napari_clickseg.masks import Prediction
+from napari_clickseg.models.card import ModelCard, read_card
+from napari_clickseg.networks.catalogue import build_network
+from napari_clickseg.questions import NEVER, Request, Stop
+from napari_clickseg.regions import Region
+from napari_clickseg.scale import estimate_diameter
+
+PASSES = 3
+"""How often a window may be chosen anew within one answer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClickPredictor:
+    """Answers requests with a two-stream network (`encode`, `decode`). Its cache saves time and changes no answer.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode, on its device and in its precision.
+    card : ModelCard
+    """
+
+    network: Any
+    card: ModelCard
+    torch_device: torch.device
+    precision: torch.dtype
+    note: str = ""
+    cache: FeatureCache = field(default_factory=FeatureCache)
+    ndim: int = 2
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> ClickPredictor:
+        """Return the predictor of a weights file.
+
+        Raises
+        ------
+        ValueError
+            With one sentence, where the file is corrupt, its weights do not fit its card, or the device is not there.
+        """
+        card = read_card(path)
+        network = build_network(card.network, card.network_options)
+        try:
+            weights = load_file(str(path))
+            network.load_state_dict({name: value.float() for name, value in weights.items()})
+        except (SafetensorError, RuntimeError, OSError) as error:
+            first = str(error).splitlines()[0]
+            raise ValueError(f"{path} cannot be used: its weights do not fit its card ({first}).") from None
+        return cls.of(network, card, choose_device(device))
+
+    @classmethod
+    def of(cls, network: nn.Module, card: ModelCard, device: torch.device, note: str = "") -> ClickPredictor:
+        """Return the predictor of a network, which is put on the device and made ready to answer."""
+        precision = choose_precision(device)
+        ready = fuse_batch_norms(network.eval()).requires_grad_(False)
+        ready = ready.to(device=device, dtype=precision)
+        ready = cast(nn.Module, ready.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+        return cls(ready, card, device, precision, note)
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def device(self) -> str:
+        return self.torch_device.type
+
+    @property
+    def rule(self) -> WindowRule:
+        return WindowRule(object_share=self.card.object_share)
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        """Answer a request; on a GPU that ran out of memory, on the CPU and with a note that says so."""
+        try:
+            return self._predict(image, request, stop)
+        except torch.OutOfMemoryError:
+            self.cache.clear()
+            torch.cuda.empty_cache()
+            sentence = "The GPU ran out of memory, so this answer was computed on the CPU."
+            return ClickPredictor.of(self._copy_on_cpu(), self.card, torch.device("cpu"), sentence)._predict(
+                image, request, stop
+            )
+
+    def _predict(self, image: Image, request: Request, stop: Stop) -> Prediction:
+        points = request.points(2)
+        shape = image.frame_shape(2)
+        diameter = request.diameter or estimate_diameter(image, request.frame, 2)
+        window = choose_window(points, request.prior, diameter, shape, self.rule)
+        seen = []
+        for _ in range(PASSES):
+            stop.check()
+            answer = self._look(image, request.frame, window, points, request.prior, stop)
+            seen.append(window)
+            better = choose_window(points, answer, diameter, shape, self.rule)
+            if better in seen or not answer.mask().any():
+                break
+            window = better
+        return replace(answer, logits=obey(answer.logits, answer.region, points, diameter), note=self.note)
+
+    def _look(
+        self, image: Image, frame: Frame, window: Region, points: Points, prior: Prediction | None, stop: Stop
+    ) -> Prediction:
+        side = self.card.side
+        with torch.inference_mode():
+            features = self.cache.get(image, (frame, window), lambda: self._encode(image, frame, window))
+            stop.check()
+            clicks = PointSet.of([to_window(points, window, side)], self.torch_device)
+            mask = torch.zeros((1, 1, side, side)) if prior is None else torch.sigmoid(cut_logits(prior, window, side))
+            told = torch.full((1,), 0.0 if prior is None else 1.0, device=self.torch_device)
+            guidance = GaussianGuidance(self.card.sigmas)(clicks, mask.to(self.torch_device), told)
+            logits = self.network.decode(features, self._ready(guidance))
+        region, values = put_back(logits, window, image.frame_shape(2))
+        return Prediction(region, values, window=window)
+
+    def _encode(self, image: Image, frame: Frame, window: Region) -> Features:
+        cut = normalise(cut_window(image, frame, window, self.card.side))
+        features: Features = self.network.encode(self._ready(cut))
+        return features
+
+    def _ready(self, maps: Tensor) -> Tensor:
+        return maps.to(device=self.torch_device, dtype=self.precision, memory_format=torch.channels_last)
+
+    def _copy_on_cpu(self) -> nn.Module:
+        duplicate: nn.Module = copy.deepcopy(self.network.cpu())
+        self.network.to(self.torch_device)
+        return duplicate
+
+
+def fuse_batch_norms(network: nn.Module) -> nn.Module:
+    """Fold each batch normalisation into the convolution before it, in place; the answers stay the same."""
+    for module in network.modules():
+        if isinstance(module, nn.Sequential) and len(module) > 1:
+            first, second = module[0], module[1]
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                module[0] = fuse_conv_bn_eval(first, second)
+                module[1] = nn.Identity()
+    return network
+
+
+def save_model(path: str | Path, network: nn.Module, card: ModelCard) -> None:
+    """Write a network's weights in half precision, with its card, as one safetensors file; whole or not at all."""
+    halves = {
+        name: value.detach().cpu().half().contiguous() if value.is_floating_point() else value.detach().cpu()
+        for name, value in network.state_dict().items()
+    }
+    target = Path(path)
+    unfinished = target.with_name(target.name + ".part")
+    try:
+        save_file(halves, str(unfinished), metadata=card.to_metadata())
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,85 @@
+"""Runtime: which device and precision to compute with, and a cache of image features with a byte budget."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+import torch
+from torch import Tensor
+
+from napari_clickseg.images import Image
+
+Features = tuple[Tensor, ...]
+CACHE_BYTES = 256 * 2**20
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return a device by name; "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises
+    ------
+    ValueError
+        Where the device is not there, with those that are.
+    """
+    present = available_devices()
+    if name == "auto":
+        return torch.device(present[-1])
+    if name.split(":")[0] not in present:
+        raise ValueError(f"There is no device {name!r} here; choose one of auto, {', '.join(present)}.")
+    return torch.device(name)
+
+
+def available_devices() -> list[str]:
+    """Return the names of the devices of this computer, the fastest last."""
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    cuda = ["cuda"] if torch.cuda.is_available() else []
+    return ["cpu", *mps, *cuda]
+
+
+def choose_precision(device: torch.device) -> torch.dtype:
+    """Return bfloat16 where the hardware multiplies it (recent CUDA, CPUs with AVX512-BF16 or AMX), else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    if device.type == "cpu":
+        able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+        return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else torch.float32
+    return torch.float32
+
+
+class FeatureCache:
+    """Mutable owner of recent image features, oldest thrown out first. Any thread may use it.
+
+    It holds no image: features of an image that is gone can never be asked for again, and leave in their turn.
+    """
+
+    def __init__(self, budget: int = CACHE_BYTES) -> None:
+        self._budget = budget
+        self._entries: OrderedDict[Hashable, Features] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, image: Image, key: Hashable, compute: Callable[[], Features]) -> Features:
+        """Return the features under (image, key), computing them if they are not there."""
+        full_key = (weakref.ref(image), key)
+        with self._lock:
+            if full_key in self._entries:
+                self._entries.move_to_end(full_key)
+                return self._entries[full_key]
+        features = compute()
+        with self._lock:
+            self._entries[full_key] = features
+            while self.size > self._budget and len(self._entries) > 1:
+                self._entries.popitem(last=False)
+        return features
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+
+    @property
+    def size(self) -> int:
+        """Bytes held."""
+        return sum(t.numel() * t.element_size() for features in self._entries.values() for t in features)

@@ -1,0 +1,98 @@
+"""ModelCard: all that is needed to run a model and to know where it comes from, stored inside its weights file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+KEY = "clickseg"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a weights file says of itself.
+
+    Attributes
+    ----------
+    name, title, description : str
+        As the model picker and `clickseg models` show them.
+    network, network_options : str, mapping
+        As in `networks.catalogue`.
+    side : int
+        Side of the square window that the network sees, in its own pixels.
+    sigmas : tuple of float
+        Widths of the guidance's Gaussians, in window pixels.
+    object_share : float
+        Object diameter over window side for which the network was made.
+    licence : str
+        Of the weights.
+    data : mapping of str to str
+        Training sources, and the licence and credit of each.
+    recipe : mapping
+        The recipe, whole.
+    metrics : mapping
+        Per source, what the benchmark measured on the test split.
+    budget : str
+        What the training cost.
+    """
+
+    name: str
+    title: str
+    description: str
+    network: str
+    network_options: Mapping[str, Any]
+    side: int
+    sigmas: tuple[float, ...]
+    object_share: float
+    licence: str = "BSD-3-Clause"
+    data: Mapping[str, str] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    budget: str = ""
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return the card as the metadata of a safetensors file."""
+        return {KEY: json.dumps({"format": FORMAT, **asdict(self)})}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str] | None) -> ModelCard:
+        """Return the card in the metadata of a safetensors file.
+
+        Raises
+        ------
+        ValueError
+            Where there is none, or it is of a format that this version does not know.
+        """
+        if not metadata or KEY not in metadata:
+            raise ValueError("it carries no napari-clickseg model card")
+        values = json.loads(metadata[KEY])
+        if values.pop("format", None) != FORMAT:
+            raise ValueError("its model card has a format that this version does not know; update napari-clickseg")
+        known = {f.name for f in fields(cls)}
+        values = {key: value for key, value in values.items() if key in known}
+        return cls(**{**values, "sigmas": tuple(values["sigmas"])})
+
+
+def read_card(path: str | Path) -> ModelCard:
+    """Return the card inside a weights file, without reading the weights.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the file is missing, corrupt or carries no card.
+    """
+    try:
+        with safe_open(str(path), framework="np") as weights:
+            return ModelCard.from_metadata(weights.metadata())
+    except FileNotFoundError:
+        raise ValueError(f"There is no weights file {path}.") from None
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is no readable weights file ({error}).") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} cannot be used: {error}.") from None
