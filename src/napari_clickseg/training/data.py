@@ -1,0 +1,357 @@
+"""Training data: annotated planes kept on the device, and windows cut from them at random places, scales and angles.
+
+A data folder holds one folder per source with `images/`, `labels/` and an optional `index.csv` that names a split.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+import torch
+from scipy import ndimage
+from skimage.io import imread
+from torch import Tensor
+from torch.nn import functional
+
+from napari_clickseg.robot import depth
+from napari_clickseg.scale import equivalent_diameter
+from napari_clickseg.training.synthetic import Cutout, synthetic_plane
+
+SMALLEST_OBJECT = 30
+"""Objects below this many pixels are not trained on."""
+POINTS_PER_OBJECT = 12
+SYNTHETIC = "synthetic"
+SYNTHETIC_PLANES = 400
+SYNTHETIC_PART = 40
+REAL_FOR_SYNTHETIC = 96
+LEVELS = 4
+HELD_OUT = 5
+"""Of a folder without an index, every fifth image is kept for validation; with fewer images, all serve both ends."""
+ANNOTATED_SLICES = re.compile(r"(\w+): z (\d+)-(\d+)")
+
+ImagePlane = npt.NDArray[np.float32]
+LabelPlane = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """One object of a plane: its id, diameter in pixels, middle of its box, and first clicks as (y, x) rows."""
+
+    label: int
+    diameter: float
+    centre: tuple[float, float]
+    points: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plane:
+    """One annotated plane on the device.
+
+    Attributes
+    ----------
+    levels : tuple of Tensor
+        (1, 3, y, x) in 0..1, half precision on a GPU; each level half the size of the one before.
+    labels : Tensor of float32
+        (1, 1, y, x).
+    """
+
+    levels: tuple[Tensor, ...]
+    labels: Tensor
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """Planes of each source, and how often each source is drawn."""
+
+    planes: Mapping[str, Sequence[Plane]]
+    weights: Mapping[str, float]
+
+    def draw(self, rng: np.random.Generator) -> tuple[Plane, Target]:
+        """Draw a source by its weight, then a plane by the square root of its number of objects, then an object."""
+        names = list(self.planes)
+        chances = np.array([self.weights[name] for name in names])
+        planes = self.planes[names[rng.choice(len(names), p=chances / chances.sum())]]
+        sizes = np.sqrt([len(plane.targets) for plane in planes])
+        plane = planes[rng.choice(len(planes), p=sizes / sizes.sum())]
+        return plane, plane.targets[rng.integers(len(plane.targets))]
+
+
+def load_pool(
+    folder: Path,
+    sources: Mapping[str, float],
+    split: str,
+    device: torch.device,
+    first_spread: float,
+    seed: int = 0,
+    executor: Executor | None = None,
+) -> Pool:
+    """Read the sources of a data folder.
+
+    Parameters
+    ----------
+    sources : mapping of str to float
+        "source" or "source:modality" (as in index.csv), and its weight; "synthetic" is drawn from the others' planes.
+    split : str
+        Only items of this split are read, where the index names one.
+
+    Raises
+    ------
+    ValueError
+        Where a source has no annotated image of the split.
+    """
+    raw: dict[str, list[tuple[ImagePlane, LabelPlane]]] = {}
+    for name in sources:
+        if name != SYNTHETIC:
+            raw[name] = list(read_planes(folder, name, split))
+            if not raw[name]:
+                raise ValueError(f"{folder / name.split(':')[0]} has no annotated image of the split {split!r}.")
+    if SYNTHETIC in sources:
+        raw[SYNTHETIC] = draw_planes([pair for pairs in raw.values() for pair in pairs], seed, executor)
+    rng = np.random.default_rng(seed)
+    planes = {name: [_to_plane(i, m, device, first_spread, rng) for i, m in pairs] for name, pairs in raw.items()}
+    return Pool({name: [p for p in some if p.targets] for name, some in planes.items()}, sources)
+
+
+def read_planes(folder: Path, name: str, split: str) -> Iterator[tuple[ImagePlane, LabelPlane]]:
+    """Yield image (y, x, 3) in 0..1 and labels (y, x) of a source; of stacks each plane, connected pieces as objects."""
+    source, _, modality = name.partition(":")
+    for row in _index(folder / source):
+        if modality and row.get("modality") != modality:
+            continue
+        slices = {part: (int(a), int(b)) for part, a, b in ANNOTATED_SLICES.findall(row.get("split", ""))}
+        if not slices and row.get("split", split) != split:
+            continue
+        image, labels = _read_pair(folder / source, row["name"])
+        if labels.ndim == 2:
+            yield _unit_range(image), labels.astype(np.int32)
+            continue
+        first, last = slices.get(split, (0, len(labels) - 1))
+        yield from _sections(image[first : last + 1], labels[first : last + 1], isotropic=bool(slices))
+
+
+def draw_planes(
+    real: Sequence[tuple[ImagePlane, LabelPlane]], seed: int, executor: Executor | None = None
+) -> list[tuple[ImagePlane, LabelPlane]]:
+    """Draw SYNTHETIC_PLANES planes with textures and cut-outs of real ones."""
+    rng = np.random.default_rng(seed)
+    chosen = [real[k] for k in rng.choice(len(real), min(len(real), REAL_FOR_SYNTHETIC), replace=False)] if real else []
+    textures = [image for image, _ in chosen]
+    cutouts = [cutout for image, labels in chosen for cutout in _cutouts(image, labels, rng)]
+    seeds = [int(s) for s in rng.integers(0, 2**31, SYNTHETIC_PLANES)]
+    parts = [(seeds[k : k + SYNTHETIC_PART], textures, cutouts) for k in range(0, len(seeds), SYNTHETIC_PART)]
+    drawn = map(_draw_some, parts) if executor is None else executor.map(_draw_some, parts)
+    return [plane for part in drawn for plane in part]
+
+
+def _draw_some(
+    part: tuple[Sequence[int], Sequence[ImagePlane], Sequence[Cutout]],
+) -> list[tuple[ImagePlane, LabelPlane]]:
+    seeds, textures, cutouts = part
+    planes = [synthetic_plane(np.random.default_rng(seed), textures, cutouts) for seed in seeds]
+    return [(image, connected_pieces(labels)) for image, labels in planes]
+
+
+def connected_pieces(labels: LabelPlane) -> LabelPlane:
+    """Give each connected piece of each label an id of its own."""
+    edges = np.zeros(labels.shape, bool)
+    edges[1:] |= (labels[1:] != labels[:-1]) & (labels[1:] > 0) & (labels[:-1] > 0)
+    edges[:, 1:] |= (labels[:, 1:] != labels[:, :-1]) & (labels[:, 1:] > 0) & (labels[:, :-1] > 0)
+    out = np.zeros_like(labels)
+    count = 0
+    if not edges.any():
+        pieces, _ = ndimage.label(labels > 0)
+        whole: LabelPlane = pieces.astype(np.int32)
+        return whole
+    for k, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is not None:
+            pieces, number = ndimage.label(labels[box] == k)
+            view = out[box]
+            view[pieces > 0] = pieces[pieces > 0] + count
+            count += number
+    return out
+
+
+def _index(folder: Path) -> list[dict[str, str]]:
+    table = folder / "index.csv"
+    if table.is_file():
+        with open(table, newline="", encoding="utf-8") as handle:
+            return list(csv.DictReader(handle))
+    names = sorted(p.stem for p in (folder / "images").glob("*") if p.is_file())
+    if len(names) < HELD_OUT:
+        return [{"name": name} for name in names]
+    return [{"name": name, "split": "val" if k % HELD_OUT == 0 else "train"} for k, name in enumerate(names)]
+
+
+def _read_pair(folder: Path, name: str) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
+    pair = []
+    for part in ("images", "labels"):
+        found = sorted((folder / part).glob(f"{name}.*"))
+        if not found:
+            raise ValueError(f"{folder / part} has no file named {name}.")
+        pair.append(tifffile.imread(found[0]) if found[0].suffix in {".tif", ".tiff"} else imread(found[0]))
+    return pair[0], pair[1]
+
+
+def _sections(
+    image: npt.NDArray[np.generic], labels: npt.NDArray[np.generic], isotropic: bool
+) -> Iterator[tuple[ImagePlane, LabelPlane]]:
+    """Planes across the first axis; of an isotropic volume also across the others, every fourth."""
+    for axis in range(3 if isotropic else 1):
+        for k in range(0, labels.shape[axis], 1 if axis == 0 else 4):
+            plane = np.take(labels, k, axis).astype(np.int32)
+            yield _unit_range(np.take(image, k, axis)), connected_pieces(plane)
+
+
+def _unit_range(image: npt.NDArray[np.generic]) -> ImagePlane:
+    """Colours (y, x, 3) in 0..1: 8 bits as they are, anything else between its 0.1 and 99.9 percentiles."""
+    values = image.astype(np.float32)
+    if image.dtype == np.uint8:
+        values /= 255
+    else:
+        low, high = np.percentile(values, (0.1, 99.9))
+        values = np.clip((values - low) / max(float(high - low), 1e-6), 0, 1)
+    return values[..., :3] if values.ndim == 3 else np.repeat(values[..., None], 3, axis=-1)
+
+
+def _cutouts(image: ImagePlane, labels: LabelPlane, rng: np.random.Generator) -> list[Cutout]:
+    boxes = [(k, box) for k, box in enumerate(ndimage.find_objects(labels), start=1) if box is not None]
+    picked = [boxes[k] for k in rng.choice(len(boxes), min(6, len(boxes)), replace=False)] if boxes else []
+    cutouts = [Cutout(image[box], labels[box] == k) for k, box in picked]
+    return [c for c in cutouts if c.mask.sum() >= SMALLEST_OBJECT and max(c.mask.shape) < 160]
+
+
+def _to_plane(
+    image: ImagePlane, labels: LabelPlane, device: torch.device, spread: float, rng: np.random.Generator
+) -> Plane:
+    level = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
+    levels = [level]
+    while len(levels) < LEVELS and min(level.shape[-2:]) >= 64:
+        level = functional.avg_pool2d(level, 2)
+        levels.append(level)
+    precise = torch.float16 if device.type == "cuda" else torch.float32
+    targets = []
+    for k, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is None:
+            continue
+        mask = labels[box] == k
+        if mask.sum() >= SMALLEST_OBJECT:
+            origin = np.array([s.start for s in box], np.float32)
+            middle = origin + (np.array(mask.shape) - 1) / 2
+            points = _first_points(mask, spread, rng) + origin
+            targets.append(
+                Target(k, equivalent_diameter(int(mask.sum()), 2), (float(middle[0]), float(middle[1])), points)
+            )
+    marks = torch.from_numpy(labels.astype(np.float32))[None, None].to(device)
+    return Plane(tuple(one.to(precise) for one in levels), marks, tuple(targets))
+
+
+def _first_points(mask: npt.NDArray[np.bool_], spread: float, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """First clicks (rows of y, x), each off-centre by its own share of `spread`, as `robot.first_click` places them."""
+    inner = depth(mask)
+    where = np.argwhere(mask)
+    depths = inner[mask] / inner.max()
+    rows = []
+    for off in rng.uniform(0, spread, POINTS_PER_OBJECT):
+        rows.append(where[rng.choice(np.flatnonzero(depths >= 1 - off))])
+    return np.array(rows, np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """A batch of windows.
+
+    Attributes
+    ----------
+    images : Tensor
+        (batch, 3, side, side) in 0..1, not yet normalised.
+    labels : Tensor
+        (batch, 1, side, side), ids as floats.
+    truths : Tensor of bool
+        (batch, 1, side, side).
+    centred : ndarray of bool
+        Whether the first click lies in the middle of the window.
+    """
+
+    images: Tensor
+    labels: Tensor
+    truths: Tensor
+    centred: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """Where one window lies: its middle and its half axes (columns of `turn`), in plane pixels, (y, x)."""
+
+    plane: Plane
+    target: Target
+    centre: npt.NDArray[np.float32]
+    turn: npt.NDArray[np.float32]
+    size: float
+    on_click: bool
+
+
+def cut_windows(
+    pool: Pool, count: int, side: int, shares: tuple[float, float, float], rng: np.random.Generator
+) -> Windows:
+    """Cut windows around random objects: turned, flipped, stretched, bent, at random scales (see `Recipe.shares`)."""
+    places = [_place(*pool.draw(rng), shares, rng) for _ in range(count)]
+    images, labels, truths = [], [], []
+    for place, grid in zip(places, _grids(places, side, rng)[:, None], strict=True):
+        plane = place.plane
+        seen = functional.grid_sample(plane.labels, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+        level = round(math.log2(max(place.size / side, 1)))
+        pixels = plane.levels[min(level, len(plane.levels) - 1)].float()
+        images.append(functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False))
+        labels.append(seen)
+        truths.append(seen == place.target.label)
+    centred = np.array([place.on_click for place in places])
+    return Windows(torch.cat(images), torch.cat(labels), torch.cat(truths), centred)
+
+
+def _place(plane: Plane, target: Target, shares: tuple[float, float, float], rng: np.random.Generator) -> _Place:
+    typical, octaves, uniform = shares
+    share = rng.uniform(0.1, 0.85) if rng.random() < uniform else typical * 2 ** rng.normal(0, octaves)
+    size = target.diameter / float(np.clip(share, 0.08, 1.2))
+    on_click = bool(rng.random() < 0.6)
+    if on_click:
+        centre = target.points[rng.integers(len(target.points))]
+    else:
+        centre = np.array(target.centre) + rng.uniform(-0.15, 0.15, 2) * size
+    angle = rng.uniform(-math.pi, math.pi) if rng.random() < 0.5 else rng.integers(4) * math.pi / 2
+    stretch = math.exp(rng.normal(0, 0.1))
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    turn = turn @ np.diag([stretch * rng.choice((-1, 1)), 1 / stretch]) * size / 2
+    return _Place(plane, target, centre.astype(np.float32), turn.astype(np.float32), size, on_click)
+
+
+def _grids(places: Sequence[_Place], side: int, rng: np.random.Generator) -> Tensor:
+    """Where each window pixel lies in its plane, in grid_sample's coordinates, (batch, side, side, 2)."""
+    device = places[0].plane.labels.device
+    line = torch.linspace(-1 + 1 / side, 1 - 1 / side, side, device=device)
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    bends = _bends(len(places), side, rng, device)
+    turns = torch.from_numpy(np.stack([place.turn for place in places])).to(device)
+    centres = torch.from_numpy(np.stack([place.centre for place in places])).to(device)
+    shapes = torch.tensor([place.plane.labels.shape[-2:] for place in places], dtype=torch.float32).to(device)
+    pixels = torch.einsum("bij,byxj->byxi", turns, torch.stack((y, x), dim=-1) + bends) + centres[:, None, None]
+    return ((pixels + 0.5) / shapes[:, None, None] * 2 - 1).flip(-1)
+
+
+def _bends(count: int, side: int, rng: np.random.Generator, device: torch.device) -> Tensor:
+    """Smooth displacements (count, side, side, 2), nothing for two thirds; the middle stays where it is."""
+    strength = np.where(rng.random(count) < 0.35, rng.uniform(0.02, 0.07, count), 0)
+    coarse = (strength[:, None, None, None] * rng.normal(size=(count, 2, 5, 5))).astype(np.float32)
+    fine = functional.interpolate(
+        torch.from_numpy(coarse).to(device), size=(side, side), mode="bicubic", align_corners=True
+    ).permute(0, 2, 3, 1)
+    return fine - fine[:, side // 2, side // 2][:, None, None]

@@ -1,0 +1,63 @@
+"""Losses on logits. Each takes (logits, target, points) with (batch, 1, y, x) maps and returns one value per sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_clickseg.engine.guidance import NOWHERE, PointSet
+
+Loss = Callable[[Tensor, Tensor, PointSet], Tensor]
+
+
+def bce(logits: Tensor, target: Tensor, points: PointSet) -> Tensor:
+    """Binary cross-entropy, mean over pixels."""
+    return functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=(1, 2, 3))
+
+
+def soft_iou(logits: Tensor, target: Tensor, points: PointSet) -> Tensor:
+    """1 - sum(a t) / sum(max(a, t)): the first term of Forte et al., equation 2."""
+    alpha = torch.sigmoid(logits)
+    shared = (alpha * target).sum(dim=(1, 2, 3))
+    either = torch.maximum(alpha, target).sum(dim=(1, 2, 3))
+    return 1 - (shared + 1) / (either + 1)
+
+
+def click(logits: Tensor, target: Tensor, points: PointSet) -> Tensor:
+    """Sum over clicks of (a_c - t_c)^2: the second term of Forte et al., equation 2."""
+    alpha = torch.sigmoid(logits)[:, 0]
+    total = torch.zeros(alpha.shape[0], device=alpha.device)
+    for side, wanted in ((points.positive, 1.0), (points.negative, 0.0)):
+        if side.shape[1] == 0:
+            continue
+        real = side[..., 0] > NOWHERE / 2
+        rows = side[..., 0].round().long().clamp(0, alpha.shape[1] - 1)
+        columns = side[..., 1].round().long().clamp(0, alpha.shape[2] - 1)
+        at = alpha[torch.arange(alpha.shape[0], device=alpha.device)[:, None], rows, columns]
+        total = total + ((at - wanted) ** 2 * real).sum(dim=1)
+    return total
+
+
+LOSSES: dict[str, Loss] = {"bce": bce, "soft_iou": soft_iou, "click": click}
+
+
+def weighted(terms: Mapping[str, float]) -> Loss:
+    """Return the weighted sum of losses named in `LOSSES`.
+
+    Raises
+    ------
+    ValueError
+        For a name that is not there.
+    """
+    unknown = sorted(set(terms) - set(LOSSES))
+    if unknown:
+        raise ValueError(f"There is no loss {', '.join(unknown)}; there are {', '.join(LOSSES)}.")
+
+    def total(logits: Tensor, target: Tensor, points: PointSet) -> Tensor:
+        values = [weight * LOSSES[name](logits, target, points) for name, weight in terms.items()]
+        return torch.stack(values).sum(dim=0)
+
+    return total

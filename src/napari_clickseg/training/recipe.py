@@ -1,0 +1,143 @@
+"""Recipe: everything that decides how a model is made, read from one TOML file under recipes/."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Clicks:
+    """How clicks are simulated.
+
+    Attributes
+    ----------
+    rounds : int
+        Most rounds per batch; the number is drawn uniformly from 1 .. rounds. Each round adds one click.
+    from_mask : float
+        Share of objects that start from a damaged mask instead of from nothing.
+    first_spread : float
+        How far off-centre first clicks are: 0 at the centre, 1 anywhere on the object.
+    robots : mapping of str to float
+        Which robots correct, and how often each.
+    """
+
+    rounds: int = 4
+    from_mask: float = 0.25
+    first_spread: float = 0.8
+    robots: Mapping[str, float] = field(default_factory=lambda: {"eroded": 0.5, "centre": 0.25, "human": 0.25})
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how fast. `batch` windows a step; the rate falls along a half cosine after a short rise."""
+
+    steps: int = 20000
+    batch: int = 16
+    rate: float = 1e-3
+    weight_decay: float = 1e-4
+    warm_up: int = 200
+    average: float = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One way of making a model.
+
+    Attributes
+    ----------
+    name : str
+        Also the name of the weights file that comes out.
+    network, network_options : str, mapping
+        As in `networks.catalogue`.
+    side : int
+        Side of the window that the network sees, in its own pixels.
+    sigmas : tuple of float
+        The guidance's Gaussians, in window pixels.
+    shares : (float, float, float)
+        Object diameter over window side: centre of the drawn log-normal, its deviation in octaves, and how often it is
+        drawn uniformly instead.
+    sources : mapping of str to float
+        Folders of the data pack, and how often each is drawn; "synthetic" stands for drawn images.
+    credits : mapping of str to str
+        Licence and credit of each source, for the model card.
+    """
+
+    name: str
+    title: str
+    description: str
+    network: str = "clicknet"
+    network_options: Mapping[str, Any] = field(default_factory=dict)
+    side: int = 192
+    sigmas: tuple[float, ...] = (2.0, 10.0)
+    shares: tuple[float, float, float] = (0.36, 0.5, 0.35)
+    sources: Mapping[str, float] = field(default_factory=dict)
+    credits: Mapping[str, str] = field(default_factory=dict)
+    losses: Mapping[str, float] = field(default_factory=lambda: {"bce": 1.0, "soft_iou": 1.0, "click": 0.1})
+    clicks: Clicks = Clicks()
+    schedule: Schedule = Schedule()
+
+    @classmethod
+    def from_toml(cls, text: str) -> Recipe:
+        """Return the recipe written in TOML.
+
+        Raises
+        ------
+        ValueError
+            For keys that no recipe has, with those that it may have.
+        """
+        table = tomllib.loads(text)
+        table["clicks"] = _table_to(Clicks, table.get("clicks", {}))
+        table["schedule"] = _table_to(Schedule, table.get("schedule", {}))
+        for key in ("sigmas", "shares"):
+            if key in table:
+                table[key] = tuple(table[key])
+        recipe: Recipe = _table_to(cls, table)
+        return recipe
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the recipe as plain values, for a model card."""
+        return asdict(self)
+
+
+def _table_to(kind: Any, table: Mapping[str, Any]) -> Any:
+    known = [f.name for f in fields(kind)]
+    unknown = sorted(set(table) - set(known))
+    if unknown:
+        raise ValueError(
+            f"A recipe's {kind.__name__.lower()} has no {', '.join(unknown)}; it may have {', '.join(known)}."
+        )
+    return kind(**table)
+
+
+def list_recipes() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    return sorted(
+        p.name.removesuffix(".toml")
+        for p in files(__package__).joinpath("recipes").iterdir()
+        if p.name.endswith(".toml")
+    )
+
+
+def read_recipe(name_or_path: str) -> Recipe:
+    """Return a recipe of the package by its name, or any by the path of its TOML file.
+
+    Raises
+    ------
+    ValueError
+        Where there is none, with the names that there are.
+    """
+    if name_or_path in list_recipes():
+        return Recipe.from_toml(
+            files(__package__).joinpath("recipes", f"{name_or_path}.toml").read_text(encoding="utf-8")
+        )
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise ValueError(
+            f"There is no recipe {name_or_path!r}: give a TOML file, or one of {', '.join(list_recipes())}."
+        )
+    return Recipe.from_toml(path.read_text(encoding="utf-8"))

@@ -1,0 +1,298 @@
+"""Training: windows, rounds of robot clicks, loss on every round. Checkpoints resume exactly where they stopped."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from napari_clickseg.engine.guidance import GaussianGuidance, PointSet
+from napari_clickseg.engine.predictor import save_model
+from napari_clickseg.engine.runtime import choose_device
+from napari_clickseg.engine.window import normalise
+from napari_clickseg.models.card import ModelCard
+from napari_clickseg.networks.catalogue import build_network, two_streams
+from napari_clickseg.questions import NEVER, Stop
+from napari_clickseg.training.augment import vary
+from napari_clickseg.training.data import SYNTHETIC, Pool, cut_windows, load_pool
+from napari_clickseg.training.losses import weighted
+from napari_clickseg.training.recipe import Recipe
+from napari_clickseg.training.rounds import Said, add_clicks, damaged_masks, helpers
+from napari_clickseg.training.validation import validate
+
+FORGOTTEN = 0.1
+"""How often the mask shown is kept from the network, as when a click that was moved is asked about anew."""
+LARGEST_GRADIENT = 2.0
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.csv"
+Row = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What training reports after each step: the share done, and the newest row of the log."""
+
+    share: float
+    step: int
+    row: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One training run.
+
+    Attributes
+    ----------
+    data : Path
+        Folder of sources, as in `training.data`.
+    out : Path
+        Folder for the log, the checkpoint and the weights.
+    device : str
+        "auto", "cpu", "cuda" ..
+    start : Path or None
+        A weights file to begin from.
+    minutes : float or None
+        Train for this long instead of for the recipe's steps; the rate follows the clock.
+    jobs : int
+        Processes that place clicks; 0 places them in this one.
+    resume : bool
+        Go on from the checkpoint in `out`, if there is one.
+    validate_every, save_every : float
+        Seconds.
+    """
+
+    data: Path
+    out: Path
+    device: str = "auto"
+    start: Path | None = None
+    minutes: float | None = None
+    jobs: int = 0
+    seed: int = 0
+    resume: bool = True
+    validate_every: float = 240.0
+    save_every: float = 120.0
+
+
+@dataclass(slots=True)
+class Run:
+    """Mutable owner of everything that a checkpoint holds."""
+
+    network: nn.Module
+    average: nn.Module
+    optimiser: torch.optim.Optimizer
+    rng: np.random.Generator
+    generator: torch.Generator
+    step: int = 0
+    seconds: float = 0.0
+    rows: list[Row] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, recipe: Recipe, plan: Plan, device: torch.device) -> Run:
+        """Return a run at its first step, with new weights or those of `plan.start`."""
+        torch.manual_seed(plan.seed)
+        network = build_network(recipe.network, recipe.network_options)
+        if plan.start is not None:
+            _start_from(network, plan.start)
+        network.to(device).train()
+        two_streams(network)
+        schedule = recipe.schedule
+        optimiser = torch.optim.AdamW(network.parameters(), lr=schedule.rate, weight_decay=schedule.weight_decay)
+        average = copy.deepcopy(network).eval().requires_grad_(False)
+        generator = torch.Generator(device).manual_seed(plan.seed)
+        return cls(network, average, optimiser, np.random.default_rng(plan.seed), generator)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all."""
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "rng": self.rng.bit_generator.state,
+            "generator": self.generator.get_state(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "rows": self.rows,
+        }
+        unfinished = path.with_name(path.name + ".part")
+        try:
+            torch.save(state, unfinished)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        ValueError
+            Where it belongs to another recipe.
+        """
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            self.network.load_state_dict(state["network"])
+        except RuntimeError:
+            raise ValueError(
+                f"{path} belongs to another recipe; choose another output folder, or start anew."
+            ) from None
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.rng.bit_generator.state = state["rng"]
+        self.generator.set_state(state["generator"])
+        self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """What a run learns from and is checked on, and who helps it."""
+
+    training: Pool
+    validation: Pool
+    executor: Executor
+
+
+def train(recipe: Recipe, plan: Plan, report: Callable[[Progress], None] = lambda p: None, stop: Stop = NEVER) -> Path:
+    """Train a model and return its weights file.
+
+    Raises
+    ------
+    ValueError
+        Where data, device, start weights or recipe cannot be used, in one sentence.
+    Stopped
+        Where `stop` was requested; the checkpoint is written first.
+    """
+    device = choose_device(plan.device)
+    run = Run.begin(recipe, plan, device)
+    plan.out.mkdir(parents=True, exist_ok=True)
+    checkpoint = plan.out / CHECKPOINT
+    if plan.resume and checkpoint.is_file():
+        run.load(checkpoint)
+    real = {name: weight for name, weight in recipe.sources.items() if name != SYNTHETIC}
+    spread = recipe.clicks.first_spread
+    with helpers(plan.jobs) as executor:
+        material = Material(
+            load_pool(plan.data, recipe.sources, "train", device, spread, plan.seed, executor),
+            load_pool(plan.data, real, "val", device, spread),
+            executor,
+        )
+        _loop(recipe, plan, run, material, report, stop)
+    run.save(checkpoint)
+    weights = plan.out / f"{recipe.name}.safetensors"
+    save_model(weights, run.average, _card(recipe, run, device))
+    return weights
+
+
+def _loop(
+    recipe: Recipe, plan: Plan, run: Run, material: Material, report: Callable[[Progress], None], stop: Stop
+) -> None:
+    began = time.monotonic() - run.seconds
+    saved = validated = run.seconds
+    losses: list[float] = []
+    while (share := _share(recipe, plan, run)) < 1:
+        for group in run.optimiser.param_groups:
+            group["lr"] = _rate(recipe, share, run.step)
+        losses.append(_step(recipe, run, material))
+        run.step += 1
+        run.seconds = time.monotonic() - began
+        if run.seconds - validated > plan.validate_every or _share(recipe, plan, run) >= 1:
+            validated = run.seconds
+            numbers = {"step": run.step, "seconds": round(run.seconds), "loss": float(np.mean(losses))}
+            run.rows.append(numbers | validate(recipe, run.average, material.validation, material.executor))
+            losses.clear()
+            _write_log(plan.out / LOG, run.rows)
+        if run.seconds - saved > plan.save_every or stop.requested:
+            saved = run.seconds
+            run.save(plan.out / CHECKPOINT)
+            stop.check()
+        report(Progress(share, run.step, run.rows[-1] if run.rows else {"loss": losses[-1]}))
+
+
+def _share(recipe: Recipe, plan: Plan, run: Run) -> float:
+    """How much of the run is done, by the clock or by steps."""
+    return run.step / recipe.schedule.steps if plan.minutes is None else run.seconds / (60 * plan.minutes)
+
+
+def _rate(recipe: Recipe, share: float, step: int) -> float:
+    """A short rise, then half a cosine."""
+    rise = min((step + 1) / recipe.schedule.warm_up, 1.0)
+    return recipe.schedule.rate * rise * max(0.5 * (1 + math.cos(math.pi * min(share, 1.0))), 0.002)
+
+
+def _step(recipe: Recipe, run: Run, material: Material) -> float:
+    """One update: cut windows, encode once, click round by round, mean of the rounds' losses."""
+    windows = cut_windows(material.training, recipe.schedule.batch, recipe.side, recipe.shares, run.rng)
+    images = normalise(vary(windows.images, run.generator)).contiguous(memory_format=torch.channels_last)
+    shown, told = damaged_masks(recipe.clicks.from_mask, windows, run.rng, material.executor)
+    guide, loss_of, streams = GaussianGuidance(recipe.sigmas), weighted(recipe.losses), two_streams(run.network)
+    said: list[Said] = [[] for _ in range(len(images))]
+    losses: list[Tensor] = []
+    with torch.autocast(images.device.type, torch.bfloat16):
+        features = streams.encode(images)
+    for _ in range(int(run.rng.integers(1, recipe.clicks.rounds + 1))):
+        add_clicks(recipe.clicks, said, windows, shown, run.rng, material.executor)
+        points = PointSet.of(said, images.device)
+        guidance = guide(points, shown * told.reshape(-1, 1, 1, 1), told)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            logits = streams.decode(features, guidance)
+        losses.append(loss_of(logits.float(), windows.truths.float(), points).mean())
+        shown = torch.sigmoid(logits.detach().float())
+        told = torch.from_numpy((run.rng.random(len(images)) > FORGOTTEN).astype(np.float32)).to(images.device)
+    return _update(run, torch.stack(losses).mean(), recipe.schedule.average)
+
+
+def _update(run: Run, loss: Tensor, decay: float) -> float:
+    """Step down the gradient; the averaged weights follow."""
+    run.optimiser.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(run.network.parameters(), LARGEST_GRADIENT)
+    run.optimiser.step()
+    decay = min(decay, (1 + run.step) / (10 + run.step))
+    with torch.no_grad():
+        for mean, value in zip(run.average.state_dict().values(), run.network.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - decay)
+            else:
+                mean.copy_(value)
+    return float(loss.detach())
+
+
+def _start_from(network: nn.Module, path: Path) -> None:
+    try:
+        network.load_state_dict({name: value.float() for name, value in load_file(str(path)).items()})
+    except (SafetensorError, RuntimeError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{path} cannot be a start: it does not fit the recipe's network ({reason}).") from None
+
+
+def _write_log(path: Path, rows: Sequence[Row]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as handle:
+        table = csv.DictWriter(handle, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+
+
+def _card(recipe: Recipe, run: Run, device: torch.device) -> ModelCard:
+    return ModelCard(
+        name=recipe.name,
+        title=recipe.title,
+        description=recipe.description,
+        network=recipe.network,
+        network_options=recipe.network_options,
+        side=recipe.side,
+        sigmas=recipe.sigmas,
+        object_share=recipe.shares[0],
+        data=recipe.credits,
+        recipe=recipe.to_json(),
+        budget=f"{run.step} steps of {recipe.schedule.batch} windows in {run.seconds / 60:.0f} minutes ({device.type})",
+    )
