@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -170,9 +171,17 @@ def _answers(jobs: Sequence[Job], processes: int) -> Iterator[list[Row]]:
 
 
 def _start_process() -> None:
-    """One thread per process, and Ctrl+C is the parent's to handle."""
+    """One thread per process; Ctrl+C is the parent's to handle; no process outlives its parent."""
     os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @lru_cache(maxsize=4)
