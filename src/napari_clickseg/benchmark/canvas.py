@@ -40,7 +40,7 @@ class Canvas:
 
     def point_at(self, world: Sequence[float]) -> None:
         """Move the cursor there, without a button."""
-        QTest.mouseMove(self._native, self.pixel(world))
+        self._move(self.pixel(world), Qt.MouseButton.NoButton)
 
     def click(self, world: Sequence[float], button: Any = LEFT, modifiers: Any = PLAIN) -> None:
         """Press and release a button there."""
@@ -50,19 +50,19 @@ class Canvas:
     def drag(self, start: Sequence[float], stop: Sequence[float], button: Any = LEFT, steps: int = 6) -> None:
         """Press a button at one place, move in steps and release it at another."""
         begin, end = self.pixel(start), self.pixel(stop)
-        QTest.mouseMove(self._native, begin)
+        self._move(begin, Qt.MouseButton.NoButton)
         QTest.mousePress(self._native, button, PLAIN, begin)
         for k in range(1, steps + 1):
             at = begin + (end - begin) * (k / steps)
-            self._send_move(at, button)
+            self._move(at, button)
         QTest.mouseRelease(self._native, button, PLAIN, end)
 
     def key(self, key: Any, modifiers: Any = PLAIN) -> None:
         """Press and release a key with the canvas in focus."""
         QTest.keyClick(self._native, key, modifiers)
 
-    def _send_move(self, at: QPoint, button: Any) -> None:
-        """Move with a button held, which QTest's own move leaves out."""
+    def _move(self, at: QPoint, button: Any) -> None:
+        """Move with a button held or none; QTest's own move leaves the button out and needs the screen's pointer."""
 
         everywhere = QPointF(self._native.mapToGlobal(at))
         move = QMouseEvent(QEvent.Type.MouseMove, QPointF(at), everywhere, Qt.MouseButton.NoButton, button, PLAIN)

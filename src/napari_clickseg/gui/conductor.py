@@ -618,10 +618,15 @@ class Conductor:
         self._show_standing()
 
     def _on_viewer_inserted(self, event: Any) -> None:
+        """Take up the first image that comes, once napari is done with it: it makes a new layer the active one."""
         layer = plain(event.value)
         if self._work is None and isinstance(layer, Image) and role_of(layer) is None:
-            self.answer("choose_image", layer)
+            QTimer.singleShot(0, partial(self._take_first_image, layer))
         self._show_picks()
+
+    def _take_first_image(self, layer: Any) -> None:
+        if self._open and self._work is None and layer in self._viewer.layers:
+            self.answer("choose_image", layer)
 
     def _on_viewer_removed(self, event: Any) -> None:
         layer = plain(event.value)

@@ -52,24 +52,26 @@ class Mouse:
         self._hands = hands
 
     def follow(self, layer: Any, event: Any) -> Iterator[None]:
-        """Follow one press to its release, in the manner of napari's drag callbacks."""
+        """Follow one press to its release, in the manner of napari's drag callbacks.
+
+        The camera is held from the first move on, not from the press: it follows no press that it did not see.
+        """
         button, shift = event.button, "Shift" in event.modifiers
         if button not in (LEFT, RIGHT) or (button == LEFT and layer.mode in MODES_OF_NAPARI):
             return
         grip = self._hands.grasp(event) if button == LEFT and not shift else None
         start, begun, moved = np.array(event.pos, float), perf_counter(), False
-        free = layer.mouse_pan, layer.mouse_zoom
-        layer.mouse_pan = layer.mouse_zoom = False
+        free = layer.mouse_pan
         yield
         while event.type == "mouse_move":
             moved = moved or _is_drag(start, event.pos, begun)
             if moved and grip is not None:
                 self._hands.drag(grip, event)
-            elif moved:
-                layer.mouse_pan, layer.mouse_zoom = free
-            event.handled = event.handled or not moved or grip is not None
+            held = grip is not None or not moved
+            layer.mouse_pan = free and not held
+            event.handled = event.handled or held
             yield
-        layer.mouse_pan, layer.mouse_zoom = free
+        layer.mouse_pan = free
         moved = moved or _is_drag(start, event.pos, begun)
         if grip is not None and not moved:
             self._hands.select(grip)

@@ -1,0 +1,142 @@
+"""A predictor that anybody can check by eye, and a real napari window with the panel open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_clickseg.gui.layers import camera_of
+from napari_clickseg.images import Image
+from napari_clickseg.masks import Prediction
+from napari_clickseg.models.registry import ModelEntry
+from napari_clickseg.questions import NEVER, Request, Stop
+from napari_clickseg.regions import Region
+
+RADIUS = 6
+WAIT = 20_000
+"""Milliseconds: generous, as machines that test are busy ones."""
+
+
+@dataclass
+class Disks:
+    """Draws a disk around each positive click, without the disks around negative ones; can be told to fail."""
+
+    name: str = "disks"
+    radius: int = RADIUS
+    ndim: int = 2
+    device: str = "cpu"
+    failure: Exception | None = None
+    asked: list[Request] = field(default_factory=list)
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        self.asked.append(request)
+        if self.failure is not None:
+            raise self.failure
+        region = Region.whole(image.frame_shape(2))
+        grid = np.indices(region.shape)
+        mask = np.zeros(region.shape, bool)
+        for point, positive in request.points(2):
+            near = np.hypot(*(grid - np.reshape(point, (2, 1, 1)))) <= (self.radius if positive else self.radius / 2)
+            mask = mask | near if positive else mask & ~near
+        return Prediction.from_mask(mask, region)
+
+
+MODELS = [ModelEntry(name, name.title(), f"Draws {name}.", "weightless") for name in ("disks", "large")]
+
+
+class Bench:
+    """A viewer with the panel open, a hand on its mouse, and the words to ask what is there."""
+
+    def __init__(self, viewer: Any, qtbot: Any, models: dict[str, Disks]) -> None:
+        from napari_clickseg.benchmark.canvas import Canvas
+        from napari_clickseg.gui.widget import ClickWidget
+
+        self.viewer, self.qtbot, self.models = viewer, qtbot, models
+        self.widget = ClickWidget(viewer, MODELS, lambda name, device: models[name])
+        viewer.window.add_dock_widget(self.widget, name="clicks")
+        self.hand = Canvas(viewer, self.widget)
+        self.ready()
+
+    @property
+    def conductor(self) -> Any:
+        return self.widget.conductor
+
+    @property
+    def session(self) -> Any:
+        return self.conductor.session
+
+    @property
+    def labels(self) -> Any:
+        """The Labels layer that is drawn into."""
+        return self.conductor.layers.labels
+
+    @property
+    def status(self) -> str:
+        return self.widget.panel.status.text()
+
+    @property
+    def camera(self) -> Any:
+        return camera_of(self.viewer)
+
+    def points(self, polarity: str) -> Any:
+        return self.conductor.layers.points(polarity)
+
+    def until(self, ready: Callable[[], bool]) -> None:
+        self.qtbot.waitUntil(ready, timeout=WAIT)
+
+    def ready(self) -> None:
+        """Wait until the model is there and nothing is awaited."""
+        self.until(lambda: self.widget.panel.model.state.text().startswith(("ready", "error")))
+        self.answered()
+
+    def answered(self) -> None:
+        self.until(lambda: self.session is None or self.session.pending is None)
+
+    def click(self, *world: float, **how: Any) -> None:
+        """Click with the mouse, and wait for the answer."""
+        known = None if self.session is None else self.session.clicks
+        self.hand.click(world, **how)
+        self.until(lambda: self.session.clicks != known)
+        self.answered()
+
+    def key(self, key: Any, modifiers: Any = None) -> None:
+        from napari_clickseg.benchmark.canvas import PLAIN
+
+        self.hand.key(key, PLAIN if modifiers is None else modifiers)
+
+
+@pytest.fixture
+def models() -> dict[str, Disks]:
+    return {"disks": Disks(), "large": Disks("large", radius=12)}
+
+
+@pytest.fixture
+def bench(
+    make_napari_viewer: Any, qtbot: Any, models: dict[str, Disks], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Bench]]:
+    """Return a function that opens a viewer with an image (None: with none) and the panel."""
+    monkeypatch.setattr("napari_clickseg.gui.conductor.present_devices", lambda: ("auto", "cpu"))
+    benches = []
+
+    def opened(image: Any = None, before: Callable[[Any], object] = lambda viewer: None, **options: Any) -> Bench:
+        viewer = make_napari_viewer(show=True)
+        viewer.window.resize(1000, 700)
+        if image is not None:
+            viewer.add_image(image, **options)
+        before(viewer)
+        made = Bench(viewer, qtbot, models)
+        benches.append(made)
+        return made
+
+    yield opened
+    for made in benches:
+        made.conductor.close()
+
+
+@pytest.fixture
+def plane() -> Any:
+    return np.zeros((64, 64), np.uint8)

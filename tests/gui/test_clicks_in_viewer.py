@@ -1,0 +1,228 @@
+"""From a mouse event on the canvas of a real napari window to the Labels layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_clickseg.benchmark.canvas import RIGHT, SHIFT
+
+pytestmark = pytest.mark.viewer
+CONTROL = Qt.KeyboardModifier.ControlModifier
+
+
+def test_a_click_draws_an_object(bench, plane):
+    b = bench(plane)
+    b.click(30, 20)
+    assert b.labels.data[30, 20] == 1
+    assert b.labels.data.sum() == b.session.area() > 100
+    assert len(b.points("positive").data) == 1
+    assert "Enter keeps it, Ctrl+Z takes the click back" in b.status
+
+
+def test_right_and_shift_clicks_exclude_whichever_channel_is_active(bench, plane):
+    b = bench(plane)
+    b.click(30, 20)
+    b.click(33, 20, button=RIGHT)
+    b.viewer.layers.selection.active = b.points("negative")
+    b.click(27, 20, modifiers=SHIFT)
+    b.click(30, 40)
+    assert [click.positive for click in b.session.clicks] == [True, False, False, True]
+    assert (len(b.points("positive").data), len(b.points("negative").data)) == (2, 2)
+    assert b.labels.data[33, 20] == 0
+    assert b.labels.data[30, 40] == 1
+
+
+def test_dragging_with_the_right_button_zooms_and_adds_nothing(bench, plane):
+    b = bench(plane)
+    zoom = b.camera.zoom
+    b.hand.drag((20, 30), (50, 30), button=RIGHT)
+    b.until(lambda: b.camera.zoom != zoom)
+    assert b.session.clicks == ()
+
+
+def test_dragging_beside_the_points_pans_and_adds_nothing(bench, plane):
+    b = bench(plane)
+    centre = b.camera.center
+    b.hand.drag((30, 20), (50, 50))
+    b.until(lambda: b.camera.center != centre)
+    assert b.session.clicks == ()
+
+
+def test_dragging_a_point_moves_the_object_in_one_step_of_undo(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    centre = b.camera.center
+    b.hand.drag((20, 20), (44, 44))
+    b.answered()
+    assert b.camera.center == centre
+    np.testing.assert_allclose(b.session.clicks[0].position, (44, 44), atol=0.5)
+    b.until(lambda: b.labels.data[44, 44] == 1)
+    assert b.labels.data[20, 20] == 0
+    b.key(Qt.Key.Key_Z, CONTROL)
+    b.answered()
+    assert b.labels.data[20, 20] == 1
+    np.testing.assert_allclose(b.points("positive").data[0], (20, 20), atol=0.5)
+
+
+def test_deleting_a_point_takes_its_click_back(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.click(40, 40)
+    b.hand.click((20, 20))
+    b.until(lambda: b.points("positive").selected_data == {0})
+    b.key(Qt.Key.Key_Delete)
+    b.until(lambda: len(b.session.clicks) == 1)
+    b.answered()
+    assert b.labels.data[20, 20] == 0
+    assert b.labels.data[40, 40] == 1
+
+
+def test_keys_undo_redo_keep_and_cancel(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.click(40, 40)
+    b.key(Qt.Key.Key_Z, CONTROL)
+    assert (b.labels.data[20, 20], b.labels.data[40, 40]) == (1, 0)
+    assert len(b.points("positive").data) == 1
+    b.key(Qt.Key.Key_Z, CONTROL | SHIFT)
+    assert b.labels.data[40, 40] == 1
+    b.key(Qt.Key.Key_Return)
+    assert b.session.label == 2
+    assert len(b.points("positive").data) == 0
+    assert "Object 1 is kept" in b.status
+    b.click(20, 50)
+    b.key(Qt.Key.Key_Escape)
+    assert set(np.unique(b.labels.data)) == {0, 1}
+    b.key(Qt.Key.Key_Z, CONTROL)
+    assert b.labels.data[20, 50] == 2
+
+
+def test_t_swaps_the_buttons_until_the_object_is_kept(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.key(Qt.Key.Key_T)
+    b.click(22, 22)
+    b.click(40, 40, button=RIGHT)
+    assert [click.positive for click in b.session.clicks] == [True, False, True]
+    b.key(Qt.Key.Key_Return)
+    b.click(50, 20)
+    assert b.session.clicks[0].positive
+
+
+def test_w_takes_up_the_object_under_the_cursor_and_n_starts_a_new_one(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.key(Qt.Key.Key_N)
+    b.click(40, 40)
+    b.key(Qt.Key.Key_N)
+    assert b.session.label == 3
+    b.hand.point_at((20, 20))
+    b.until(lambda: abs(b.viewer.cursor.position[0] - 20) < 1)
+    b.key(Qt.Key.Key_W)
+    assert b.session.label == 1
+    b.click(24, 24)
+    assert b.labels.data[24 + 5, 24] == 1
+    b.key(Qt.Key.Key_Return)
+    assert set(np.unique(b.labels.data)) == {0, 1, 2}
+
+
+def test_w_over_background_says_what_to_do(bench, plane):
+    b = bench(plane)
+    b.hand.point_at((20, 20))
+    b.until(lambda: abs(b.viewer.cursor.position[0] - 20) < 1)
+    b.key(Qt.Key.Key_W)
+    assert "no object under the cursor" in b.status
+
+
+def test_the_take_up_button_takes_up_what_is_clicked_next(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.key(Qt.Key.Key_Return)
+    b.qtbot.mouseClick(b.widget.panel.object.buttons["take_up"], Qt.MouseButton.LeftButton)
+    assert "Click on the object" in b.status
+    b.hand.click((20, 20))
+    b.until(lambda: b.session.label == 1)
+    assert b.session.clicks == ()
+
+
+def test_a_click_outside_the_image_says_so(bench, plane):
+    b = bench(plane)
+    b.hand.click((30, 70))
+    b.until(lambda: "outside the image" in b.status)
+    assert len(b.points("positive").data) == 0
+
+
+def test_clicks_in_the_3d_view_are_refused_with_a_sentence(bench):
+    b = bench(np.zeros((3, 64, 64), np.uint8))
+    b.viewer.dims.ndisplay = 3
+    b.hand.click((1, 30, 30))
+    b.until(lambda: "2D view" in b.status)
+    assert b.session.clicks == ()
+
+
+def test_scale_rotation_and_translation_of_the_image_carry_over(bench, plane):
+    b = bench(plane, scale=(2, 3), translate=(100, -50), rotate=30, name="tilted")
+    image = b.viewer.layers["tilted"]
+    for layer in (b.labels, b.points("positive"), b.points("negative")):
+        for name in ("scale", "translate", "rotate"):
+            np.testing.assert_allclose(getattr(layer, name), getattr(image, name))
+    b.viewer.reset_view()
+    b.click(*image.data_to_world((40, 12)))
+    np.testing.assert_allclose(b.session.clicks[0].position, (40, 12), atol=0.5)
+    assert b.labels.data[40, 12] == 1
+    preview = b.viewer.layers["preview"]
+    corner = image.world_to_data(preview.data_to_world((0, 0)))
+    np.testing.assert_allclose(corner, np.round(corner), atol=1e-6)
+    assert preview.data.shape[0] < 20
+
+
+def test_moving_the_image_moves_our_layers(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.viewer.layers[0].translate = (5, 7)
+    np.testing.assert_allclose(b.labels.translate, (5, 7))
+    np.testing.assert_allclose(b.points("positive").translate, (5, 7))
+    np.testing.assert_allclose(b.session.clicks[0].position, (20, 20), atol=0.5)
+
+
+def test_colour_images_have_flat_labels(bench):
+    b = bench(np.zeros((64, 48, 3), np.uint8), rgb=True)
+    b.click(20, 20)
+    assert b.labels.data.shape == (64, 48)
+    assert b.session.image.axes == "YXC"
+
+
+def test_a_time_lapse_is_drawn_frame_by_frame(bench):
+    b = bench(np.zeros((4, 64, 64), np.uint8))
+    b.viewer.dims.set_current_step(0, 2)
+    b.click(2, 20, 20)
+    b.viewer.dims.set_current_step(0, 3)
+    b.click(3, 30, 30)
+    assert [tuple(np.unique(frame)) for frame in b.labels.data] == [(0,), (0,), (0, 1), (0, 1)]
+    assert b.session.clicks[0].frame(2) == (2,)
+
+
+def test_channels_named_as_such_are_picked_from(bench):
+    b = bench(np.zeros((3, 2, 64, 64), np.uint8), axis_labels=("t", "c", "y", "x"))
+    assert b.session.image.axes == "TCYX"
+    assert b.session.image.channel == 0
+    assert b.labels.data.shape == (3, 1, 64, 64)
+    b.viewer.dims.set_current_step((0, 1), (2, 1))
+    b.click(2, 1, 20, 20)
+    assert b.labels.data[2, 0, 20, 20] == 1
+    second = next(choice for choice in b.widget.panel.pickers.pickers["channel"].values if choice and choice.index == 1)
+    b.conductor.answer("choose_channel", second)
+    b.answered()
+    assert b.session.image.channel == 1
+    assert b.labels.data[2, 0, 20, 20] == 1
+
+
+def test_large_planes_get_a_pyramid_that_is_kept_up_to_date(bench):
+    b = bench([np.zeros((4096 >> k, 4096 >> k), np.uint8) for k in range(4)], multiscale=True)
+    b.camera.center, b.camera.zoom = (2000, 2000), 8
+    b.click(2000, 2000)
+    assert b.labels.multiscale
+    assert [int(level.sum() > 0) for level in b.labels.data] == [1] * len(b.labels.data)
+    assert b.labels.data[1][1000, 1000] == 1

@@ -1,0 +1,139 @@
+"""The panel's parts that need no window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image as ImageLayer
+from napari.layers import Points
+
+from napari_clickseg.clicks import Click
+from napari_clickseg.gui import samples, status
+from napari_clickseg.gui.actions import ACTIONS, bind, unbind
+from napari_clickseg.gui.geometry import Channel, Placement, offered_channels
+from napari_clickseg.gui.late import LatePredictor
+from napari_clickseg.gui.layers import merged
+from napari_clickseg.gui.preview import CONTOUR, FILL, GAINED, LOST, changed_region, picture
+from napari_clickseg.gui.pyramid import copy_down, levels_for
+from napari_clickseg.masks import Prediction
+from napari_clickseg.questions import NEVER
+from napari_clickseg.regions import Region
+from napari_clickseg.session import Session
+from napari_clickseg.worker import run_job
+
+
+def test_the_kept_clicks_keep_their_place_when_one_between_them_goes():
+    known = [Click((1, 1)), Click((2, 2), False), Click((3, 3)), Click((4, 4))]
+    assert merged(known, [(1.0, 1.0), (4.0, 4.0)], [(2.0, 2.0)]) == (known[0], known[1], known[3])
+
+
+def test_a_moved_point_keeps_its_place_and_new_ones_come_last():
+    known = [Click((1, 1)), Click((2, 2), False)]
+    assert merged(known, [(9.0, 9.0)], [(2.0, 2.0), (5.0, 5.0)]) == (
+        Click((9.0, 9.0)),
+        known[1],
+        Click((5.0, 5.0), False),
+    )
+
+
+def test_positions_go_to_the_world_and_back():
+    layer = ImageLayer(
+        np.zeros((4, 9, 9)), scale=(2, 0.5, 0.5), rotate=20, translate=(1, 2, 3), affine=np.diag([1, 2, 2, 1.0])
+    )
+    placement = Placement.of(layer)
+    np.testing.assert_allclose(placement.world((1, 2, 3)), layer.data_to_world((1, 2, 3)))
+    np.testing.assert_allclose(placement.position(layer.data_to_world((1, 2, 3))), (1, 2, 3), atol=1e-6)
+
+
+def test_a_channel_axis_in_front_is_left_out_and_one_within_is_thin():
+    front = ImageLayer(np.zeros((2, 9, 9)), axis_labels=("c", "y", "x"))
+    assert Placement.of(front, offered_channels(front)[0]).labels_shape == (9, 9)
+    within = ImageLayer(np.zeros((5, 2, 9, 9)), axis_labels=("t", "c", "y", "x"))
+    placement = Placement.of(within, offered_channels(within)[0])
+    assert placement.labels_shape == (5, 1, 9, 9)
+    assert placement.position((3, 1, 4, 5)) == placement.position((3, 0, 4, 5)) == (3, 4, 5)
+
+
+def test_unnamed_axes_are_no_channels_unless_chosen():
+    layer = ImageLayer(np.zeros((3, 9, 9)))
+    assert offered_channels(layer)[0] is None
+    assert Placement.of(layer).image.axes == "ZYX"
+    assert Placement.of(layer, Channel(0, 1, "")).image.axes == "CYX"
+
+
+def test_coarser_levels_show_what_was_drawn():
+    labels = np.zeros((5001, 40), np.uint8)
+    levels = levels_for(labels)
+    labels[4990:5001, 10:20] = 3
+    copy_down(levels, Region((4990, 10), (5001, 20)))
+    for level in levels[1:]:
+        step = round(5001 / level.shape[0])
+        np.testing.assert_array_equal(level, labels[::step, :: round(40 / level.shape[1])])
+
+
+def test_the_preview_shows_a_contour_a_fill_and_what_changed():
+    old, new = np.zeros((20, 20), bool), np.zeros((20, 20), bool)
+    old[4:12, 4:12] = True
+    new[8:16, 4:12] = True
+    before, shown = (Prediction.from_mask(mask, Region.whole(mask.shape)) for mask in (old, new))
+    region = changed_region(shown, before, 0.5)
+    assert region == Region((2, 2), (18, 14))
+    painted = picture(shown, before, 0.5, region)
+    colours = {tuple(int(v) for v in pixel) for pixel in painted.reshape(-1, 4)}
+    assert colours == {(0, 0, 0, 0), CONTOUR, FILL, GAINED, LOST}
+
+
+def test_keys_are_given_back_as_they_were():
+    layer, pressed = Points(), []
+    layer.bind_key("T", lambda _layer: pressed.append("mine"))
+    before = bind(layer, pressed.append)
+    assert len(layer.keymap) == len(ACTIONS)
+    unbind(layer, before)
+    (former,) = layer.keymap.values()
+    former(layer)
+    assert pressed == ["mine"]
+
+
+def test_a_late_model_is_loaded_once_by_whoever_asks_first(models):
+    loads = []
+    late = LatePredictor("disks", lambda: loads.append(1) or models["disks"])
+    session = Session(np.zeros((32, 32)), late, diameter=8)
+    assert late.loaded is None
+    session.click((16, 16))
+    session.click((20, 20))
+    assert (len(loads), late.device) == (1, "cpu")
+
+
+def test_a_model_that_fails_to_load_is_tried_again():
+    answers = iter([OSError("the weights are damaged"), None])
+
+    def load():
+        problem = next(answers)
+        if problem is not None:
+            raise problem
+        return "model"
+
+    late = LatePredictor("broken", load)
+    assert isinstance(run_job("load", lambda stop: late.get(), NEVER).error, OSError)
+    assert late.get() == "model"
+
+
+def test_the_status_says_what_happened_and_which_key_comes_next(models):
+    session = Session(np.zeros((32, 32)), models["disks"], diameter=8)
+    assert "Click on object 1" in status.of_session(session).text
+    session.click((16, 16))
+    assert (
+        status.of_session(session).text
+        == f"Object 1: {session.area()} px. Enter keeps it, Ctrl+Z takes the click back."
+    )
+    session.set_clicks([*session.clicks, Click((20, 20))])
+    assert status.of_session(session).kind == "thinking"
+
+
+@pytest.mark.parametrize("sample", [samples.nuclei, samples.phase, samples.timelapse, samples.zstack])
+def test_samples_are_small_and_have_contrast(sample):
+    data, options, kind = sample()[0]
+    assert kind == "image"
+    assert data.ndim in (2, 3)
+    low, high = options["contrast_limits"]
+    assert data.min() <= low < high <= data.max()

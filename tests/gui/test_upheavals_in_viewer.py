@@ -1,0 +1,234 @@
+"""Layers removed, renamed, replaced; other images, viewers and models; the panel closed: nothing kept is lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+from qtpy.QtCore import Qt
+
+from napari_clickseg.gui.layers import role_of
+
+pytestmark = pytest.mark.viewer
+
+
+def test_opening_without_an_image_waits_for_one(bench, plane):
+    b = bench()
+    assert b.session is None
+    assert "Open an image" in b.status
+    b.viewer.add_image(plane)
+    b.until(lambda: b.session is not None)
+    b.click(20, 20)
+    assert b.labels.data[20, 20] == 1
+
+
+def test_each_image_keeps_its_object_and_its_clicks(bench, plane):
+    b = bench(plane, name="first")
+    b.click(20, 20)
+    b.viewer.add_image(np.zeros((3, 50, 50), np.uint8), name="second")
+    b.conductor.answer("choose_image", b.viewer.layers["second"])
+    b.ready()
+    assert b.session.clicks == ()
+    b.click(0, 30, 30)
+    b.conductor.answer("choose_image", b.viewer.layers["first"])
+    assert len(b.session.clicks) == len(b.points("positive").data) == 1
+    b.key(Qt.Key.Key_Return)
+    assert b.labels.data[20, 20] == 1
+    b.conductor.answer("choose_image", b.viewer.layers["second"])
+    assert b.session.clicks[0].frame(2) == (0,)
+    assert b.labels.data.shape == (3, 50, 50)
+
+
+def test_two_viewers_do_not_know_of_each_other(bench, plane):
+    one, two = bench(plane), bench(plane)
+    one.click(20, 20)
+    two.click(40, 40)
+    assert one.labels.data[40, 40] == two.labels.data[20, 20] == 0
+    two.key(Qt.Key.Key_Return)
+    assert (one.session.label, two.session.label) == (1, 2)
+
+
+@pytest.mark.parametrize("polarity", ["positive", "negative"])
+def test_a_removed_click_layer_comes_back_with_its_clicks(bench, plane, polarity):
+    b = bench(plane)
+    b.click(20, 20)
+    former = b.points(polarity)
+    b.viewer.layers.remove(former)
+    b.until(lambda: b.points(polarity) not in (None, former))
+    assert b.points(polarity) in b.viewer.layers
+    assert len(b.points("positive").data) == 1
+    b.click(40, 40)
+    assert b.labels.data[20, 20] == b.labels.data[40, 40] == 1
+
+
+def test_removed_labels_come_back_with_the_next_click(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.key(Qt.Key.Key_Return)
+    labels = b.labels
+    b.viewer.layers.remove(labels)
+    assert "next click brings it back" in b.status
+    b.click(40, 40)
+    assert labels in b.viewer.layers
+    assert (labels.data[20, 20], labels.data[40, 40]) == (1, 2)
+
+
+def test_removing_the_image_leaves_its_objects(bench, plane):
+    b = bench(plane, name="image")
+    b.click(20, 20)
+    labels = b.labels
+    b.viewer.layers.remove("image")
+    assert b.session is None
+    assert "its objects stay" in b.status
+    assert labels.data[20, 20] == 1
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_T, Qt.Key.Key_W, Qt.Key.Key_N):
+        b.key(key)
+
+
+def test_removing_every_layer_leaves_a_panel_that_works(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.viewer.layers.clear()
+    b.viewer.add_image(plane)
+    b.until(lambda: b.session is not None)
+    b.click(20, 20)
+    assert b.labels.data[20, 20] == 1
+
+
+def test_removing_the_preview_is_harmless(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.viewer.layers.remove("preview")
+    b.click(40, 40)
+    assert b.viewer.layers["preview"].visible
+
+
+def test_renaming_layers_changes_only_what_the_pickers_say(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    for layer in list(b.viewer.layers):
+        layer.name = f"renamed {layer.name}"
+    b.click(40, 40)
+    assert b.labels.data[40, 40] == 1
+    assert b.widget.panel.pickers.pickers["labels"].currentText() == b.labels.name
+
+
+def test_labels_replaced_by_others_are_drawn_into_and_their_ids_avoided(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.key(Qt.Key.Key_Return)
+    other = np.array(b.labels.data)
+    other[50:60, 50:60] = 7
+    b.labels.data = other
+    b.click(40, 20)
+    assert b.session.label == 8
+    assert b.labels.data[40, 20] == 8
+    assert b.labels.data[55, 55] == 7
+
+
+def test_existing_labels_can_be_corrected(bench, plane):
+    objects = np.zeros((64, 64), np.uint16)
+    objects[10:20, 10:20] = 5
+    b = bench(plane)
+    given = b.viewer.add_labels(objects)
+    b.conductor.answer("choose_labels", given)
+    b.hand.point_at((15, 15))
+    b.until(lambda: abs(b.viewer.cursor.position[0] - 15) < 1)
+    b.conductor.answer("take_up")
+    b.click(30, 30)
+    assert b.session.label == 5
+    assert b.labels is given
+    assert given.data[30, 30] == 5
+    b.key(Qt.Key.Key_Escape)
+    assert (given.data == 5).sum() == 100
+
+
+def test_existing_points_layers_can_be_click_channels(bench, plane):
+    b = bench(plane)
+    mine = b.viewer.add_points([[40.0, 40.0]], name="mine")
+    b.conductor.answer("choose_positive", mine)
+    b.answered()
+    assert b.labels.data[40, 40] == 1
+    b.viewer.layers.selection.active = mine
+    b.click(20, 20)
+    assert len(mine.data) == 2
+
+
+def test_another_model_answers_the_clicks_again(bench, plane):
+    b = bench(plane)
+    b.click(30, 30)
+    small = b.session.area()
+    b.conductor.answer("choose_model", "large")
+    b.until(lambda: b.session.area() > small)
+    assert len(b.session.clicks) == 1
+
+
+def test_an_error_of_the_model_is_told_and_loses_nothing(bench, plane, models):
+    b = bench(plane)
+    b.click(20, 20)
+    models["disks"].failure = RuntimeError("the disk press is stuck.")
+    b.click(40, 40)
+    b.until(lambda: "the disk press is stuck" in b.status)
+    assert b.labels.data[20, 20] == 1
+    assert len(b.session.clicks) == 2
+    models["disks"].failure = None
+    b.click(40, 20)
+    assert b.labels.data[40, 40] == 1
+
+
+def test_a_model_that_cannot_be_loaded_is_told(bench, plane, models):
+    del models["disks"]
+    b = bench(plane)
+    assert "cannot be used" in b.status
+    assert b.widget.panel.status.kind == "error"
+
+
+def test_keep_before_the_answer_keeps_when_it_is_there(bench, plane):
+    b = bench(plane)
+    b.hand.click((20, 20))
+    b.conductor.answer("keep")
+    b.until(lambda: b.session.label == 2)
+    assert b.labels.data[20, 20] == 1
+
+
+def test_closing_the_panel_keeps_the_object_and_reopening_goes_on(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    labels, positive = b.labels, b.points("positive")
+    b.viewer.window.remove_dock_widget(b.widget)
+    assert labels.data[20, 20] == 1
+    assert [role_of(layer) for layer in b.viewer.layers] == [None, "labels", "positive", "negative"]
+    assert not positive.keymap
+    b.viewer.window.add_dock_widget(b.widget, name="again")
+    b.ready()
+    assert b.labels is labels
+    assert b.points("positive") is positive
+    b.click(40, 40)
+    assert (labels.data[20, 20], labels.data[40, 40]) == (1, 2)
+
+
+def test_labels_are_saved_as_drawn(bench, plane, tmp_path):
+    import tifffile
+
+    b = bench(plane)
+    b.click(20, 20)
+    b.key(Qt.Key.Key_Return)
+    (saved,) = b.labels.save(str(tmp_path / "labels.tif"))
+    np.testing.assert_array_equal(tifffile.imread(saved), b.labels.data)
+
+
+def test_the_threshold_draws_the_object_anew(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.widget.panel.view.threshold.setValue(98)
+    assert b.session.threshold == pytest.approx(0.98)
+    assert b.labels.data[20, 20] == 1
+
+
+def test_hand_painted_ids_are_not_given_to_new_objects(bench, plane):
+    b = bench(plane)
+    labels: Labels = b.labels
+    labels.selected_label = 4
+    labels.paint((50, 50), 4)
+    b.click(20, 20)
+    assert b.session.label == 5
