@@ -25,6 +25,7 @@ SCREEN_SIZE = 13
 """Clicks are drawn this many screen pixels wide, at any zoom."""
 REACH = 9.0
 """A point is grasped within this many screen pixels."""
+View = tuple[tuple[float, ...], float]
 SAME = 1e-3
 """Positions closer than this are the same click, in pixels."""
 
@@ -263,6 +264,17 @@ class ClickLayers:
         data = np.array(layer.data)
         data[grip.index] = self._to_layer(layer, self._placement.position(event.position))
         layer.data = data
+
+    def view(self) -> View:
+        """Return where the camera stands: centre and zoom."""
+        camera = camera_of(self._viewer)
+        return tuple(camera.center), float(camera.zoom)
+
+    def keep_view(self, view: View) -> None:
+        """Put the camera back there; it is not touched where it did not move."""
+        camera = camera_of(self._viewer)
+        if self.view() != view:
+            camera.center, camera.zoom = view
 
     def _sees_plane(self, event: Any) -> bool:
         """Whether the view shows the last two axes, in their order."""

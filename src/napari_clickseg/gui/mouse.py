@@ -44,6 +44,12 @@ class Hands(Protocol):
     def drag(self, grip: Grip, event: Any) -> None:
         """A grasped point was moved to the cursor."""
 
+    def view(self) -> Any:
+        """Return where the camera stands."""
+
+    def keep_view(self, view: Any) -> None:
+        """Put the camera back there."""
+
 
 class Mouse:
     """The drag callback for our layers: a click of the left button, of the right one, or a drag of a point."""
@@ -54,14 +60,15 @@ class Mouse:
     def follow(self, layer: Any, event: Any) -> Iterator[None]:
         """Follow one press to its release, in the manner of napari's drag callbacks.
 
-        The camera is held from the first move on, not from the press: it follows no press that it did not see.
+        The camera is held from the first move on, not from the press: it follows no press that it did not see. As
+        napari passes moves on a little late, the camera may have followed the first one; it is put back.
         """
         button, shift = event.button, "Shift" in event.modifiers
         if button not in (LEFT, RIGHT) or (button == LEFT and layer.mode in MODES_OF_NAPARI):
             return
         grip = self._hands.grasp(event) if button == LEFT and not shift else None
         start, begun, moved = np.array(event.pos, float), perf_counter(), False
-        free = layer.mouse_pan
+        free, view = layer.mouse_pan, self._hands.view()
         yield
         while event.type == "mouse_move":
             moved = moved or _is_drag(start, event.pos, begun)
@@ -69,10 +76,14 @@ class Mouse:
                 self._hands.drag(grip, event)
             held = grip is not None or not moved
             layer.mouse_pan = free and not held
-            event.handled = event.handled or held
+            if held:
+                event.handled = True
+                self._hands.keep_view(view)
             yield
         layer.mouse_pan = free
         moved = moved or _is_drag(start, event.pos, begun)
+        if grip is not None or not moved:
+            self._hands.keep_view(view)
         if grip is not None and not moved:
             self._hands.select(grip)
         elif grip is None and not moved:
