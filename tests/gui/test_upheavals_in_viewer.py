@@ -99,6 +99,7 @@ def test_removing_the_preview_is_harmless(bench, plane):
     b = bench(plane)
     b.click(20, 20)
     b.viewer.layers.remove("preview")
+    b.until(lambda: "preview" in b.viewer.layers)
     b.click(40, 40)
     assert b.viewer.layers["preview"].visible
 

@@ -103,6 +103,7 @@ class Conductor:
         self._works: list[Work] = []
         self._work: Work | None = None
         self._shown: tuple[int, Prediction] | None = None
+        self._viewed: object = None
         self._after_answer: Callable[[], None] | None = None
         self._asked: Request | None = None
         self._asked_at = 0.0
@@ -408,7 +409,7 @@ class Conductor:
     def _leave(self) -> None:
         """Leave the current pair as it is; nothing of it is lost."""
         self._work = None
-        self._shown = None
+        self._shown = self._viewed = None
         self._after_answer = None
         self._picking = False
         self.layers.hide_preview()
@@ -597,6 +598,7 @@ class Conductor:
                 if current:
                     self._guarded(partial(self.choose_image, work.image_layer))
             elif current:
+                self._viewed = None
                 self.layers.place(work.placement)
                 self._show_preview(flash=False)
 
@@ -645,6 +647,9 @@ class Conductor:
                     "The Labels layer was removed, but its objects are held here: the next click brings it back.",
                 )
             )
+        elif was == "preview":
+            self._viewed = None
+            QTimer.singleShot(0, self._mend)
         elif was in POLARITIES and self._work is not None:
             self._panel.show_status(
                 Status(
@@ -739,21 +744,23 @@ class Conductor:
         shown = session.state.masks.get(frame)
         if shown is None or session.ndim != 2:
             self.layers.hide_preview()
-            self._shown = None
+            self._shown = self._viewed = None
             return
-        before = self._shown[1] if flash and self._shown is not None and self._shown[0] == session.label else None
-        changed = before is not None and before is not shown
-        region = changed_region(shown, before if changed else None, session.threshold)
-        self._shown = (session.label, shown)
+        former = self._shown
+        before = former[1] if flash and former is not None and former[0] == session.label else None
+        if before is shown:
+            before = None
+        view = (shown, before, frame, session.threshold, self._opacity)
+        if flash and before is None and view == self._viewed:
+            return
+        self._shown, self._viewed = (session.label, shown), view
+        region = changed_region(shown, before, session.threshold)
         if region is None:
             self.layers.hide_preview()
             return
-        self.layers.show_preview(
-            picture(shown, before if changed else None, session.threshold, region),
-            (*frame, *region.start),
-            self._opacity,
-        )
-        if changed:
+        painted = picture(shown, before, session.threshold, region)
+        self.layers.show_preview(painted, (*frame, *region.start), self._opacity)
+        if before is not None:
             self._flashes += 1
             QTimer.singleShot(FLASH_MS, partial(self._on_flash_over, self._flashes))
 

@@ -13,7 +13,7 @@ from psygnal import Signal
 
 from napari_clickseg.clicks import Click
 from napari_clickseg.gui.actions import Bindings, Run, bind, unbind
-from napari_clickseg.gui.geometry import Matrix, Placement, world_matrix
+from napari_clickseg.gui.geometry import Placement, world_matrix
 from napari_clickseg.gui.mouse import Grip, Mouse, Polarity
 
 POLARITIES: tuple[Polarity, Polarity] = ("positive", "negative")
@@ -108,8 +108,9 @@ class ClickLayers:
         return any(layer is mine for mine in self._points.values())
 
     def place(self, placement: Placement) -> None:
-        """Make sure that both click channels are in the viewer and fit this image."""
+        """Make sure that both click channels and the preview are in the viewer and fit this image."""
         self._placement = placement
+        self._place_preview(placement)
         for polarity in POLARITIES:
             layer = self._points.get(polarity) or self._marked(polarity)
             fits = layer is not None and layer in self._viewer.layers and layer.ndim == placement.ndim
@@ -208,16 +209,10 @@ class ClickLayers:
 
     def show_preview(self, picture: npt.NDArray[np.uint8], origin: Sequence[float], opacity: float) -> None:
         """Show a small RGBA picture whose first pixel lies at `origin` in the image."""
-        if self._placement is None:
+        if self._placement is None or self._preview is None:
             return
-        thick = (1,) * (self._placement.ndim - 2)
-        data = picture.reshape(*thick, *picture.shape)
-        affine = self._placement.shifted(origin)
-        if self._preview is None:
-            self._preview = self._make_preview(data, affine)
-        else:
-            self._preview.data = data
-            self._preview.affine = affine
+        self._preview.data = picture.reshape(*(1,) * (self._placement.ndim - 2), *picture.shape)
+        self._preview.affine = self._placement.shifted(origin)
         self._preview.opacity = opacity
         self._preview.visible = True
 
@@ -325,21 +320,27 @@ class ClickLayers:
         self._viewer.add_layer(layer)
         return layer
 
-    def _make_preview(self, data: npt.NDArray[np.uint8], affine: Matrix) -> Any:
-        assert self._placement is not None
-        named = {k: self._placement.options[k] for k in ("units", "axis_labels") if k in self._placement.options}
-        active = self._viewer.layers.selection.active
+    def _place_preview(self, placement: Placement) -> None:
+        if self._preview is not None and self._preview.ndim != placement.ndim:
+            unfit, self._preview = self._preview, None
+            self._viewer.layers.remove(unfit)
+        if self._preview is None:
+            self._preview = self._make_preview(placement)
+
+    def _make_preview(self, placement: Placement) -> Any:
+        """An empty preview, made before the first answer: making a layer takes longer than a click may."""
+        named = {name: placement.options[name] for name in ("units", "axis_labels") if name in placement.options}
         layer = Image(
-            data,
+            np.zeros((1,) * placement.ndim + (4,), np.uint8),
             rgb=True,
-            affine=affine,
+            affine=placement.matrix,
             name="preview",
             blending="translucent_no_depth",
+            visible=False,
             metadata={MARK: {"role": "preview"}},
             **named,
         )
         self._viewer.add_layer(layer)
-        self._viewer.layers.selection.active = active
         return layer
 
     def _take(self, polarity: Polarity, layer: Any) -> None:
