@@ -206,6 +206,7 @@ class ObjectPanel(QWidget):
     def _accent(self) -> None:
         for name in ("keep", "cancel"):
             self.buttons[name].setMinimumHeight(40)
+        self.buttons["start_new"].setMinimumWidth(76)
         self.buttons["keep"].setStyleSheet(
             f"QPushButton:enabled {{ background: {ACCENT}; color: #06232a; font-weight: 600; }}"
             "QPushButton:enabled:hover { background: #35c3e0; }"
@@ -391,7 +392,8 @@ def _named(layers: Sequence[Any]) -> list[tuple[str, Any]]:
 def _label(text: str) -> QLabel:
     """A caption as wide as the widest, so that all parts line up."""
     label = QLabel(text)
-    label.setFixedWidth(label.fontMetrics().horizontalAdvance("Threshold") + GAP)
+    label.ensurePolished()
+    label.setFixedWidth(label.fontMetrics().horizontalAdvance("Threshold MM") + GAP)
     return label
 
 
