@@ -226,6 +226,18 @@ def test_the_threshold_draws_the_object_anew(bench, plane):
     assert b.labels.data[20, 20] == 1
 
 
+def test_the_threshold_slider_follows_the_objects_own_threshold(bench, plane):
+    b = bench(plane)
+    slider = b.widget.panel.view.threshold
+    b.click(20, 20)
+    b.key(Qt.Key.Key_Return)
+    b.click(40, 40)
+    slider.setValue(80)
+    b.conductor.answer("cancel")
+    b.conductor.answer("undo")
+    assert slider.value() == round(100 * b.session.threshold) == 80
+
+
 def test_hand_painted_ids_are_not_given_to_new_objects(bench, plane):
     b = bench(plane)
     labels: Labels = b.labels

@@ -724,7 +724,15 @@ class Conductor:
         session = self._work.session
         state = session.state
         self._panel.show_standing(
-            Standing(session.label, state.kept, state.empty, session.can_undo, session.can_redo, self._flipped)
+            Standing(
+                session.label,
+                state.kept,
+                state.empty,
+                session.can_undo,
+                session.can_redo,
+                self._flipped,
+                session.threshold,
+            )
         )
 
     def _show_diameter(self) -> None:

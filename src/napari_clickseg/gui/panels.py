@@ -246,6 +246,13 @@ class ViewPanel(QWidget):
         form.addRow(_label("Threshold"), _row(self.threshold, self._percent))
         form.addRow(_label("Diameter"), _row(self.diameter, self.automatic))
 
+    def show_threshold(self, threshold: float) -> None:
+        """Show where the object being drawn ends; every object has its own threshold."""
+        percent = round(100 * threshold)
+        self._percent.setText(f"{percent} %")
+        with QSignalBlocker(self.threshold):
+            self.threshold.setValue(percent)
+
     def show_diameter(self, diameter: float | None, automatic: bool) -> None:
         """Show the expected diameter (None: not known yet) and whether it was set by hand."""
         with QSignalBlocker(self.diameter):
@@ -368,6 +375,7 @@ class PanelStack(QScrollArea):
 
     def show_standing(self, standing: Standing) -> None:
         self.object.show_standing(standing)
+        self.view.show_threshold(standing.threshold)
 
     def show_diameter(self, diameter: float | None, automatic: bool) -> None:
         self.view.show_diameter(diameter, automatic)

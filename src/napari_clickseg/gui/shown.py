@@ -34,6 +34,7 @@ class Standing:
     can_undo: bool = False
     can_redo: bool = False
     flipped: bool = False
+    threshold: float = 0.5
 
 
 class Panel(Protocol):
