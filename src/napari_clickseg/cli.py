@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_clickseg.clicks import Click
     from napari_clickseg.images import Image
     from napari_clickseg.session import Session
+    from napari_clickseg.training.trainer import Progress
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -198,6 +199,51 @@ def run_models(chosen: argparse.Namespace) -> None:
     print(f"Your own models: {user_folder()}")
 
 
+# -- train -------------------------------------------------------------------------------------------------------------
+
+
+def run_train(chosen: argparse.Namespace) -> None:
+    """Train a model from a recipe; a run that was stopped goes on from its last checkpoint."""
+    from dataclasses import replace
+
+    from tqdm import tqdm
+
+    from napari_clickseg.benchmark.datasets import find_data
+    from napari_clickseg.training.recipe import for_folder, read_recipe
+    from napari_clickseg.training.trainer import Plan, train
+
+    recipe, data = read_recipe(chosen.recipe), find_data(chosen.data)
+    if (data / "images").is_dir():
+        recipe, data = for_folder(recipe, data), data.parent
+    if chosen.steps is not None:
+        recipe = replace(recipe, schedule=replace(recipe.schedule, steps=chosen.steps))
+    if chosen.name is not None:
+        recipe = replace(recipe, name=chosen.name, title=chosen.name)
+    start = None if chosen.start is None else _weights_of(chosen.start)
+    plan = Plan(
+        data, chosen.out, chosen.device, start, chosen.minutes, chosen.jobs, chosen.seed, resume=not chosen.anew
+    )
+    with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed} {postfix}") as bar:
+
+        def show(progress: Progress) -> None:
+            bar.update(100 * progress.share - bar.n)
+            bar.set_postfix({name: f"{value:.4g}" for name, value in progress.row.items()}, refresh=False)
+
+        weights = train(recipe, plan, show)
+    print(f"written: {weights}")
+    print("Run it with --model, or copy it into the folder that `clickseg models` names to have it in the picker.")
+
+
+def _weights_of(name: str) -> Path:
+    """Return the weights file of a model's name, or the path itself."""
+    from napari_clickseg.models.registry import find_model
+
+    entry = find_model(name)
+    if entry.path is None:
+        raise ValueError(f"{name!r} has no weights to start from.")
+    return entry.path
+
+
 # -- bench -------------------------------------------------------------------------------------------------------------
 
 
@@ -317,6 +363,37 @@ COMMANDS = (
         ),
     ),
     Command("models", "List the models there are.", run_models, ()),
+    Command(
+        "train",
+        "Train a model from a recipe on annotated images. The same command goes on where it was stopped.",
+        run_train,
+        (
+            Option.of(
+                "recipe",
+                nargs="?",
+                default="clickseg",
+                metavar="RECIPE",
+                help="name or TOML file" + DEFAULT,
+            ),
+            Option.of(
+                "--data",
+                type=Path,
+                metavar="FOLDER",
+                help="a folder of the recipe's sources, or one folder with images/ and labels/",
+            ),
+            Option.of(
+                "--out", type=Path, default=Path("clickseg-train"), metavar="FOLDER", help="where to write" + DEFAULT
+            ),
+            Option.of("--from", dest="start", metavar="MODEL", help="begin with this model's weights (name or file)"),
+            Option.of("--name", metavar="NAME", help="of the model that comes out (default: the recipe's)"),
+            Option.of("--steps", type=_count, metavar="N", help="updates of the weights (default: the recipe's)"),
+            Option.of("--minutes", type=_size, metavar="M", help="train for this long instead of for steps"),
+            Option.of("--seed", type=int, default=0, metavar="N", help="of the random choices" + DEFAULT),
+            Option.of("--anew", action="store_true", help="start anew even where there is a checkpoint"),
+            DEVICE,
+            Option.of("--jobs", type=int, default=0, metavar="N", help="extra processes that place clicks" + DEFAULT),
+        ),
+    ),
     Command(
         "bench",
         "Measure how many clicks models need on labelled images. The same command goes on where it was stopped.",

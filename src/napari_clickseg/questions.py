@@ -53,12 +53,15 @@ class Request:
         The mask shown now, an existing object's mask, or the neighbouring frame's.
     diameter : float or None
         Expected object diameter in pixels; None lets the predictor estimate it.
+    estimated : bool
+        The diameter is only an estimate from the image, so it pays to look at several scales.
     """
 
     frame: Frame
     clicks: tuple[Click, ...]
     prior: Prediction | None = None
     diameter: float | None = None
+    estimated: bool = False
 
     def points(self, ndim: int) -> tuple[tuple[tuple[float, ...], bool], ...]:
         """Return (position within the frame, positive) of every click."""

@@ -18,6 +18,11 @@ TILE = 640
 FINEST_SIGMA = 2.0
 STRONGEST = 0.5
 """Blobs that respond less than this share of the strongest (99th percentile) ones are taken for texture."""
+DETAIL_SIGMA = 4.0
+FAR_APART = 1.5
+"""Octaves by which blobs of detail must be larger than those of brightness to overrule them."""
+DETAIL_SPREAD = 0.75
+"""Detail spreads beyond the object by its smoothing; objects are smaller than its blobs by this factor."""
 
 
 def equivalent_diameter(size: float, ndim: int) -> float:
@@ -34,16 +39,33 @@ def equivalent_diameter(size: float, ndim: int) -> float:
 def estimate_diameter(image: Image, frame: Frame, ndim: int) -> float:
     """Estimate the diameter, in pixels, of a typical object on a frame.
 
-    Blobs are extrema of the scale-normalised Laplacian over space and scale (Lindeberg 1998); the median of their
-    diameters, weighted by area, is returned. At most the middle tile of a frame is read, however large it is.
+    Bright and dark blobs tell it where objects differ from the background in brightness, as nuclei do. Where blobs of
+    *detail* (edges and texture) are much larger, objects differ in detail instead, as cells in phase contrast do, and
+    those blobs tell it. At most the middle tile of a frame is read, however large it is.
     """
     plane = _middle_tile(image, frame, ndim)
+    by_brightness = _typical_blob(plane)
+    by_detail = _typical_blob(_detail(plane))
+    if by_brightness is None or by_detail is None:
+        return float(np.clip(min(plane.shape) / 8, SMALLEST, LARGEST))
+    textured = math.log2(by_detail / by_brightness) > FAR_APART
+    return float(np.clip(DETAIL_SPREAD * by_detail if textured else by_brightness, SMALLEST, LARGEST))
+
+
+def _typical_blob(plane: npt.NDArray[np.float32]) -> float | None:
+    """The median diameter of a plane's blobs, weighted by their area; None where there are none."""
     diameters, weights = _blobs(plane)
     if diameters.size == 0:
-        return float(np.clip(min(plane.shape) / 8, SMALLEST, LARGEST))
+        return None
     order = np.argsort(diameters)
     middle = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
-    return float(np.clip(diameters[order][min(middle, order.size - 1)], SMALLEST, LARGEST))
+    return float(diameters[order][min(middle, order.size - 1)])
+
+
+def _detail(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """How much the brightness varies around each pixel, between 0 and 1."""
+    slope = ndimage.gaussian_gradient_magnitude(plane, 1.0)
+    return _stretched(ndimage.gaussian_filter(slope, DETAIL_SIGMA))
 
 
 def _middle_tile(image: Image, frame: Frame, ndim: int) -> npt.NDArray[np.float32]:
@@ -54,6 +76,10 @@ def _middle_tile(image: Image, frame: Frame, ndim: int) -> npt.NDArray[np.float3
     centre = tuple((n - 1) / 2 for n in shape)
     block = image.block(frame, Region.around(centre, thick + size).clip(shape))
     plane: npt.NDArray[np.float32] = block.mean(axis=0).reshape(block.shape[-2:])
+    return _stretched(plane)
+
+
+def _stretched(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     low, high = np.percentile(plane, (1, 99.5))
     scaled: npt.NDArray[np.float32] = np.clip((plane - low) / max(float(high - low), 1e-6), 0, 1)
     return scaled

@@ -319,7 +319,7 @@ class Session:
     def run(self, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request. Pure: changes nothing here; any thread may call it."""
         if request.diameter is None:
-            request = replace(request, diameter=self.expected_diameter(request.frame))
+            request = replace(request, diameter=self.expected_diameter(request.frame), estimated=True)
         return self.predictor.predict(self.image, request, stop)
 
     def apply(self, request: Request, prediction: Prediction) -> Request | None:

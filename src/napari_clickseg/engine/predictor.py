@@ -21,6 +21,7 @@ from napari_clickseg.engine.window import (
     Points,
     WindowRule,
     choose_window,
+    credibility,
     cut_logits,
     cut_window,
     normalise,
@@ -37,6 +38,8 @@ from napari_clickseg.scale import estimate_diameter
 
 PASSES = 3
 """How often a window may be chosen anew within one answer."""
+SCALES = (-0.5, 0.5, 1.5)
+"""Octaves from an estimated diameter at which a first click is looked at; estimates err towards small."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,21 +117,27 @@ class ClickPredictor:
         points = request.points(2)
         shape = image.frame_shape(2)
         diameter = request.diameter or estimate_diameter(image, request.frame, 2)
-        window = choose_window(points, request.prior, diameter, shape, self.rule)
-        seen = []
-        for _ in range(PASSES):
-            stop.check()
-            answer = self._look(image, request.frame, window, points, request.prior, stop)
-            seen.append(window)
+        guesses = [diameter * 2**octave for octave in SCALES] if self._unsure(request) else [diameter]
+        windows = dict.fromkeys(choose_window(points, request.prior, d, shape, self.rule) for d in guesses)
+        looks = [self._look(image, request.frame, window, points, request.prior, stop) for window in windows]
+        answer = max(looks, key=lambda look: credibility(look, shape, self.rule))
+        for _ in range(PASSES - 1):
             better = choose_window(points, answer, diameter, shape, self.rule)
-            if better in seen or not answer.mask().any():
+            if better in windows or not answer.mask().any():
                 break
-            window = better
+            windows[better] = None
+            answer = self._look(image, request.frame, better, points, request.prior, stop)
         return replace(answer, logits=obey(answer.logits, answer.region, points, diameter), note=self.note)
+
+    @staticmethod
+    def _unsure(request: Request) -> bool:
+        """Whether nothing but an estimate tells how large the object is."""
+        return request.prior is None and (request.estimated or request.diameter is None)
 
     def _look(
         self, image: Image, frame: Frame, window: Region, points: Points, prior: Prediction | None, stop: Stop
     ) -> Prediction:
+        stop.check()
         side = self.card.side
         with torch.inference_mode():
             features = self.cache.get(image, (frame, window), lambda: self._encode(image, frame, window))

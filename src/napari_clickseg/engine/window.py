@@ -24,6 +24,8 @@ from napari_clickseg.scale import equivalent_diameter
 Points = Sequence[tuple[tuple[float, ...], bool]]
 """(position within the frame, positive) of each click."""
 
+UNUSUAL_COST, LEAVING_COST = 0.05, 0.3
+"""What an octave of unusual share, and leaving the window, take from an answer's credibility (chosen on val)."""
 DEVIATIONS = 5.0
 """Normalised intensities are cut at this many standard deviations."""
 
@@ -68,11 +70,7 @@ def choose_window(
         if first is None:
             raise ValueError("A question needs a click or a mask to start from.")
         return _square_around(_with_points(Region.around(first, (1, 1)), points), diameter / rule.object_share, rule)
-    assert prior.region.ndim == 2
-    box = Region(
-        tuple(a + o for a, o in zip(shown.start, prior.region.start, strict=True)),
-        tuple(b + o for b, o in zip(shown.stop, prior.region.start, strict=True)),
-    )
+    box = shown.placed_in(prior.region)
     size = equivalent_diameter(int(prior.mask().sum()), 2)
     if prior.window is not None and _fits(prior.window, box, size, points, frame_shape, rule):
         return prior.window
@@ -85,11 +83,16 @@ def _fits(
 ) -> bool:
     side = window.shape[0]
     inside = all(window.contains(point, rule.margin * side) for point, _ in points)
-    touches = any(
+    touches = _touches(window, box, frame_shape)
+    return inside and not touches and rule.smallest_share * side <= size <= rule.largest_share * side
+
+
+def _touches(window: Region, box: Region, frame_shape: Sequence[int]) -> bool:
+    """Whether an object reaches the rim of its window where the frame goes on."""
+    return any(
         (a <= w and w > 0) or (b >= v and v < n)
         for a, b, w, v, n in zip(box.start, box.stop, window.start, window.stop, frame_shape, strict=True)
     )
-    return inside and not touches and rule.smallest_share * side <= size <= rule.largest_share * side
 
 
 def _with_points(box: Region, points: Points) -> Region:
@@ -101,6 +104,22 @@ def _with_points(box: Region, points: Points) -> Region:
 def _square_around(box: Region, side: float, rule: WindowRule) -> Region:
     whole = max(rule.smallest_side, math.ceil(max(side, max(box.shape) / (1 - 4 * rule.margin))))
     return Region.around(box.centre, (whole, whole))
+
+
+def credibility(answer: Prediction, frame_shape: Sequence[int], rule: WindowRule) -> float:
+    """Return how much an answer speaks for the scale of its window.
+
+    At most 1: the stability of its mask (IoU of the masks at logits 1 and -1), less where the object's share of the
+    window is unusual, and much less where the object leaves the window.
+    """
+    certain, possible = int((answer.logits > 1).sum()), int((answer.logits > -1).sum())
+    box = Region.of_mask(answer.mask())
+    if answer.window is None or box is None:
+        return -1.0
+    share = equivalent_diameter(int(answer.mask().sum()), 2) / answer.window.shape[0]
+    unusual = abs(math.log2(share / rule.object_share))
+    leaves = _touches(answer.window, box.placed_in(answer.region), frame_shape)
+    return certain / possible - UNUSUAL_COST * unusual - LEAVING_COST * leaves
 
 
 def cut_window(image: Image, frame: Frame, window: Region, side: int) -> Tensor:

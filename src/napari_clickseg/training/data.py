@@ -24,12 +24,12 @@ from torch.nn import functional
 
 from napari_clickseg.robot import depth
 from napari_clickseg.scale import equivalent_diameter
+from napari_clickseg.training.recipe import SYNTHETIC
 from napari_clickseg.training.synthetic import Cutout, synthetic_plane
 
 SMALLEST_OBJECT = 30
 """Objects below this many pixels are not trained on."""
 POINTS_PER_OBJECT = 12
-SYNTHETIC = "synthetic"
 SYNTHETIC_PLANES = 400
 SYNTHETIC_PART = 40
 REAL_FOR_SYNTHETIC = 96
@@ -123,7 +123,7 @@ def load_pool(
 
 
 def read_planes(folder: Path, name: str, split: str) -> Iterator[tuple[ImagePlane, LabelPlane]]:
-    """Yield image (y, x, 3) in 0..1 and labels (y, x) of a source; of stacks each plane, connected pieces as objects."""
+    """Yield image (y, x, 3) in 0..1 and labels (y, x) of a source; of stacks each plane, connected pieces apart."""
     source, _, modality = name.partition(":")
     for row in _index(folder / source):
         if modality and row.get("modality") != modality:
@@ -308,7 +308,7 @@ def cut_windows(
     images, labels, truths = [], [], []
     for place, grid in zip(places, _grids(places, side, rng)[:, None], strict=True):
         plane = place.plane
-        seen = functional.grid_sample(plane.labels, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+        seen = functional.grid_sample(plane.labels, grid, mode="nearest", padding_mode="border", align_corners=False)
         level = round(math.log2(max(place.size / side, 1)))
         pixels = plane.levels[min(level, len(plane.levels) - 1)].float()
         images.append(functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+SYNTHETIC = "synthetic"
+"""The source that stands for drawn planes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,13 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as plain values, for a model card."""
         return asdict(self)
+
+
+def for_folder(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe for one folder of one's own images and labels, with the recipe's share of drawn planes."""
+    drawn = {name: weight for name, weight in recipe.sources.items() if name == SYNTHETIC}
+    sources = {folder.name: max(1 - sum(drawn.values()), 0.1), **drawn}
+    return replace(recipe, sources=sources, credits={folder.name: "the user's own images"})
 
 
 def _table_to(kind: Any, table: Mapping[str, Any]) -> Any:

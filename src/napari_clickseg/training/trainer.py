@@ -25,9 +25,9 @@ from napari_clickseg.models.card import ModelCard
 from napari_clickseg.networks.catalogue import build_network, two_streams
 from napari_clickseg.questions import NEVER, Stop
 from napari_clickseg.training.augment import vary
-from napari_clickseg.training.data import SYNTHETIC, Pool, cut_windows, load_pool
+from napari_clickseg.training.data import Pool, cut_windows, load_pool
 from napari_clickseg.training.losses import weighted
-from napari_clickseg.training.recipe import Recipe
+from napari_clickseg.training.recipe import SYNTHETIC, Recipe
 from napari_clickseg.training.rounds import Said, add_clicks, damaged_masks, helpers
 from napari_clickseg.training.validation import validate
 
