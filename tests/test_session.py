@@ -8,6 +8,7 @@ import pytest
 import zarr
 
 from doubles import BrokenError, Disks, Failing, disk
+from napari_clickseg import labels as labels_module
 from napari_clickseg import session as session_module
 from napari_clickseg.clicks import Click
 from napari_clickseg.images import Image
@@ -327,7 +328,7 @@ def test_only_frames_that_changed_are_written():
 
 
 def test_resume_in_a_large_frame_reads_only_around_the_position(monkeypatch):
-    monkeypatch.setattr(session_module, "SEARCH_WHOLE", 100)
+    monkeypatch.setattr(labels_module, "SEARCH_WHOLE", 100)
     labels = np.zeros((400, 300), np.int32)
     labels[90:210, 100:250] = 5
     session = make(labels, labels.shape)
@@ -523,7 +524,7 @@ def test_labels_that_cannot_be_drawn_into_are_refused():
 
 
 def test_ids_go_on_above_those_that_are_there_on_any_plane(monkeypatch):
-    monkeypatch.setattr(session_module, "READ_AT_ONCE", 50)
+    monkeypatch.setattr(labels_module, "READ_AT_ONCE", 50)
     labels = np.zeros((2, 3, *SHAPE), np.int32)
     labels[1, 2, 19, 23] = 12
     assert make(labels, labels.shape).label == 13

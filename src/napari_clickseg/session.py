@@ -6,9 +6,8 @@ The panel, the Python API, the command line, the benchmark and the tests drive t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import reduce
-from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,58 +17,17 @@ from psygnal import Signal
 from napari_clickseg.clicks import Click, Frame, on_frame
 from napari_clickseg.history import History
 from napari_clickseg.images import Image
+from napari_clickseg.labels import drawable, find_object, find_object_near, highest_id
 from napari_clickseg.masks import Drawing, Patch, Prediction
 from napari_clickseg.questions import NEVER, Predictor, Request, Stop
 from napari_clickseg.regions import Region
 from napari_clickseg.scale import equivalent_diameter, estimate_diameter
+from napari_clickseg.states import ObjectState, differing_frames, frames_of, with_clicks
 
 Protect = Literal["background", "object", "anything"]
-SEARCH_WHOLE = 1 << 24
-"""Frames up to this many pixels are searched as a whole for an object; in larger ones only around the cursor."""
-SEARCHED_FIRST = 64
 REMEMBERED_DIAMETERS = 25
 UNDOABLE_OBJECTS = 200
 """So many kept objects can be reopened by undo; older ones stay in the labels, but their history is forgotten."""
-READ_AT_ONCE = 1 << 24
-"""Labels are searched in strips of about this many pixels, so that lazy ones need not fit into memory."""
-
-NOTHING: Mapping[Frame, Prediction] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ObjectState:
-    """One entry of history: an object, what was said of it, and how it is drawn.
-
-    Attributes
-    ----------
-    label : int
-        The object's id.
-    clicks : tuple of Click
-        In the order given, on any frames.
-    masks : mapping of Frame to Prediction
-        What is shown on each frame; replaced, never written into.
-    taken_up : mapping of Frame to Prediction
-        The object's masks as they stood in the labels when it was resumed; empty for a new object.
-    waiting : tuple of Frame
-        Frames whose clicks changed and whose answer is not there yet.
-    moved : int or None
-        Index of the click whose drag made this state; a further drag of it amends the state.
-    kept : int
-        How many objects of this history lie below this one.
-    """
-
-    label: int
-    clicks: tuple[Click, ...] = ()
-    masks: Mapping[Frame, Prediction] = field(default_factory=lambda: NOTHING)
-    taken_up: Mapping[Frame, Prediction] = field(default_factory=lambda: NOTHING)
-    waiting: tuple[Frame, ...] = ()
-    moved: int | None = None
-    kept: int = 0
-
-    @property
-    def empty(self) -> bool:
-        """Nothing said, nothing drawn, nothing taken up."""
-        return not (self.clicks or self.masks or self.taken_up)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,11 +88,11 @@ class Session:
     ) -> None:
         self.image = Image.of(image, axes, spacing)
         self._predictor = predictor
-        self.labels = _labels_for(self.image, labels)
+        self.labels = drawable(labels, self.image.shape)
         self.diameter = diameter
         self.protect = protect
         self._estimated: float | None = None
-        self._taken_ids = 0 if labels is None else _highest_label(self.labels)
+        self._taken_ids = 0 if labels is None else highest_id(self.labels)
         self._history = History(ObjectState(label=self._taken_ids + 1))
         self._thresholds = {0: 0.5}
         self._drawn: dict[Frame, Patch] = {}
@@ -305,13 +263,13 @@ class Session:
         before = self.state
         if new == before.clicks:
             return self._pending
-        after = _with_clicks(before, new, self.ndim)
+        after = with_clicks(before, new, self.ndim)
         if after.moved is not None and after.moved == before.moved:
             self._history.forget_redo()
             self._history.amend(after)
         else:
             self._history.push(after)
-        self._redraw(_differing_frames(before, after))
+        self._redraw(differing_frames(before, after))
         request = self._ask()
         self.changed.emit()
         return request
@@ -344,7 +302,7 @@ class Session:
 
     def ask_again(self) -> Request | None:
         """Ask anew about the frames that carry clicks, as after another model was chosen."""
-        frames = tuple(_frames_of(self.clicks, self.ndim))
+        frames = tuple(frames_of(self.clicks, self.ndim))
         if not frames:
             return None
         self._history.amend(replace(self.state, waiting=frames))
@@ -381,7 +339,7 @@ class Session:
             return
         self._pending = None
         self._history.push(ObjectState(label=self._highest_id() + 1, kept=before.kept))
-        self._redraw(_differing_frames(before, self.state))
+        self._redraw(differing_frames(before, self.state))
         self.changed.emit()
 
     def resume(self, label: int, position: Sequence[float] | None = None) -> None:
@@ -492,7 +450,7 @@ class Session:
         elif after.kept < before.kept:
             self._drawn = dict(self._kept.pop().patches)
         else:
-            self._redraw(_differing_frames(before, after))
+            self._redraw(differing_frames(before, after))
         request = self._ask()
         self.changed.emit()
         return request
@@ -611,102 +569,7 @@ class Session:
         whole = Region.whole(self.image.frame_shape(self.ndim))
         if position is None:
             frames = np.ndindex(*self.image.frames_shape(self.ndim))
-            return self._masks_of(label, dict.fromkeys(frames, whole))
+            return find_object(self.labels, label, frames, whole)
         click = Click(tuple(float(p) for p in position))
         self._check(click)
-        frame = click.frame(self.ndim)
-        if whole.size <= SEARCH_WHOLE:
-            return self._masks_of(label, {frame: whole})
-        near = Region.around(click.point(self.ndim), (SEARCHED_FIRST,) * self.ndim)
-        return self._masks_of(label, {frame: _grown_to_object(self.labels, frame, near, whole, label)})
-
-    def _masks_of(self, label: int, where: Mapping[Frame, Region]) -> dict[Frame, Prediction]:
-        found = {}
-        for frame, region in where.items():
-            there = _object_in(self.labels, frame, region, label)
-            box = Region.of_mask(there)
-            if box is not None:
-                found[frame] = Prediction.from_mask(there[box.slices], box.placed_in(region))
-        return found
-
-
-def _labels_for(image: Image, labels: Any) -> Any:
-    if labels is None:
-        return np.zeros(image.shape, np.int32)
-    array = labels if hasattr(labels, "shape") and hasattr(labels, "dtype") else np.asarray(labels)
-    if tuple(array.shape) != image.shape:
-        raise ValueError(f"The labels have the shape {tuple(array.shape)}, but this image needs {image.shape}.")
-    if np.dtype(array.dtype).kind not in "iu":
-        raise TypeError(f"Labels must be integers, but these are {array.dtype}.")
-    if hasattr(array, "dask"):
-        raise TypeError("Labels that dask computes cannot be drawn into; pass a copy, as numpy or zarr.")
-    if isinstance(array, np.ndarray) and not array.flags.writeable:
-        raise ValueError("These labels may not be written; pass a copy.")
-    return array
-
-
-def _highest_label(labels: Any) -> int:
-    """The highest id, read strip by strip."""
-    *frames, rows, columns = labels.shape
-    step = max(READ_AT_ONCE // max(columns, 1), 1)
-    strips = [slice(k, k + step) for k in range(0, rows, step)]
-    return max(0, *(int(np.max(labels[(*frame, rows)])) for frame in np.ndindex(*frames) for rows in strips))
-
-
-def _frames_of(clicks: Iterable[Click], ndim: int) -> list[Frame]:
-    return list(dict.fromkeys(click.frame(ndim) for click in clicks))
-
-
-def _moved_click(before: tuple[Click, ...], after: tuple[Click, ...]) -> int | None:
-    """The index of the one click that changed its place, None where anything else happened."""
-    if len(before) != len(after):
-        return None
-    different = [k for k, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
-    if len(different) == 1 and before[different[0]].positive == after[different[0]].positive:
-        return different[0]
-    return None
-
-
-def _with_clicks(state: ObjectState, clicks: tuple[Click, ...], ndim: int) -> ObjectState:
-    """The state with other clicks: frames that lost their last click show what they showed without any."""
-    masks = dict(state.masks)
-    waiting = list(state.waiting)
-    for frame in _frames_of(state.clicks + clicks, ndim):
-        said = on_frame(clicks, frame, ndim)
-        if said == on_frame(state.clicks, frame, ndim):
-            continue
-        waiting = [f for f in waiting if f != frame]
-        if said:
-            waiting.append(frame)
-        elif frame in state.taken_up:
-            masks[frame] = state.taken_up[frame]
-        else:
-            masks.pop(frame, None)
-    moved = _moved_click(state.clicks, clicks)
-    return replace(state, clicks=clicks, masks=masks, waiting=tuple(waiting), moved=moved)
-
-
-def _differing_frames(before: ObjectState, after: ObjectState) -> list[Frame]:
-    """Frames on which two states are drawn differently."""
-    frames = dict.fromkeys([*before.taken_up, *before.masks, *after.taken_up, *after.masks])
-    if (before.label, before.taken_up) != (after.label, after.taken_up):
-        return list(frames)
-    return [frame for frame in frames if before.masks.get(frame) is not after.masks.get(frame)]
-
-
-def _object_in(labels: Any, frame: Frame, region: Region, label: int) -> npt.NDArray[np.bool_]:
-    there: npt.NDArray[np.bool_] = np.asarray(labels[region.at_frame(frame).slices]).reshape(region.shape) == label
-    return there
-
-
-def _grown_to_object(labels: Any, frame: Frame, start: Region, whole: Region, label: int) -> Region:
-    """Grow a region until the object inside no longer touches its rim, or no more frame is left."""
-    region = start.intersection(whole)
-    while True:
-        box = Region.of_mask(_object_in(labels, frame, region, label))
-        if box is None:
-            return region
-        ring = box.placed_in(region).grow(1).intersection(whole)
-        if region.intersection(ring) == ring:
-            return region
-        region = region.grow(max(region.shape) // 2 + 1).intersection(whole)
+        return find_object_near(self.labels, label, click.frame(self.ndim), click.point(self.ndim), whole)

@@ -1,0 +1,94 @@
+"""Label arrays: which may be drawn into, which ids they hold, and where an object lies. Reads no more than it must."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_clickseg.clicks import Frame
+from napari_clickseg.masks import Prediction
+from napari_clickseg.regions import Region
+
+SEARCH_WHOLE = 1 << 24
+"""Frames up to this many pixels are searched as a whole for an object; in larger ones only around the cursor."""
+SEARCHED_FIRST = 64
+READ_AT_ONCE = 1 << 24
+"""Labels are searched in strips of about this many pixels, so that lazy ones need not fit into memory."""
+
+
+def drawable(labels: Any, shape: tuple[int, ...]) -> Any:
+    """Return labels that can be drawn into: the array itself, or a new one for None.
+
+    Raises
+    ------
+    ValueError
+        Where the shape is another one, or the array may not be written.
+    TypeError
+        Where the pixels are not integers, or are computed by dask.
+    """
+    if labels is None:
+        return np.zeros(shape, np.int32)
+    array = labels if hasattr(labels, "shape") and hasattr(labels, "dtype") else np.asarray(labels)
+    if tuple(array.shape) != shape:
+        raise ValueError(f"The labels have the shape {tuple(array.shape)}, but this image needs {shape}.")
+    if np.dtype(array.dtype).kind not in "iu":
+        raise TypeError(f"Labels must be integers, but these are {array.dtype}.")
+    if hasattr(array, "dask"):
+        raise TypeError("Labels that dask computes cannot be drawn into; pass a copy, as numpy or zarr.")
+    if isinstance(array, np.ndarray) and not array.flags.writeable:
+        raise ValueError("These labels may not be written; pass a copy.")
+    return array
+
+
+def highest_id(labels: Any) -> int:
+    """Return the highest id, read strip by strip."""
+    *frames, rows, columns = labels.shape
+    step = max(READ_AT_ONCE // max(columns, 1), 1)
+    strips = [slice(k, k + step) for k in range(0, rows, step)]
+    return max(0, *(int(np.max(labels[(*frame, rows)])) for frame in np.ndindex(*frames) for rows in strips))
+
+
+def find_object(labels: Any, label: int, frames: Iterable[Frame], whole: Region) -> dict[Frame, Prediction]:
+    """Return an object's masks on all of these frames on which it lies; `whole` is the region of a frame."""
+    return _masks_of(labels, label, dict.fromkeys(frames, whole))
+
+
+def find_object_near(
+    labels: Any, label: int, frame: Frame, point: tuple[float, ...], whole: Region
+) -> dict[Frame, Prediction]:
+    """Return an object's mask on one frame; in a very large one, of the piece around the point."""
+    if whole.size <= SEARCH_WHOLE:
+        return _masks_of(labels, label, {frame: whole})
+    near = Region.around(point, (SEARCHED_FIRST,) * whole.ndim)
+    return _masks_of(labels, label, {frame: _grown_to_object(labels, frame, near, whole, label)})
+
+
+def _masks_of(labels: Any, label: int, where: Mapping[Frame, Region]) -> dict[Frame, Prediction]:
+    found = {}
+    for frame, region in where.items():
+        there = _object_in(labels, frame, region, label)
+        box = Region.of_mask(there)
+        if box is not None:
+            found[frame] = Prediction.from_mask(there[box.slices], box.placed_in(region))
+    return found
+
+
+def _object_in(labels: Any, frame: Frame, region: Region, label: int) -> npt.NDArray[np.bool_]:
+    there: npt.NDArray[np.bool_] = np.asarray(labels[region.at_frame(frame).slices]).reshape(region.shape) == label
+    return there
+
+
+def _grown_to_object(labels: Any, frame: Frame, start: Region, whole: Region, label: int) -> Region:
+    """Grow a region until the object inside no longer touches its rim, or no more frame is left."""
+    region = start.intersection(whole)
+    while True:
+        box = Region.of_mask(_object_in(labels, frame, region, label))
+        if box is None:
+            return region
+        ring = box.placed_in(region).grow(1).intersection(whole)
+        if region.intersection(ring) == ring:
+            return region
+        region = region.grow(max(region.shape) // 2 + 1).intersection(whole)
