@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from napari_clickseg.clicks import Click
+from napari_clickseg.engine import predictor as predictor_module
 from napari_clickseg.engine.predictor import ClickPredictor, fuse_batch_norms, save_model
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
@@ -65,6 +66,15 @@ def test_further_click_in_the_same_window_runs_the_light_part_only(
     assert not encoded
 
 
+@pytest.mark.parametrize(("estimated", "scales"), [(True, 3), (False, 1)])
+def test_first_click_looks_at_several_scales_only_where_the_diameter_is_an_estimate(
+    predictor: ClickPredictor, image: Image, monkeypatch: pytest.MonkeyPatch, estimated: bool, scales: int
+):
+    monkeypatch.setattr(predictor_module, "PASSES", 1)
+    predictor.predict(image, Request((), (CLICK,), None, 20.0, estimated))
+    assert len(predictor.cache) == scales
+
+
 def test_clicked_pixels_have_their_label(predictor: ClickPredictor, image: Image):
     clicks = (CLICK, Click((34.0, 40.0), positive=False), Click((30.0, 46.0)))
     mask = predictor.predict(image, Request((), clicks, None, 20.0)).full_mask(image.shape)
@@ -99,28 +109,38 @@ def test_stopped_job_ends(predictor: ClickPredictor, image: Image):
         predictor.predict(image, Request((), (CLICK,), None, 20.0), stop)
 
 
-def test_out_of_memory_is_answered_on_the_cpu_with_a_sentence(predictor: ClickPredictor, image: Image, monkeypatch):
-    calm = predictor.predict(image, Request((), (CLICK,), None, 20.0))
-    full = ClickPredictor.of(predictor.network, CARD, torch.device("cpu"))
-    object.__setattr__(full, "network", _Full(predictor.network))
-    answer = full.predict(image, Request((), (CLICK,), None, 20.0))
+class CrowdedGpu(ClickPredictor):
+    """A predictor whose GPU has no memory left; its copies on the CPU work."""
+
+    @property
+    def device(self) -> str:
+        return "cuda"
+
+    def _predict(self, *question: object) -> Prediction:
+        raise self.error
+
+    error: RuntimeError = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("MPS backend out of memory (allocated 5 GB)")]
+)
+def test_gpu_out_of_memory_is_answered_on_the_cpu_with_a_sentence(
+    predictor: ClickPredictor, image: Image, error: RuntimeError, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(CrowdedGpu, "error", error)
+    crowded = CrowdedGpu(predictor.network, CARD, torch.device("cpu"), predictor.precision)
+    request = Request((), (CLICK,), None, 20.0)
+    answer = crowded.predict(image, request)
     assert "ran out of memory" in answer.note
-    np.testing.assert_array_equal(answer.logits, calm.logits)
+    np.testing.assert_array_equal(answer.logits, predictor.predict(image, request).logits)
 
 
-class _Full(torch.nn.Module):
-    """A network that runs out of memory until it is copied to the CPU."""
-
-    def __init__(self, inner: torch.nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-        self.copied = False
-
-    def __deepcopy__(self, memo: object) -> torch.nn.Module:
-        return self.inner
-
-    def encode(self, image: torch.Tensor) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
+def test_other_failures_of_a_gpu_are_not_hidden(predictor: ClickPredictor, image: Image, monkeypatch):
+    monkeypatch.setattr(CrowdedGpu, "error", RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"))
+    crowded = CrowdedGpu(predictor.network, CARD, torch.device("cpu"), predictor.precision)
+    with pytest.raises(RuntimeError, match="cuDNN"):
+        crowded.predict(image, Request((), (CLICK,), None, 20.0))
 
 
 def test_folding_batch_norms_changes_nothing():

@@ -9,6 +9,7 @@ import torch
 from napari_clickseg.engine.window import (
     WindowRule,
     choose_window,
+    credibility,
     cut_logits,
     cut_window,
     normalise,
@@ -124,3 +125,23 @@ def test_normalised_windows_do_not_depend_on_gain_and_offset():
 
 def test_constant_windows_stay_finite():
     assert torch.isfinite(normalise(torch.full((1, 3, 8, 8), 7.0))).all()
+
+
+def test_certain_object_of_the_usual_share_is_the_most_credible():
+    window = Region.around((500, 500), (100, 100))
+    usual, tiny = disk(20, (500, 500), window), disk(4, (500, 500), window)
+    doubtful = Prediction(usual.region, usual.logits / 12, window=window)
+    scores = [credibility(answer, FRAME, RULE) for answer in (usual, tiny, doubtful)]
+    assert scores[0] == max(scores)
+    assert scores[0] == pytest.approx(1, abs=0.02)
+
+
+def test_object_that_leaves_its_window_is_hardly_credible():
+    window = Region.around((500, 500), (60, 60))
+    inside, outside = disk(12, (500, 500), window), disk(35, (500, 500), window)
+    assert credibility(outside, FRAME, RULE) < credibility(inside, FRAME, RULE) - 0.2
+
+
+def test_empty_answer_is_not_credible():
+    window = Region.around((500, 500), (60, 60))
+    assert credibility(Prediction(window, np.full((60, 60), -5, np.float32), window=window), FRAME, RULE) == -1

@@ -16,7 +16,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from napari_clickseg.clicks import Frame
 from napari_clickseg.engine.guidance import GaussianGuidance, PointSet
 from napari_clickseg.engine.obedience import obey
-from napari_clickseg.engine.runtime import FeatureCache, Features, choose_device, choose_precision
+from napari_clickseg.engine.runtime import (
+    FeatureCache,
+    Features,
+    choose_device,
+    choose_precision,
+    free_memory,
+    ran_out_of_memory,
+)
 from napari_clickseg.engine.window import (
     Points,
     WindowRule,
@@ -105,13 +112,14 @@ class ClickPredictor:
         """Answer a request; on a GPU that ran out of memory, on the CPU and with a note that says so."""
         try:
             return self._predict(image, request, stop)
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if self.device == "cpu" or not ran_out_of_memory(error):
+                raise
             self.cache.clear()
-            torch.cuda.empty_cache()
+            free_memory(self.torch_device)
             sentence = "The GPU ran out of memory, so this answer was computed on the CPU."
-            return ClickPredictor.of(self._copy_on_cpu(), self.card, torch.device("cpu"), sentence)._predict(
-                image, request, stop
-            )
+            on_cpu = ClickPredictor.of(self._copy_on_cpu(), self.card, torch.device("cpu"), sentence)
+            return on_cpu._predict(image, request, stop)
 
     def _predict(self, image: Image, request: Request, stop: Stop) -> Prediction:
         points = request.points(2)

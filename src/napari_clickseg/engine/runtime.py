@@ -49,6 +49,19 @@ def choose_precision(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
+def ran_out_of_memory(error: RuntimeError) -> bool:
+    """Tell whether a device had too little memory; MPS says so in words alone."""
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
+
+
+def free_memory(device: torch.device) -> None:
+    """Give memory that torch holds in reserve back to a GPU."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
 class FeatureCache:
     """Mutable owner of recent image features, oldest thrown out first. Any thread may use it.
 
@@ -78,6 +91,9 @@ class FeatureCache:
         """Forget everything."""
         with self._lock:
             self._entries.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     @property
     def size(self) -> int:
