@@ -254,9 +254,10 @@ def run_bench(chosen: argparse.Namespace) -> None:
 
 def _bench(chosen: argparse.Namespace) -> None:
     from napari_clickseg.benchmark.datasets import find_data, find_sources, list_targets, read_items, sample_targets
-    from napari_clickseg.benchmark.report import collect, report
+    from napari_clickseg.benchmark.report import card_metrics, collect, report
     from napari_clickseg.benchmark.run import Job, read_rows, run_jobs
     from napari_clickseg.files import written_whole
+    from napari_clickseg.models.card import record_metrics
     from napari_clickseg.models.registry import find_model
     from napari_clickseg.robot import ROBOTS
 
@@ -274,11 +275,17 @@ def _bench(chosen: argparse.Namespace) -> None:
         Job(target, model, chosen.robot, chosen.max_clicks, chosen.device) for model in models for target in targets
     ]
     run_jobs(jobs, rows, chosen.jobs)
-    text = report(collect(read_rows(rows), chosen.robot, chosen.max_clicks), chosen.robot, chosen.max_clicks)
+    results = collect(read_rows(rows), chosen.robot, chosen.max_clicks)
+    text = report(results, chosen.robot, chosen.max_clicks)
     with written_whole(page) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     print(text)
     print(f"written: {rows}, {page}")
+    for model in models if chosen.record else []:
+        entry = find_model(model)
+        if entry.path is not None:
+            record_metrics(entry.path, card_metrics(results, model))
+            print(f"recorded in the card of {entry.path}")
 
 
 def _bench_gui(chosen: argparse.Namespace) -> None:
@@ -424,6 +431,7 @@ COMMANDS = (
             Option.of(
                 "--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="worker processes" + DEFAULT
             ),
+            Option.of("--record", action="store_true", help="write the result into the cards of the models' weights"),
             Option.of("--gui", action="store_true", help="measure the panel in a real window instead"),
         ),
     ),

@@ -66,6 +66,18 @@ def report(results: Results, robot: str, clicks: int) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def card_metrics(results: Results, model: str) -> dict[str, dict[str, float]]:
+    """Return what a model's card says of each source on which the model ran."""
+    metrics = {}
+    for source, models in results.items():
+        if model in models:
+            summary = models[model].summary
+            ious = {f"iou@{count}": round(value, 4) for count, value in summary.iou_after.items()}
+            nocs = {f"noc@{target:.0%}".rstrip("%"): round(value, 3) for target, value in summary.noc.items()}
+            metrics[source] = {"objects": float(summary.objects), **ious, **nocs}
+    return metrics
+
+
 def _groups(results: Results) -> dict[str, list[str]]:
     """Sources to average over, by title; none where there is but one source."""
     microscopy = [source for source in results if not source.startswith(NATURAL)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save_file
 
 KEY = "clickseg"
 FORMAT = 1
@@ -77,6 +78,24 @@ class ModelCard:
         known = {f.name for f in fields(cls)}
         values = {key: value for key, value in values.items() if key in known}
         return cls(**{**values, "sigmas": tuple(values["sigmas"])})
+
+
+def record_metrics(path: str | Path, metrics: Mapping[str, Mapping[str, float]]) -> None:
+    """Write what was measured into the card of a weights file; the file is replaced as a whole, the weights stay.
+
+    Raises
+    ------
+    ValueError
+        As `read_card`.
+    """
+    card = replace(read_card(path), metrics=metrics)
+    target = Path(path)
+    unfinished = target.with_name(target.name + ".part")
+    try:
+        save_file(load_file(str(target)), str(unfinished), metadata=card.to_metadata())
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def read_card(path: str | Path) -> ModelCard:
