@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_clickseg.gui.layers import camera_of
+from napari_clickseg.gui.ours import camera_of
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
 from napari_clickseg.models.registry import ModelEntry
@@ -23,7 +24,10 @@ WAIT = 20_000
 
 @dataclass
 class Disks:
-    """Draws a disk around each positive click, without the disks around negative ones; can be told to fail."""
+    """Draws a disk around each positive click, without the disks around negative ones; can be told to fail.
+
+    It answers nothing while its gate is shut.
+    """
 
     name: str = "disks"
     radius: int = RADIUS
@@ -31,9 +35,15 @@ class Disks:
     device: str = "cpu"
     failure: Exception | None = None
     asked: list[Request] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
         self.asked.append(request)
+        while not self.gate.wait(0.01):
+            stop.check()
         if self.failure is not None:
             raise self.failure
         region = Region.whole(image.frame_shape(2))
@@ -119,7 +129,7 @@ def bench(
     make_napari_viewer: Any, qtbot: Any, models: dict[str, Disks], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Bench]]:
     """Return a function that opens a viewer with an image (None: with none) and the panel."""
-    monkeypatch.setattr("napari_clickseg.gui.conductor.present_devices", lambda: ("auto", "cpu"))
+    monkeypatch.setattr("napari_clickseg.gui.answering.present_devices", lambda: ("auto", "cpu"))
     benches = []
 
     def opened(image: Any = None, before: Callable[[Any], object] = lambda viewer: None, **options: Any) -> Bench:

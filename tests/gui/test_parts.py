@@ -12,7 +12,7 @@ from napari_clickseg.gui import samples, status
 from napari_clickseg.gui.actions import ACTIONS, bind, unbind
 from napari_clickseg.gui.geometry import Channel, Placement, offered_channels
 from napari_clickseg.gui.late import LatePredictor
-from napari_clickseg.gui.layers import merged
+from napari_clickseg.gui.pairing import merged
 from napari_clickseg.gui.preview import CONTOUR, FILL, GAINED, LOST, changed_region, picture
 from napari_clickseg.gui.pyramid import copy_down, levels_for
 from napari_clickseg.masks import Prediction

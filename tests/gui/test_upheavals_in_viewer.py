@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Labels
 from qtpy.QtCore import Qt
 
-from napari_clickseg.gui.layers import role_of
+from napari_clickseg.gui.ours import role_of
 
 pytestmark = pytest.mark.viewer
 
@@ -99,7 +99,7 @@ def test_removing_the_preview_is_harmless(bench, plane):
     b = bench(plane)
     b.click(20, 20)
     b.viewer.layers.remove("preview")
-    b.until(lambda: "preview" in b.viewer.layers)
+    b.until(lambda: "preview" in b.viewer.layers and b.viewer.layers["preview"].visible)
     b.click(40, 40)
     assert b.viewer.layers["preview"].visible
 
@@ -206,6 +206,25 @@ def test_closing_the_panel_keeps_the_object_and_reopening_goes_on(bench, plane):
     assert b.points("positive") is positive
     b.click(40, 40)
     assert (labels.data[20, 20], labels.data[40, 40]) == (1, 2)
+
+
+def test_closing_the_panel_before_the_answer_leaves_what_is_drawn(bench, plane, models):
+    b = bench(plane)
+    b.click(20, 20)
+    b.key(Qt.Key.Key_Return)
+    b.click(40, 20)
+    labels, drawn = b.labels, np.array(b.labels.data)
+    models["disks"].gate.clear()
+    b.hand.click((40, 40))
+    b.until(lambda: b.session.pending is not None)
+    b.viewer.window.remove_dock_widget(b.widget)
+    np.testing.assert_array_equal(labels.data, drawn)
+    models["disks"].gate.set()
+    b.viewer.window.add_dock_widget(b.widget, name="again")
+    b.ready()
+    assert b.labels is labels
+    b.click(20, 40)
+    assert (labels.data[20, 20], labels.data[40, 20], labels.data[20, 40], labels.data[40, 40]) == (1, 2, 3, 0)
 
 
 def test_labels_are_saved_as_drawn(bench, plane, tmp_path):

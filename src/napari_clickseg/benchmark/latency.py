@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,13 @@ REST = 0.6
 BREATH = 0.0005
 PATIENCE = 60.0
 """Seconds after which an answer that has not come is an error."""
-OURS = ("_on_answer", "_on_prepared", "_on_layers_clicked", "_on_flash_over", "_on_viewer_stepped", "_mend", "answer")
-"""The conductor's methods at which Qt and napari enter our code on the GUI thread."""
+OURS = {
+    "conductor:Conductor": ("answer", "_on_answer", "_on_prepared", "_on_viewer_stepped"),
+    "acts:ObjectActs": ("_on_layers_clicked", "_on_layers_edited"),
+    "desk:Desk": ("_mend", "_on_viewer_inserted", "_on_viewer_removed"),
+    "live:LivePreview": ("_on_flash_over",),
+}
+"""The panel's methods, by module and class, at which Qt and napari enter our code on the GUI thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +139,12 @@ def _measure_size(model_name: str, side: int) -> LatencyRow:
     import napari
     from vispy.scene import SceneCanvas
 
-    from napari_clickseg.gui.conductor import Conductor
-    from napari_clickseg.gui.layers import camera_of
+    from napari_clickseg.gui.ours import camera_of
     from napari_clickseg.gui.widget import ClickWidget
     from napari_clickseg.models.registry import find_model
 
     held, drawn = Stopwatch(), Stopwatch()
-    with held.watching(Conductor, *OURS), drawn.watching(SceneCanvas, "on_draw"):
+    with _holding(held), drawn.watching(SceneCanvas, "on_draw"):
         viewer = napari.Viewer(show=True)
         try:
             viewer.window.resize(1200, 900)
@@ -160,6 +165,16 @@ def _measure_size(model_name: str, side: int) -> LatencyRow:
         further_drawing=_median(click.drawing for click in further),
         held=max(held.times),
     )
+
+
+@contextmanager
+def _holding(held: Stopwatch) -> Iterator[None]:
+    """Time meanwhile how long our code holds the GUI thread."""
+    with ExitStack() as stack:
+        for place, names in OURS.items():
+            module, owner = place.split(":")
+            stack.enter_context(held.watching(getattr(import_module(f"napari_clickseg.gui.{module}"), owner), *names))
+        yield
 
 
 def _median(times: Iterable[float]) -> float:

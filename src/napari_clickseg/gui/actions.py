@@ -1,4 +1,4 @@
-"""Actions: one table of what a key or a button does. Panels print it, layers bind it; the conductor has the methods."""
+"""Actions: one table of what a key or a button does. Panels print it, layers bind it; `ObjectActs` has the methods."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Action:
     Attributes
     ----------
     name : str
-        The method of `Conductor` that does it.
+        The method of `ObjectActs` that does it.
     key : str
         In napari's spelling.
     qt_key : str

@@ -8,59 +8,20 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image, Labels, Points
 from psygnal import Signal
 
 from napari_clickseg.clicks import Click
 from napari_clickseg.gui.actions import Bindings, Run, bind, unbind
 from napari_clickseg.gui.geometry import Placement, world_matrix
-from napari_clickseg.gui.mouse import Grip, Mouse, Polarity
+from napari_clickseg.gui.mouse import Grip, Mouse
+from napari_clickseg.gui.ours import POLARITIES, Polarity, camera_of, make_points, make_preview, move, plain, role_of
+from napari_clickseg.gui.pairing import merged, same_places
 
-POLARITIES: tuple[Polarity, Polarity] = ("positive", "negative")
-MARK = "napari-clickseg"
-"""The key in a layer's metadata by which our layers are known again."""
 DONE = {"added", "removed", "changed"}
 """Points tell each edit twice, before and after; these are the words for after."""
-SCREEN_SIZE = 13
-"""Clicks are drawn this many screen pixels wide, at any zoom."""
 REACH = 9.0
 """A point is grasped within this many screen pixels."""
 View = tuple[tuple[float, ...], float]
-SAME = 1e-3
-"""Positions closer than this are the same click, in pixels."""
-
-LOOKS: dict[Polarity, dict[str, Any]] = {
-    "positive": {
-        "name": "include (clicks)",
-        "symbol": "o",
-        "face_color": "#00000000",
-        "border_color": "#3ddc84",
-        "border_width": 0.22,
-    },
-    "negative": {
-        "name": "exclude (clicks)",
-        "symbol": "x",
-        "face_color": "#ff5252",
-        "border_color": "#ff5252",
-        "border_width": 0.0,
-    },
-}
-
-
-def plain(thing: Any) -> Any:
-    """Return the object behind napari's proxy for plugins; layers are compared by identity, and proxies are not."""
-    return getattr(thing, "__wrapped__", thing)
-
-
-def camera_of(viewer: Any) -> Any:
-    """Return a viewer's camera, which belongs to its scene from napari 0.9 on."""
-    return getattr(viewer, "scene", viewer).camera
-
-
-def role_of(layer: Any) -> str | None:
-    """Return what this plugin made a layer for: "positive", "negative", "labels", "preview", or None."""
-    mark = layer.metadata.get(MARK)
-    return mark.get("role") if isinstance(mark, dict) else None
 
 
 class ClickLayers:
@@ -117,7 +78,8 @@ class ClickLayers:
             if layer is not None and not fits:
                 self._discard(polarity, layer)
             if not fits:
-                layer = self._make_points(polarity, placement)
+                layer = make_points(polarity, placement, float(camera_of(self._viewer).zoom))
+                self._viewer.add_layer(layer)
             elif role_of(layer) == polarity:
                 move(layer, placement)
             self._take(polarity, layer)
@@ -180,7 +142,7 @@ class ClickLayers:
         self.use_labels(None)
         if self._preview is not None and self._preview in self._viewer.layers:
             self._viewer.layers.remove(self._preview)
-        self._preview = None
+        self._preview = self._placement = None
 
     # -- clicks ----------------------------------------------------------------------------------------------------
 
@@ -195,7 +157,7 @@ class ClickLayers:
             if polarity not in self._points:
                 continue
             positions = [click.position for click in wanted if click.positive == (polarity == "positive")]
-            if not _close(positions, self._positions(polarity)):
+            if not same_places(positions, self._positions(polarity)):
                 with self._own_writing():
                     self._set_points(polarity, positions)
 
@@ -308,40 +270,13 @@ class ClickLayers:
     def _marked(self, role: str) -> Any:
         return next((plain(layer) for layer in self._viewer.layers if role_of(layer) == role), None)
 
-    def _make_points(self, polarity: Polarity, placement: Placement) -> Any:
-        layer = Points(
-            ndim=placement.ndim,
-            size=SCREEN_SIZE / max(float(camera_of(self._viewer).zoom), 1e-6) / _mean_scale(placement),
-            canvas_size_limits=(SCREEN_SIZE, SCREEN_SIZE),
-            metadata={MARK: {"role": polarity}},
-            **LOOKS[polarity],
-            **placement.options,
-        )
-        self._viewer.add_layer(layer)
-        return layer
-
     def _place_preview(self, placement: Placement) -> None:
         if self._preview is not None and self._preview.ndim != placement.ndim:
             unfit, self._preview = self._preview, None
             self._viewer.layers.remove(unfit)
         if self._preview is None:
-            self._preview = self._make_preview(placement)
-
-    def _make_preview(self, placement: Placement) -> Any:
-        """An empty preview, made before the first answer: making a layer takes longer than a click may."""
-        named = {name: placement.options[name] for name in ("units", "axis_labels") if name in placement.options}
-        layer = Image(
-            np.zeros((1,) * placement.ndim + (4,), np.uint8),
-            rgb=True,
-            affine=placement.matrix,
-            name="preview",
-            blending="translucent_no_depth",
-            visible=False,
-            metadata={MARK: {"role": "preview"}},
-            **named,
-        )
-        self._viewer.add_layer(layer)
-        return layer
+            self._preview = make_preview(placement)
+            self._viewer.add_layer(self._preview)
 
     def _take(self, polarity: Polarity, layer: Any) -> None:
         """Bind mouse, keys and events of a Points layer, once."""
@@ -385,72 +320,3 @@ class ClickLayers:
         callbacks = event.source.mouse_drag_callbacks
         if event.source.mode == "add" and callbacks and callbacks[-1] != self._mouse.follow:
             callbacks.pop()
-
-
-def merged(
-    known: Sequence[Click], positive: Sequence[tuple[float, ...]], negative: Sequence[tuple[float, ...]]
-) -> tuple[Click, ...]:
-    """Bring clicks up to date with the points of two layers; those that are still there keep their place in the order.
-
-    >>> merged([Click((1, 1)), Click((5, 5), False)], [(1.0, 1.0), (2.0, 2.0)], [])
-    (Click(position=(1, 1), positive=True), Click(position=(2.0, 2.0), positive=True))
-    """
-    slots: list[Click | None] = list(known)
-    new: list[Click] = []
-    for sign, positions in ((True, positive), (False, negative)):
-        places = [k for k, click in enumerate(known) if click.positive is sign]
-        paired = _pair([known[k].position for k in places], positions)
-        for place, partner in zip(places, paired, strict=True):
-            if partner is None:
-                slots[place] = None
-            elif not _close([known[place].position], [positions[partner]]):
-                slots[place] = Click(positions[partner], sign)
-        used = {partner for partner in paired if partner is not None}
-        new += [Click(position, sign) for k, position in enumerate(positions) if k not in used]
-    return (*(click for click in slots if click is not None), *new)
-
-
-def _pair(before: Sequence[tuple[float, ...]], now: Sequence[tuple[float, ...]]) -> list[int | None]:
-    """For each position before, its index among those now. They keep their order; if none is gone, some moved."""
-    if len(now) >= len(before):
-        return list(range(len(before)))
-    paired: list[int | None] = []
-    at = 0
-    for k, position in enumerate(before):
-        surplus = (len(before) - k) - (len(now) - at)
-        here = at < len(now) and (surplus == 0 or _close([position], [now[at]]))
-        paired.append(at if here else None)
-        at += here
-    return paired
-
-
-def _close(some: Sequence[Sequence[float]], others: Sequence[Sequence[float]]) -> bool:
-    return len(some) == len(others) and (not some or bool(np.allclose(some, others, rtol=0, atol=SAME)))
-
-
-def _mean_scale(placement: Placement) -> float:
-    return float(np.abs(placement.options["scale"])[-2:].mean())
-
-
-def move(layer: Any, placement: Placement) -> None:
-    """Lay a layer where its image lies; what is the same already is not set again."""
-    for name, value in placement.options.items():
-        now = getattr(layer, name)
-        now = now.affine_matrix if name == "affine" else now
-        same = now == value if name in ("units", "axis_labels") else np.allclose(now, value)
-        if not same:
-            setattr(layer, name, value)
-
-
-def make_labels(placement: Placement, levels: Sequence[Any], name: str, image_id: str) -> Any:
-    """Return a Labels layer that shows a session's array, or the pyramid over it."""
-    views = [placement.labels_view(level) for level in levels]
-    several = len(views) > 1
-    return Labels(
-        views if several else views[0],
-        multiscale=several,
-        name=name,
-        opacity=0.45,
-        metadata={MARK: {"role": "labels", "image": image_id}},
-        **placement.options,
-    )

@@ -1,13 +1,15 @@
-"""Mouse: tells clicks from pans, zooms and drags of a point. What a click means is the conductor's business."""
+"""Mouse: tells clicks from pans, zooms and drags of a point. What a click means is the business of `ObjectActs`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
+
+from napari_clickseg.gui.ours import Polarity
 
 LEFT, RIGHT = 1, 2
 STILL = 5.0
@@ -16,9 +18,6 @@ BRIEF, HASTY = 0.25, 20.0
 """So is one released within this many seconds after no more than this many pixels: fast hands slip."""
 MODES_OF_NAPARI = {"select", "transform"}
 """In these modes the left button belongs to napari."""
-
-
-Polarity = Literal["positive", "negative"]
 
 
 @dataclass(frozen=True, slots=True)

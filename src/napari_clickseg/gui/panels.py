@@ -5,35 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
-    QComboBox,
     QDoubleSpinBox,
-    QFormLayout,
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
-    QSizePolicy,
     QSlider,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_clickseg.gui.actions import BY_NAME
+from napari_clickseg.gui.fields import ACCENT, GAP, Picker, caption, column_in, form_in, side_by_side
 from napari_clickseg.gui.shown import Picks, Standing
-from napari_clickseg.gui.status import Status
 from napari_clickseg.models.registry import ModelEntry
 
-ACCENT = "#26a9c4"
-"""The colour of the contour, the Keep button and a ready status: the only one that the panel adds to napari's."""
-STATUS_COLOURS = {"ready": ACCENT, "thinking": ACCENT, "loading": "#e0a030", "error": "#ff5c5c"}
-GAP = 8
-NARROWEST, WIDTH = 300, 375
 DIAMETERS = (2.0, 5000.0)
 
 PICKERS = (
@@ -62,59 +51,6 @@ PROTECTIONS = (
 )
 
 
-class Picker(QComboBox):
-    """A drop-down list of values that keeps to the width it is given; `picked` tells what the user chose."""
-
-    picked = Signal(object)
-
-    def __init__(self, tip: str = "") -> None:
-        super().__init__()
-        self._values: list[Any] = []
-        self.setToolTip(tip)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(6)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.activated.connect(self._on_activated)
-
-    @property
-    def values(self) -> list[Any]:
-        return list(self._values)
-
-    def show_choices(self, choices: Sequence[tuple[str, Any]], chosen: Any) -> None:
-        """Offer these (text, value) pairs; `chosen` is found by identity, then by equality."""
-        self._values = [value for _, value in choices]
-        self.clear()
-        self.addItems([text for text, _ in choices])
-        same = [k for k, value in enumerate(self._values) if value is chosen]
-        same += [k for k, value in enumerate(self._values) if type(value) is type(chosen) and value == chosen]
-        self.setCurrentIndex(same[0] if same else -1)
-
-    def _on_activated(self, index: int) -> None:
-        self.picked.emit(self._values[index])
-
-
-class StatusLine(QLabel):
-    """One line (two where it is narrow) that says what happened and which key comes next."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setWordWrap(True)
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        self.setMinimumHeight(3 * self.fontMetrics().lineSpacing() + 2 * GAP)
-        self.kind = ""
-
-    def show_status(self, news: Status) -> None:
-        """Show a sentence in the colour of its kind."""
-        self.setText(news.text)
-        if news.kind != self.kind:
-            self.kind = news.kind
-            self.setStyleSheet(
-                f"border: none; border-left: 4px solid {STATUS_COLOURS[news.kind]}; padding: 4px 4px 4px 8px;"
-                "background: rgba(128, 128, 128, 40);"
-            )
-
-
 class PickersPanel(QWidget):
     """Which layers take part."""
 
@@ -124,12 +60,12 @@ class PickersPanel(QWidget):
         super().__init__()
         self.pickers: dict[str, Picker] = {}
         self._labels: dict[str, QLabel] = {}
-        form = _form(self)
+        form = form_in(self)
         for name, text, request, tip in PICKERS:
             picker = Picker(tip)
             picker.setObjectName(name)
             picker.picked.connect(lambda value, request=request: self.requested.emit(request, value))
-            label = _label(text)
+            label = caption(text)
             form.addRow(label, picker)
             self.pickers[name], self._labels[name] = picker, label
 
@@ -173,7 +109,7 @@ class ObjectPanel(QWidget):
         for action, request, row, column in BUTTONS:
             grid.addWidget(self._button(action, request), row, column)
             grid.setColumnStretch(column, 1)
-        column = _column(self)
+        column = column_in(self)
         for part in (bar, first, grid):
             column.addLayout(part)
         self._accent()
@@ -242,9 +178,9 @@ class ViewPanel(QWidget):
         self.automatic.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.automatic.setToolTip("Take the diameter from the objects kept so far, or estimate it from the image.")
         self.automatic.clicked.connect(lambda: self.requested.emit("forget_diameter", None))
-        form = _form(self)
-        form.addRow(_label("Threshold"), _row(self.threshold, self._percent))
-        form.addRow(_label("Diameter"), _row(self.diameter, self.automatic))
+        form = form_in(self)
+        form.addRow(caption("Threshold"), side_by_side(self.threshold, self._percent))
+        form.addRow(caption("Diameter"), side_by_side(self.diameter, self.automatic))
 
     def show_threshold(self, threshold: float) -> None:
         """Show where the object being drawn ends; every object has its own threshold."""
@@ -276,9 +212,9 @@ class ModelPanel(QWidget):
         self._models = list(models)
         self.state = QLabel("")
         self.state.setStyleSheet("color: rgba(160, 160, 160, 255);")
-        form = _form(self)
-        form.addRow(_label("Model"), self.model)
-        form.addRow(_label(""), self.state)
+        form = form_in(self)
+        form.addRow(caption("Model"), self.model)
+        form.addRow(caption(""), self.state)
 
     def show_model(self, name: str, state: str) -> None:
         """Show which model is chosen, and whether it is loading or where it computes."""
@@ -316,11 +252,11 @@ class AdvancedPanel(QWidget):
         self.opacity.setToolTip("How strongly the contour of the object being drawn shows.")
         self.opacity.valueChanged.connect(lambda percent: self.requested.emit("set_opacity", percent / 100))
         self._body = QWidget()
-        form = _form(self._body)
-        form.addRow(_label("Preview"), self.opacity)
-        form.addRow(_label("Protect"), self.protect)
-        form.addRow(_label("Device"), self.device)
-        column = _column(self)
+        form = form_in(self._body)
+        form.addRow(caption("Preview"), self.opacity)
+        form.addRow(caption("Protect"), self.protect)
+        form.addRow(caption("Device"), self.device)
+        column = column_in(self)
         column.addWidget(self.fold)
         column.addWidget(self._body)
         self._on_fold_toggled(False)
@@ -335,58 +271,6 @@ class AdvancedPanel(QWidget):
         self._body.setVisible(unfolded)
 
 
-class PanelStack(QScrollArea):
-    """All parts in a column that scrolls where the window is low; the `Panel` of a conductor."""
-
-    requested = Signal(str, object)
-
-    def __init__(self, models: Sequence[ModelEntry], device: str = "auto") -> None:
-        super().__init__()
-        self.pickers = PickersPanel()
-        self.status = StatusLine()
-        self.object = ObjectPanel()
-        self.view = ViewPanel()
-        self.model = ModelPanel(models)
-        self.advanced = AdvancedPanel(device)
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(GAP, GAP, GAP, GAP)
-        column.setSpacing(GAP + 2)
-        for part in (self.pickers, self.status, self.object, _line(), self.view, self.model, self.advanced):
-            column.addWidget(part)
-        column.addStretch(1)
-        for part in (self.pickers, self.object, self.view, self.model, self.advanced):
-            part.requested.connect(self.requested)
-        self.setWidget(inside)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(NARROWEST)
-
-    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
-        """As wide as napari's dock title needs."""
-        return QSize(WIDTH, 720)
-
-    def show_picks(self, picks: Picks) -> None:
-        self.pickers.show_picks(picks)
-
-    def show_status(self, news: Status) -> None:
-        self.status.show_status(news)
-
-    def show_standing(self, standing: Standing) -> None:
-        self.object.show_standing(standing)
-        self.view.show_threshold(standing.threshold)
-
-    def show_diameter(self, diameter: float | None, automatic: bool) -> None:
-        self.view.show_diameter(diameter, automatic)
-
-    def show_model(self, name: str, state: str) -> None:
-        self.model.show_model(name, state)
-
-    def show_devices(self, devices: tuple[str, ...]) -> None:
-        self.advanced.show_devices(devices)
-
-
 def _key(action: str) -> str:
     """The key of an action as this platform writes it."""
     text = QKeySequence(BY_NAME[action].qt_key).toString(QKeySequence.SequenceFormat.NativeText)
@@ -395,44 +279,3 @@ def _key(action: str) -> str:
 
 def _named(layers: Sequence[Any]) -> list[tuple[str, Any]]:
     return [(layer.name, layer) for layer in layers]
-
-
-def _label(text: str) -> QLabel:
-    """A caption as wide as the widest, so that all parts line up."""
-    label = QLabel(text)
-    label.ensurePolished()
-    label.setFixedWidth(label.fontMetrics().horizontalAdvance("Threshold MM") + GAP)
-    return label
-
-
-def _form(parent: QWidget) -> QFormLayout:
-    form = QFormLayout(parent)
-    form.setContentsMargins(0, 0, 0, 0)
-    form.setSpacing(GAP - 2)
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    return form
-
-
-def _column(parent: QWidget) -> QVBoxLayout:
-    column = QVBoxLayout(parent)
-    column.setContentsMargins(0, 0, 0, 0)
-    column.setSpacing(GAP)
-    return column
-
-
-def _row(wide: QWidget, narrow: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(GAP)
-    layout.addWidget(wide, 1)
-    layout.addWidget(narrow)
-    return row
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setFixedHeight(1)
-    line.setStyleSheet("background: rgba(128, 128, 128, 80);")
-    return line

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from napari_clickseg.gui import status
 from napari_clickseg.gui.geometry import Channel
 from napari_clickseg.gui.status import Status
 
@@ -46,3 +49,12 @@ class Panel(Protocol):
     def show_diameter(self, diameter: float | None, automatic: bool) -> None: ...
     def show_model(self, name: str, state: str) -> None: ...
     def show_devices(self, devices: tuple[str, ...]) -> None: ...
+
+
+@contextmanager
+def telling(panel: Panel) -> Iterator[None]:
+    """Tell in the status line what is wrong with a request; anything else that goes wrong in it is a bug and passes."""
+    try:
+        yield
+    except (ValueError, TypeError) as problem:
+        panel.show_status(status.error(problem))

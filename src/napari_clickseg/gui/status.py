@@ -24,6 +24,30 @@ FLAT_ONLY = (
     "Clicks need the 2D view of the last two axes: press the 2D/3D button below the layer list, "
     "or put the axes back in order."
 )
+PICK_OBJECT = Status("ready", "Click on the object to take up. Esc leaves it.")
+OUTSIDE = Status("error", "That click lies outside the image; click on the image.")
+LABELS_REMOVED = Status(
+    "ready", "The Labels layer was removed, but its objects are held here: the next click brings it back."
+)
+CLICKS_REMOVED = Status(
+    "ready", "A click layer was removed; here is a new one with the same clicks. Esc cancels the object."
+)
+
+
+def image_removed(name: str) -> Status:
+    """Return what became of the objects of an image that was removed."""
+    return Status("ready", f"The image {name!r} was removed; its objects stay in their Labels layer.")
+
+
+def flipped(now: bool) -> Status:
+    """Return what the buttons mean; `now` where they are swapped."""
+    words = ("excludes", "includes") if now else ("includes", "excludes")
+    return Status("ready", f"The left button now {words[0]}, the right one {words[1]}. T swaps them back.")
+
+
+def not_answered(problem: BaseException) -> Status:
+    """Return why a question has no answer, and that nothing is lost."""
+    return error(f"The model could not answer: {problem} Your clicks are still there; click again to ask anew")
 
 
 def error(sentence: object) -> Status:

@@ -9,8 +9,8 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_clickseg.gui.conductor import Conductor
-from napari_clickseg.gui.panels import PanelStack
 from napari_clickseg.gui.preferences import preference
+from napari_clickseg.gui.stack import PanelStack
 from napari_clickseg.models.registry import ModelEntry, list_models, load_model
 from napari_clickseg.questions import Predictor
 

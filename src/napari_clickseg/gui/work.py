@@ -9,7 +9,7 @@ from napari.layers import Labels
 
 from napari_clickseg.clicks import Click, Frame
 from napari_clickseg.gui.geometry import Channel, Placement
-from napari_clickseg.gui.layers import make_labels, move, role_of
+from napari_clickseg.gui.ours import make_labels, move, role_of
 from napari_clickseg.gui.pyramid import copy_down, levels_for
 from napari_clickseg.questions import Predictor, Request
 from napari_clickseg.regions import Region
@@ -75,12 +75,7 @@ class Work:
             return
         self.session.labels = array
         self.levels = _levels_of(self.placement, self.labels_layer)
-        self.skip_ids(int(np.max(array)))
-
-    def skip_ids(self, highest: int) -> None:
-        """Do not give ids up to this one to new objects, as somebody used them."""
-        if self.session.state.empty and highest >= self.session.label:
-            self.session.start_new(highest + 1)
+        self.session.reserve(int(np.max(array)))
 
     def follow_image(self) -> bool:
         """Read the image layer's pixels, axes and transforms anew; return False where the labels no longer fit them."""
