@@ -13,7 +13,7 @@ import tifffile
 from imageio import v3
 
 from napari_clickseg import cli
-from napari_clickseg.benchmark import latency
+from napari_clickseg.benchmark import latency, yardstick
 from napari_clickseg.cli import COMMANDS, main
 
 
@@ -222,8 +222,14 @@ def test_bench_of_the_panel_writes_what_was_measured(
 ) -> None:
     row = latency.LatencyRow("geodesic", 512, 40.0, 20.0, 50.0, 50.0, held=5.0)
     monkeypatch.setattr(latency, "measure", lambda model: [row])
+    monkeypatch.setattr(
+        yardstick, "measure_yardstick", lambda: yardstick.YardstickRow("hrnet18s", 400, "cpu", "float32", 80.0)
+    )
     assert main(["bench", "--gui", "--models", "geodesic", "--out", "result"]) == 0
-    assert "model geodesic, side 512, first 40.0, further 20.0" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "model geodesic, side 512, first 40.0, further 20.0" in told
+    assert "network hrnet18s, side 400, device cpu, precision float32, forward 80.0" in told
+    assert Path("result/yardstick.csv").read_text().splitlines()[1] == "hrnet18s,400,cpu,float32,80.0"
     lines = Path("result/latency.csv").read_text().splitlines()
     assert lines[0].startswith("model,side,first,further")
     assert len(lines) == 2

@@ -43,6 +43,7 @@ MAY_IMPORT = {
 """Who may import whom, by part of the package. What is not named here (the command line) stands on top of all."""
 EXCEPTIONS = {
     ("benchmark.latency", "gui"): "measures the panel itself, from mouse event to refreshed layer",
+    ("benchmark.yardstick", "networks"): "measures a network that no model of ours uses",
     ("benchmark.canvas", "gui"): "the hand on the mouse of that measurement",
 }
 

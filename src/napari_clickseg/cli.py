@@ -289,27 +289,35 @@ def _bench(chosen: argparse.Namespace) -> None:
 
 
 def _bench_gui(chosen: argparse.Namespace) -> None:
-    """Measure clicks in a real window, at each size of image; milliseconds."""
-    import csv
+    """Measure clicks in a real window at each size of image, and a plain HRNet-18s beside them; milliseconds."""
     from dataclasses import asdict
 
     from napari_clickseg.benchmark.latency import measure
-    from napari_clickseg.files import written_whole
+    from napari_clickseg.benchmark.yardstick import measure_yardstick
 
     rows = [asdict(row) for model in chosen.models for row in measure(model)]
+    yardstick = asdict(measure_yardstick())
     chosen.out.mkdir(parents=True, exist_ok=True)
-    path = chosen.out / "latency.csv"
-    with written_whole(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as handle:
-        table = csv.DictWriter(handle, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
-    for row in rows:
+    for name, table in (("latency.csv", rows), ("yardstick.csv", [yardstick])):
+        _write_table(chosen.out / name, table)
+    for row in [*rows, yardstick]:
         print(
             ", ".join(
                 f"{name} {value:.1f}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()
             )
         )
-    print(f"written: {path}")
+    print(f"written: {chosen.out / 'latency.csv'}, {chosen.out / 'yardstick.csv'}")
+
+
+def _write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    import csv
+
+    from napari_clickseg.files import written_whole
+
+    with written_whole(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as handle:
+        table = csv.DictWriter(handle, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------
