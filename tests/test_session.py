@@ -349,6 +349,11 @@ def test_start_new_keeps_what_is_drawn_and_drops_clicks_that_drew_nothing():
         session.start_new(label=0)
 
 
+def test_a_highest_id_that_is_known_is_not_searched_for():
+    assert make(square(5)).label == 6
+    assert make(square(5), highest=9).label == 10
+
+
 def test_reserved_ids_are_not_given_away():
     session = make()
     session.reserve(6)

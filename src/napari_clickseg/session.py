@@ -58,6 +58,8 @@ class Session:
     protect : {"background", "object", "anything"}
         What may be written over: only background; only pixels that a resumed object already has (a new object: only
         background); anything.
+    highest : int, optional
+        The highest id in the labels, where that is known; they are searched for it where absent.
 
     Examples
     --------
@@ -85,6 +87,7 @@ class Session:
         spacing: Sequence[float] | None = None,
         diameter: float | None = None,
         protect: Protect = "background",
+        highest: int | None = None,
     ) -> None:
         self.image = Image.of(image, axes, spacing)
         self._predictor = predictor
@@ -92,7 +95,7 @@ class Session:
         self.diameter = diameter
         self.protect = protect
         self._estimated: float | None = None
-        self._taken_ids = 0 if labels is None else highest_id(self.labels)
+        self._taken_ids = highest_id(self.labels) if highest is None and labels is not None else highest or 0
         self._history = History(ObjectState(label=self._taken_ids + 1))
         self._thresholds = {0: 0.5}
         self._drawn: dict[Frame, Patch] = {}

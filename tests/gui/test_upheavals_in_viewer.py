@@ -144,6 +144,24 @@ def test_existing_labels_can_be_corrected(bench, plane):
     assert (given.data == 5).sum() == 100
 
 
+def test_large_labels_are_read_in_the_background_and_clicked_on_afterwards(bench, plane, models, monkeypatch):
+    monkeypatch.setattr("napari_clickseg.gui.work.COUNTED_AT_ONCE", 0)
+    objects = np.zeros((64, 64), np.uint16)
+    objects[10:20, 10:20] = 5
+    b = bench(plane)
+    given = b.viewer.add_labels(objects)
+    models["disks"].gate.clear()
+    b.conductor.answer("choose_labels", given)
+    b.hand.click((40, 40))
+    b.until(lambda: "still being read" in b.status)
+    b.until(lambda: len(b.points("positive").data) == 0)
+    assert b.session.clicks == ()
+    models["disks"].gate.set()
+    b.until(lambda: b.session.label == 6)
+    b.click(40, 40)
+    assert (given.data[40, 40], given.data[15, 15]) == (6, 5)
+
+
 def test_existing_points_layers_can_be_click_channels(bench, plane):
     b = bench(plane)
     mine = b.viewer.add_points([[40.0, 40.0]], name="mine")

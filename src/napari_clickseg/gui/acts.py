@@ -188,7 +188,13 @@ class ObjectActs:
         if work is not None:
             self._layers.choose(polarity, layer)
             self._desk.show_picks()
-            self.ask(work, work.session.set_clicks(self._layers.read_clicks(work.session.clicks)))
+            self.ask(work, self._read_clicks(work))
+
+    def _read_clicks(self, work: Work) -> Request | None:
+        """Give the session the clicks that the layers show; return the question that arises."""
+        if not work.counted:
+            raise ValueError(f"{work.labels_layer.name!r} is large and still being read; click again in a moment.")
+        return work.session.set_clicks(self._layers.read_clicks(work.session.clicks))
 
     # -- what happened elsewhere -----------------------------------------------------------------------------------
 
@@ -212,7 +218,7 @@ class ObjectActs:
         if work is None:
             return
         try:
-            request = work.session.set_clicks(self._layers.read_clicks(work.session.clicks))
+            request = self._read_clicks(work)
         except ValueError as problem:
             self._showing.status(status.error(problem))
             self._desk.mend_later()

@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, Qt, Signal, Slot
 
 from napari_clickseg.gui.late import LatePredictor, present_devices
 from napari_clickseg.gui.work import Work
+from napari_clickseg.labels import highest_id
 from napari_clickseg.masks import Prediction
 from napari_clickseg.questions import Predictor, Request, Stop
 from napari_clickseg.worker import LatestWorker, Outcome
@@ -33,6 +34,8 @@ class Prepared:
 
     devices: tuple[str, ...]
     work: Work | None
+    highest: int | None
+    """The highest id in large labels; None where it was known before."""
 
 
 class Courier(QObject):
@@ -114,7 +117,7 @@ class Answering:
         self._asked = request
 
     def warm_up(self, work: Work | None) -> None:
-        """Load the model, look for devices, estimate the diameter and run the model once, all in the background."""
+        """Load the model, look for devices, read what takes long and run the model once, all in the background."""
         self._warmer.submit(self.model, partial(_warmed_up, self.model, work))
 
     def _late(self, name: str) -> LatePredictor:
@@ -135,9 +138,10 @@ class Answering:
 def _warmed_up(model: LatePredictor, work: Work | None, stop: Stop) -> Prepared:
     model.get()
     devices = present_devices()
+    highest = None
     if work is not None:
         stop.check()
-        work.session.expected_diameter()
+        highest = None if work.counted else highest_id(work.session.labels)
         stop.check()
-        model.predict(work.session.image, work.rehearsal(), stop)
-    return Prepared(devices, work)
+        work.session.run(work.rehearsal(), stop)
+    return Prepared(devices, work, highest)

@@ -207,7 +207,7 @@ class Conductor:
             return
         self._showing.devices(found.devices)
         if found.work is not None:
-            found.work.measured = True
+            found.work.prepared(found.highest)
         self._adopt_model()
         self._showing.diameter()
         self._showing.tell()

@@ -282,6 +282,9 @@ class Desk:
             except (ValueError, TypeError) as problem:
                 self._drop(work)
                 self._panel.show_status(status.error(problem))
+                continue
+            if work is self._current and not work.counted:
+                self._announce()
 
     def _on_labels_painted(self, event: Any) -> None:
         for work in self._works:

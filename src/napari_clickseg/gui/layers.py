@@ -14,7 +14,7 @@ from napari_clickseg.clicks import Click
 from napari_clickseg.gui.actions import Bindings, Run, bind, unbind
 from napari_clickseg.gui.geometry import Placement, world_matrix
 from napari_clickseg.gui.mouse import Grip, Mouse
-from napari_clickseg.gui.ours import POLARITIES, Polarity, camera_of, make_points, make_preview, move, plain, role_of
+from napari_clickseg.gui.ours import POLARITIES, Polarity, assign, camera_of, make_points, make_preview, plain, role_of
 from napari_clickseg.gui.pairing import merged, same_places
 
 DONE = {"added", "removed", "changed"}
@@ -81,7 +81,7 @@ class ClickLayers:
                 layer = make_points(polarity, placement, float(camera_of(self._viewer).zoom))
                 self._viewer.add_layer(layer)
             elif role_of(layer) == polarity:
-                move(layer, placement)
+                assign(layer, **placement.options)
             self._take(polarity, layer)
 
     def choose(self, polarity: Polarity, layer: Any) -> None:
@@ -174,14 +174,12 @@ class ClickLayers:
         if self._placement is None or self._preview is None:
             return
         self._preview.data = picture.reshape(*(1,) * (self._placement.ndim - 2), *picture.shape)
-        self._preview.affine = self._placement.shifted(origin)
-        self._preview.opacity = opacity
-        self._preview.visible = True
+        assign(self._preview, affine=self._placement.shifted(origin), opacity=opacity, visible=True)
 
     def hide_preview(self) -> None:
         """Show no preview."""
         if self._preview is not None:
-            self._preview.visible = False
+            assign(self._preview, visible=False)
 
     # -- the mouse (Hands) -----------------------------------------------------------------------------------------
 

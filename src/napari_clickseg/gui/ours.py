@@ -91,12 +91,12 @@ def make_labels(placement: Placement, levels: Sequence[Any], name: str, image_id
     )
 
 
-def move(layer: Any, placement: Placement) -> None:
-    """Lay a layer where its image lies; what is the same already is not set again."""
-    for name, value in placement.options.items():
+def assign(layer: Any, **values: Any) -> None:
+    """Set attributes of a layer that are not so already: napari draws anew for each that is set."""
+    for name, value in values.items():
         now = getattr(layer, name)
         now = now.affine_matrix if name == "affine" else now
-        same = now == value if name in ("units", "axis_labels") else np.allclose(now, value)
+        same = now == value if isinstance(value, tuple) else np.allclose(now, value)
         if not same:
             setattr(layer, name, value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,15 @@ from napari.layers import Labels
 
 from napari_clickseg.clicks import Click, Frame
 from napari_clickseg.gui.geometry import Channel, Placement
-from napari_clickseg.gui.ours import make_labels, move, role_of
+from napari_clickseg.gui.ours import assign, make_labels, role_of
 from napari_clickseg.gui.pyramid import copy_down, levels_for
+from napari_clickseg.labels import highest_id
 from napari_clickseg.questions import Predictor, Request
 from napari_clickseg.regions import Region
 from napari_clickseg.session import Protect, Session
+
+COUNTED_AT_ONCE = 1 << 24
+"""Labels of more pixels are searched for their highest id in the background."""
 
 
 class Work:
@@ -42,7 +47,10 @@ class Work:
         self.measured = False
         """Whether the expected diameter is known, so that asking for it takes no time."""
         given = None if labels_layer is None else _writable(self.placement, labels_layer)
-        self.session = Session(self.placement.image, predictor, labels=given, protect=protect)
+        self.counted = given is None or _quickly_counted(given)
+        """Whether the ids in the labels are known, so that a new object gets one of its own."""
+        highest = None if self.counted else 0
+        self.session = Session(self.placement.image, predictor, labels=given, protect=protect, highest=highest)
         if labels_layer is None:
             self.levels = levels_for(self.session.labels)
             labels_layer = make_labels(
@@ -75,7 +83,16 @@ class Work:
             return
         self.session.labels = array
         self.levels = _levels_of(self.placement, self.labels_layer)
-        self.session.reserve(int(np.max(array)))
+        self.counted = _quickly_counted(array)
+        if self.counted:
+            self.session.reserve(highest_id(array))
+
+    def prepared(self, highest: int | None) -> None:
+        """Take note of what was read in the background: the expected diameter, and in large labels the highest id."""
+        self.measured = True
+        if highest is not None:
+            self.counted = True
+            self.session.reserve(highest)
 
     def follow_image(self) -> bool:
         """Read the image layer's pixels, axes and transforms anew; return False where the labels no longer fit them."""
@@ -87,7 +104,7 @@ class Work:
             self.session.image = placement.image
         self.placement = placement
         if role_of(self.labels_layer) == "labels":
-            move(self.labels_layer, placement)
+            assign(self.labels_layer, **placement.options)
         return True
 
     def label_at(self, position: tuple[float, ...]) -> int | None:
@@ -137,6 +154,11 @@ def _writable(placement: Placement, layer: Labels) -> Any:
             "pick another one, or convert it to numpy or zarr."
         )
     return array
+
+
+def _quickly_counted(labels: Any) -> bool:
+    pixels: int = math.prod(labels.shape)
+    return pixels <= COUNTED_AT_ONCE
 
 
 def _levels_of(placement: Placement, layer: Labels) -> list[Any]:
