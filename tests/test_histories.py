@@ -125,10 +125,10 @@ class Oracle:
             if before == after:
                 continue
             unanswered = tuple(f for f in unanswered if f != frame)
-            if not after:
+            if not self._asks(clicks, frame):
                 logits.pop(frame, None)
         changed = [f for f in self._order(now.clicks + clicks) if self._on(now.clicks, f) != self._on(clicks, f)]
-        unanswered += tuple(f for f in changed if self._on(clicks, f))
+        unanswered += tuple(f for f in changed if self._asks(clicks, f))
         dragged = None
         if len(clicks) == len(now.clicks):
             (dragged,) = (k for k in range(len(clicks)) if clicks[k] != now.clicks[k])
@@ -142,6 +142,11 @@ class Oracle:
 
     def _on(self, clicks: tuple[Click, ...], frame: tuple[int, ...]) -> list[Click]:
         return [c for c in clicks if self.frame(c) == frame]
+
+    def _asks(self, clicks: tuple[Click, ...], frame: tuple[int, ...]) -> bool:
+        """There is an object to draw: one was clicked, or one was taken up and clicks correct it."""
+        said = self._on(clicks, frame)
+        return any(c.positive for c in said) or bool(said and frame in self.now.own)
 
     def answer(self, frame: tuple[int, ...], logits: np.ndarray) -> None:
         now = self.now

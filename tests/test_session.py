@@ -47,6 +47,31 @@ def test_a_negative_click_takes_pixels_away():
     assert session.labels[10, 8] == 1
 
 
+def test_negative_clicks_alone_draw_nothing_and_ask_nothing():
+    session = make()
+    assert session.set_clicks((Click((10.0, 10.0), positive=False),)) is None
+    assert not session.labels.any()
+    session.click((5, 5))
+    assert session.mask()[5, 5]
+
+
+def test_negative_clicks_correct_an_object_that_was_taken_up_and_no_other_frame():
+    labels = np.zeros((2, *SHAPE), np.int32)
+    labels[0] = square()
+    session = Session(np.zeros(labels.shape, np.float32), Disks(2), labels=labels, axes="TYX")
+    session.resume(3)
+    session.click((0, 7, 7), positive=False)
+    session.click((1, 7, 7), positive=False)
+    assert session.labels[0, 7, 7] == 0
+    assert not session.labels[1].any()
+
+
+@pytest.mark.parametrize("diameter", [0, -3, float("inf"), float("nan")])
+def test_a_diameter_that_is_none_is_refused(diameter):
+    with pytest.raises(ValueError, match="positive number of pixels"):
+        make(diameter=diameter)
+
+
 def test_the_old_mask_stays_until_the_answer_comes():
     session = make()
     session.click((10, 10))

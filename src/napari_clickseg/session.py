@@ -22,7 +22,7 @@ from napari_clickseg.masks import Drawing, Patch, Prediction
 from napari_clickseg.questions import NEVER, Predictor, Request, Stop
 from napari_clickseg.regions import Region
 from napari_clickseg.scale import equivalent_diameter, estimate_diameter
-from napari_clickseg.states import ObjectState, differing_frames, frames_of, with_clicks
+from napari_clickseg.states import ObjectState, asks, differing_frames, frames_of, with_clicks
 
 Protect = Literal["background", "object", "anything"]
 REMEMBERED_DIAMETERS = 25
@@ -145,6 +145,23 @@ class Session:
                 )
             self._begin_anew()
         self._predictor = predictor
+
+    @property
+    def diameter(self) -> float | None:
+        """The expected object diameter in pixels as it was set; None leaves it to the objects kept and the image.
+
+        Raises
+        ------
+        ValueError
+            On setting a value that is not above 0.
+        """
+        return self._diameter
+
+    @diameter.setter
+    def diameter(self, value: float | None) -> None:
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"The diameter must be a positive number of pixels, but is {value}.")
+        self._diameter = value
 
     @property
     def protect(self) -> Protect:
@@ -305,10 +322,11 @@ class Session:
 
     def ask_again(self) -> Request | None:
         """Ask anew about the frames that carry clicks, as after another model was chosen."""
-        frames = tuple(frames_of(self.clicks, self.ndim))
+        state, ndim = self.state, self.ndim
+        frames = tuple(f for f in frames_of(state.clicks, ndim) if asks(state, on_frame(state.clicks, f, ndim), f))
         if not frames:
             return None
-        self._history.amend(replace(self.state, waiting=frames))
+        self._history.amend(replace(state, waiting=frames))
         request = self._ask()
         self.changed.emit()
         return request

@@ -54,7 +54,11 @@ def frames_of(clicks: Iterable[Click], ndim: int) -> list[Frame]:
 
 
 def with_clicks(state: ObjectState, clicks: tuple[Click, ...], ndim: int) -> ObjectState:
-    """Return the state with other clicks: frames that lost their last click show what they showed without any."""
+    """Return the state with other clicks.
+
+    Frames that lost their last click show what they showed without any. Negative clicks ask nothing where there is no
+    object yet, neither clicked nor taken up.
+    """
     masks = dict(state.masks)
     waiting = list(state.waiting)
     for frame in frames_of(state.clicks + clicks, ndim):
@@ -62,7 +66,7 @@ def with_clicks(state: ObjectState, clicks: tuple[Click, ...], ndim: int) -> Obj
         if said == on_frame(state.clicks, frame, ndim):
             continue
         waiting = [f for f in waiting if f != frame]
-        if said:
+        if asks(state, said, frame):
             waiting.append(frame)
         elif frame in state.taken_up:
             masks[frame] = state.taken_up[frame]
@@ -70,6 +74,11 @@ def with_clicks(state: ObjectState, clicks: tuple[Click, ...], ndim: int) -> Obj
             masks.pop(frame, None)
     moved = _moved_click(state.clicks, clicks)
     return replace(state, clicks=clicks, masks=masks, waiting=tuple(waiting), moved=moved)
+
+
+def asks(state: ObjectState, said: tuple[Click, ...], frame: Frame) -> bool:
+    """Tell whether clicks on a frame ask for an answer: they name an object, or correct one that was taken up there."""
+    return any(click.positive for click in said) or (bool(said) and frame in state.taken_up)
 
 
 def differing_frames(before: ObjectState, after: ObjectState) -> list[Frame]:
