@@ -66,6 +66,14 @@ def test_negative_clicks_correct_an_object_that_was_taken_up_and_no_other_frame(
     assert not session.labels[1].any()
 
 
+def test_an_object_taken_up_is_asked_about_at_its_own_size():
+    session = make(labels=square(), diameter=200)
+    session.resume(3)
+    request = session.set_clicks((Click((7.0, 11.0)),))
+    assert request.diameter == pytest.approx(2 * np.sqrt(25 / np.pi))
+    assert not request.estimated
+
+
 @pytest.mark.parametrize("diameter", [0, -3, float("inf"), float("nan")])
 def test_a_diameter_that_is_none_is_refused(diameter):
     with pytest.raises(ValueError, match="positive number of pixels"):

@@ -537,7 +537,9 @@ class Session:
             return None
         frame = state.waiting[-1]
         clicks = on_frame(state.clicks, frame, self.ndim)
-        self._pending = Request(frame, clicks, self._prior(frame, clicks), self._known_diameter())
+        taken_up = state.taken_up.get(frame)
+        own_size = None if taken_up is None else equivalent_diameter(int(taken_up.mask().sum()), self.ndim)
+        self._pending = Request(frame, clicks, self._prior(frame, clicks), own_size or self._known_diameter())
         return self._pending
 
     def _prior(self, frame: Frame, clicks: tuple[Click, ...]) -> Prediction | None:

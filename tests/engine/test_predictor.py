@@ -66,7 +66,7 @@ def test_further_click_in_the_same_window_runs_the_light_part_only(
     assert not encoded
 
 
-@pytest.mark.parametrize(("estimated", "scales"), [(True, 3), (False, 1)])
+@pytest.mark.parametrize(("estimated", "scales"), [(True, 4), (False, 1)])
 def test_first_click_looks_at_several_scales_only_where_the_diameter_is_an_estimate(
     predictor: ClickPredictor, image: Image, monkeypatch: pytest.MonkeyPatch, estimated: bool, scales: int
 ):

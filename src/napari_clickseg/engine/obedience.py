@@ -32,7 +32,7 @@ def obey(
     diameter : float
         Expected object diameter in pixels.
     """
-    broken = [(p, s) for p, s in points if region.contains(p) and (_at(logits, region, p) > 0) != s]
+    broken = [(p, s) for p, s in contradicted(logits, region, points) if region.contains(p)]
     if not broken:
         return logits
     corrected = logits.copy()
@@ -49,6 +49,13 @@ def obey(
         if region.contains(point):
             _settle(corrected, region, point, positive)
     return corrected
+
+
+def contradicted(
+    logits: npt.NDArray[np.float32], region: Region, points: Sequence[tuple[tuple[float, ...], bool]]
+) -> list[tuple[tuple[float, ...], bool]]:
+    """Return the clicks whose pixel has the other label; beyond the region there is no object."""
+    return [(p, s) for p, s in points if (region.contains(p) and _at(logits, region, p) > 0) != s]
 
 
 def _at(logits: npt.NDArray[np.float32], region: Region, point: tuple[float, ...]) -> float:

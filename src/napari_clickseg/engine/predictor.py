@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_clickseg.clicks import Frame
 from napari_clickseg.engine.guidance import GaussianGuidance, PointSet
-from napari_clickseg.engine.obedience import obey
+from napari_clickseg.engine.obedience import contradicted, obey
 from napari_clickseg.engine.runtime import (
     FeatureCache,
     Features,
@@ -45,8 +46,12 @@ from napari_clickseg.scale import estimate_diameter
 
 PASSES = 3
 """How often a window may be chosen anew within one answer."""
-SCALES = (-0.5, 0.5, 1.5)
-"""Octaves from an estimated diameter at which a first click is looked at; estimates err towards small."""
+SCALES = (-1.5, -0.5, 0.5, 1.5)
+"""Octaves from an estimated diameter at which first clicks are looked at."""
+RETHOUGHT = 3
+"""Up to this click, an estimated diameter is doubted: other scales may answer instead of the window in use."""
+DISOBEDIENCE_COST, CHANGE_COST = 0.5, 0.05
+"""What clicks that an answer contradicts (all of them), and leaving the window in use, take from its credibility."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,10 +130,16 @@ class ClickPredictor:
         points = request.points(2)
         shape = image.frame_shape(2)
         diameter = request.diameter or estimate_diameter(image, request.frame, 2)
-        guesses = [diameter * 2**octave for octave in SCALES] if self._unsure(request) else [diameter]
-        windows = dict.fromkeys(choose_window(points, request.prior, d, shape, self.rule) for d in guesses)
+        in_use = [] if request.prior is None and self._unsure(request) else [diameter]
+        windows = dict.fromkeys(choose_window(points, request.prior, d, shape, self.rule) for d in in_use)
         looks = [self._look(image, request.frame, window, points, request.prior, stop) for window in windows]
-        answer = max(looks, key=lambda look: credibility(look, shape, self.rule))
+        scores = [self._score(look, points, shape) for look in looks]
+        for window in self._other_windows(request, points, diameter, shape):
+            if window not in windows:
+                windows[window] = None
+                looks.append(self._look(image, request.frame, window, points, None, stop))
+                scores.append(self._score(looks[-1], points, shape) - CHANGE_COST * len(in_use))
+        answer = looks[scores.index(max(scores))]
         for _ in range(PASSES - 1):
             better = choose_window(points, answer, diameter, shape, self.rule)
             if better in windows or not answer.mask().any():
@@ -139,8 +150,24 @@ class ClickPredictor:
 
     @staticmethod
     def _unsure(request: Request) -> bool:
-        """Whether nothing but an estimate tells how large the object is."""
-        return request.prior is None and (request.estimated or request.diameter is None)
+        """Whether hardly more than an estimate tells how large the object is."""
+        estimated = request.estimated or request.diameter is None
+        return estimated and (request.prior is None or len(request.clicks) <= RETHOUGHT)
+
+    def _other_windows(
+        self, request: Request, points: Points, diameter: float, shape: tuple[int, ...]
+    ) -> Iterator[Region]:
+        """Windows at other scales around what was clicked first: those of the first click, whose features are kept."""
+        if self._unsure(request):
+            start = points if request.prior is None else points[:1]
+            for octave in SCALES:
+                window = choose_window(start, None, diameter * 2**octave, shape, self.rule)
+                if all(window.contains(point) for point, _ in points):
+                    yield window
+
+    def _score(self, answer: Prediction, points: Points, shape: tuple[int, ...]) -> float:
+        wrong = contradicted(answer.logits, answer.region, points)
+        return credibility(answer, shape, self.rule) - DISOBEDIENCE_COST * len(wrong) / max(len(points), 1)
 
     def _look(
         self, image: Image, frame: Frame, window: Region, points: Points, prior: Prediction | None, stop: Stop
