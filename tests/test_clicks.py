@@ -54,3 +54,9 @@ def test_csv_from_a_spreadsheet_is_read(tmp_path):
 def test_a_bad_table_is_refused_with_its_line(tmp_path, text, sentence):
     with pytest.raises(ValueError, match=sentence):
         read_clicks_csv(table(tmp_path, text), "YX")
+
+
+def test_semicolons_separate_columns_too(tmp_path):
+    path = tmp_path / "clicks.csv"
+    path.write_text("object;positive;y;x\n1;1;4.5;5\n")
+    assert read_clicks_csv(path, "YX") == {1: [Click((4.5, 5.0))]}

@@ -214,6 +214,7 @@ def run_train(chosen: argparse.Namespace) -> None:
 
     recipe, data = read_recipe(chosen.recipe), find_data(chosen.data)
     if (data / "images").is_dir():
+        data = data.resolve()
         recipe, data = for_folder(recipe, data), data.parent
     if chosen.steps is not None:
         recipe = replace(recipe, schedule=replace(recipe.schedule, steps=chosen.steps))
@@ -224,8 +225,10 @@ def run_train(chosen: argparse.Namespace) -> None:
         data, chosen.out, chosen.device, start, chosen.minutes, chosen.jobs, chosen.seed, resume=not chosen.anew
     )
     with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed} {postfix}") as bar:
+        bar.set_description("reading and drawing images")
 
         def show(progress: Progress) -> None:
+            bar.set_description(f"step {progress.step}", refresh=False)
             bar.update(100 * progress.share - bar.n)
             bar.set_postfix({name: f"{value:.4g}" for name, value in progress.row.items()}, refresh=False)
 

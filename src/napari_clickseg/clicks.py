@@ -66,6 +66,8 @@ def click_from_json(value: Mapping[str, Any]) -> Click:
 def read_clicks_csv(path: str | Path, axes: Sequence[str]) -> dict[int, list[Click]]:
     """Read a table of clicks: columns `object`, `positive`, then one column per axis, named as in `axes`.
 
+    Columns are separated by commas, or, as spreadsheets of some countries write them, by semicolons.
+
     Returns
     -------
     dict
@@ -79,7 +81,10 @@ def read_clicks_csv(path: str | Path, axes: Sequence[str]) -> dict[int, list[Cli
     names = [axis.lower() for axis in axes]
     objects: dict[int, list[Click]] = {}
     with open(path, newline="", encoding="utf-8-sig") as handle:
-        rows = csv.DictReader(handle, skipinitialspace=True)
+        header = handle.readline()
+        handle.seek(0)
+        separator = ";" if ";" in header and "," not in header else ","
+        rows = csv.DictReader(handle, skipinitialspace=True, delimiter=separator)
         rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or []]
         missing = [name for name in ("object", "positive", *names) if name not in rows.fieldnames]
         if missing:

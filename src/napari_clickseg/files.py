@@ -121,6 +121,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield unfinished
         os.replace(unfinished, path)
+    except OSError as error:
+        raise OSError(error.errno, f"{path} cannot be written: {error.strerror or _one_line(error)}") from error
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -38,7 +38,7 @@ from napari_clickseg.engine.window import (
 )
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
-from napari_clickseg.models.card import ModelCard, read_card
+from napari_clickseg.models.card import READABLE, ModelCard, read_card
 from napari_clickseg.networks.catalogue import build_network
 from napari_clickseg.questions import NEVER, Request, Stop
 from napari_clickseg.regions import Region
@@ -220,6 +220,7 @@ def save_model(path: str | Path, network: nn.Module, card: ModelCard) -> None:
     unfinished = target.with_name(target.name + ".part")
     try:
         save_file(halves, str(unfinished), metadata=card.to_metadata())
+        unfinished.chmod(READABLE)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)

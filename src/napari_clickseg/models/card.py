@@ -13,6 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 KEY = "clickseg"
 FORMAT = 1
+READABLE = 0o644
+"""Weights are written so that others on the same computer can read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def record_metrics(path: str | Path, metrics: Mapping[str, Mapping[str, float]])
     unfinished = target.with_name(target.name + ".part")
     try:
         save_file(load_file(str(target)), str(unfinished), metadata=card.to_metadata())
+        unfinished.chmod(READABLE)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -111,7 +111,14 @@ def for_folder(recipe: Recipe, folder: Path) -> Recipe:
     """Return the recipe for one folder of one's own images and labels, with the recipe's share of drawn planes."""
     drawn = {name: weight for name, weight in recipe.sources.items() if name == SYNTHETIC}
     sources = {folder.name: max(1 - sum(drawn.values()), 0.1), **drawn}
-    return replace(recipe, sources=sources, credits={folder.name: "the user's own images"})
+    return replace(
+        recipe,
+        name=folder.name,
+        title=f"{recipe.title} for {folder.name}",
+        description=f"Trained on the images in {folder.name}.",
+        sources=sources,
+        credits={folder.name: "the user's own images"},
+    )
 
 
 def _table_to(kind: Any, table: Mapping[str, Any]) -> Any:
