@@ -7,6 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_clickseg.benchmark.canvas import RIGHT, SHIFT
+from napari_clickseg.gui.preview import FILL
 
 pytestmark = pytest.mark.viewer
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -79,6 +80,33 @@ def test_deleting_a_point_takes_its_click_back(bench, plane):
     assert b.labels.data[40, 40] == 1
 
 
+def test_a_point_dragged_in_select_mode_stays_selected_when_the_drag_is_undone(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.points("positive").mode = "select"
+    b.hand.drag((20, 20), (44, 44))
+    b.until(lambda: abs(b.session.clicks[0].position[0] - 44) < 1)
+    b.answered()
+    b.key(Qt.Key.Key_Z, CONTROL)
+    b.answered()
+    np.testing.assert_allclose(b.points("positive").data[0], (20, 20), atol=0.5)
+    b.key(Qt.Key.Key_Delete)
+    b.until(lambda: b.session.clicks == ())
+    assert b.labels.data.sum() == 0
+
+
+def test_undo_selects_no_point_that_comes_back(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.hand.click((20, 20))
+    b.until(lambda: b.points("positive").selected_data == {0})
+    b.key(Qt.Key.Key_Delete)
+    b.until(lambda: b.session.clicks == ())
+    b.key(Qt.Key.Key_Z, CONTROL)
+    assert len(b.points("positive").data) == 1
+    assert b.points("positive").selected_data == set()
+
+
 def test_keys_undo_redo_keep_and_cancel(bench, plane):
     b = bench(plane)
     b.click(20, 20)
@@ -115,6 +143,8 @@ def test_w_takes_up_the_object_under_the_cursor_and_n_starts_a_new_one(bench, pl
     b = bench(plane)
     b.click(20, 20)
     b.key(Qt.Key.Key_N)
+    assert "Click on object 2" in b.status
+    assert "Object 1 is kept. This is a new object." in b.status
     b.click(40, 40)
     b.key(Qt.Key.Key_N)
     assert b.session.label == 3
@@ -126,6 +156,57 @@ def test_w_takes_up_the_object_under_the_cursor_and_n_starts_a_new_one(bench, pl
     assert b.labels.data[24 + 5, 24] == 1
     b.key(Qt.Key.Key_Return)
     assert set(np.unique(b.labels.data)) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("mode", ["pan_zoom", "select"])
+def test_after_w_on_the_labels_clicks_correct_the_object(bench, plane, mode):
+    b = bench(plane)
+    b.click(20, 20)
+    b.key(Qt.Key.Key_Return)
+    b.points("positive").mode = mode
+    b.viewer.layers.selection.active = b.labels
+    b.hand.point_at((20, 20))
+    b.until(lambda: abs(b.viewer.cursor.position[0] - 20) < 1)
+    b.key(Qt.Key.Key_W)
+    assert "Object 1 taken up" in b.status
+    b.click(40, 40)
+    assert b.labels.data[40, 40] == 1
+
+
+def test_a_first_click_on_another_object_says_how_to_correct_that_one(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.key(Qt.Key.Key_Return)
+    b.click(24, 20)
+    assert b.status == "That is object 1. Press W over it to correct it."
+    b.key(Qt.Key.Key_W)
+    assert b.session.label == 1
+    assert set(np.unique(b.labels.data)) == {0, 1}
+
+
+def test_the_preview_leaves_protected_pixels_out(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.key(Qt.Key.Key_Return)
+    b.click(20, 30)
+    preview = b.viewer.layers["preview"]
+    corner = np.round(preview.data_to_world((0, 0))).astype(int)
+    filled = np.zeros((64, 64), bool)
+    filled[tuple(slice(a, a + n) for a, n in zip(corner, preview.data.shape[:2], strict=True))] = (
+        preview.data[..., 3] == FILL[3]
+    )
+    assert filled.any()
+    assert set(np.unique(b.labels.data[filled])) == {2}
+
+
+def test_an_exclude_click_alone_asks_for_the_object_first(bench, plane):
+    b = bench(plane)
+    b.hand.click((20, 20), button=RIGHT)
+    b.until(lambda: len(b.session.clicks) == 1)
+    assert b.status == "Click on the object first; exclude clicks then correct it."
+    assert b.labels.data.sum() == 0
+    b.click(22, 22)
+    assert b.labels.data[22, 22] == 1
 
 
 def test_w_over_background_says_what_to_do(bench, plane):

@@ -73,6 +73,26 @@ def test_removed_labels_come_back_with_the_next_click(bench, plane):
     assert (labels.data[20, 20], labels.data[40, 40]) == (1, 2)
 
 
+def test_a_click_on_a_point_brings_removed_labels_back(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    labels = b.labels
+    b.viewer.layers.remove(labels)
+    b.hand.click((20, 20))
+    b.until(lambda: labels in b.viewer.layers)
+    assert b.points("positive").selected_data == {0}
+
+
+def test_dragging_a_point_brings_removed_labels_back(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    labels = b.labels
+    b.viewer.layers.remove(labels)
+    b.hand.drag((20, 20), (44, 44))
+    b.until(lambda: labels in b.viewer.layers)
+    b.until(lambda: labels.data[44, 44] == 1)
+
+
 def test_removing_the_image_leaves_its_objects(bench, plane):
     b = bench(plane, name="image")
     b.click(20, 20)
@@ -89,6 +109,19 @@ def test_removing_every_layer_leaves_a_panel_that_works(bench, plane):
     b = bench(plane)
     b.click(20, 20)
     b.viewer.layers.clear()
+    b.viewer.add_image(plane)
+    b.until(lambda: b.session is not None)
+    b.click(20, 20)
+    assert b.labels.data[20, 20] == 1
+
+
+def test_clearing_a_viewer_of_a_plane_and_a_movie_lets_both_go(bench, plane):
+    b = bench(plane, before=lambda viewer: viewer.add_image(np.zeros((5, 64, 64), np.uint8)))
+    b.viewer.dims.set_current_step(0, 3)
+    b.click(3, 20, 20)
+    b.viewer.layers.clear()
+    assert b.session is None
+    assert len(b.viewer.layers) == 0
     b.viewer.add_image(plane)
     b.until(lambda: b.session is not None)
     b.click(20, 20)
@@ -224,6 +257,36 @@ def test_closing_the_panel_keeps_the_object_and_reopening_goes_on(bench, plane):
     assert b.points("positive") is positive
     b.click(40, 40)
     assert (labels.data[20, 20], labels.data[40, 40]) == (1, 2)
+
+
+def test_the_preview_lies_below_the_clicks_when_opened_again_too(bench, plane):
+    b = bench(plane)
+    order = [role_of(layer) for layer in b.viewer.layers]
+    assert order.index("preview") < order.index("positive") < order.index("negative")
+    b.viewer.window.remove_dock_widget(b.widget)
+    b.viewer.window.add_dock_widget(b.widget, name="again")
+    b.ready()
+    assert [role_of(layer) for layer in b.viewer.layers] == order
+    assert b.viewer.layers.selection.active is b.points("positive")
+
+
+def test_an_image_chosen_with_active_labels_that_fit_goes_on_with_those(bench, plane):
+    b = bench(plane)
+    b.viewer.add_image(np.zeros((5, 64, 64), np.uint8), name="movie")
+    given = b.viewer.add_labels(np.zeros((5, 64, 64), np.int32), name="to correct")
+    b.conductor.answer("choose_image", b.viewer.layers["movie"])
+    b.ready()
+    assert b.labels is given
+
+
+def test_an_image_chosen_does_not_go_on_with_the_labels_of_another(bench, plane):
+    b = bench(plane, name="first")
+    first = b.labels
+    b.viewer.add_image(plane, name="second")
+    b.viewer.layers.selection.active = first
+    b.conductor.answer("choose_image", b.viewer.layers["second"])
+    b.ready()
+    assert b.labels is not first
 
 
 def test_closing_the_panel_before_the_answer_leaves_what_is_drawn(bench, plane, models):

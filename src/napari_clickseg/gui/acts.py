@@ -55,6 +55,7 @@ class ObjectActs:
         desk.moved.connect(live.renew)
         desk.drawn.connect(self._on_desk_drawn)
         layers.clicked.connect(self._on_layers_clicked)
+        layers.selected.connect(desk.bring_back_labels)
         layers.edited.connect(self._on_layers_edited)
         layers.refused.connect(self._on_layers_refused)
 
@@ -156,7 +157,10 @@ class ObjectActs:
         self._finish(work)
 
     def _start_new_now(self, work: Work) -> None:
+        label, kept = work.session.label, work.session.state.kept
         work.session.start_new()
+        if work.session.state.kept > kept:
+            self._showing.note = f"Object {label} is kept. This is a new object."
         self._finish(work)
 
     def _finish(self, work: Work) -> None:
@@ -171,8 +175,11 @@ class ObjectActs:
         label = work.label_at(position)
         if not label:
             raise ValueError("There is no object under the cursor; point at one and press W again.")
+        self._layers.activate()
         if label == work.session.label and not work.session.state.empty:
             raise ValueError(f"Object {label} is the one being drawn already; click to correct it.")
+        if label == work.object_hit():
+            work.session.cancel()
         work.session.resume(label, position)
         self._showing.seconds = None
         self._showing.tell()
@@ -210,7 +217,6 @@ class ObjectActs:
         elif work.label_at(position) is None:
             self._showing.status(status.OUTSIDE)
         else:
-            self._desk.bring_back_labels()
             self._layers.add(position, primary != self._flipped)
 
     def _on_layers_edited(self) -> None:
@@ -223,6 +229,7 @@ class ObjectActs:
             self._showing.status(status.error(problem))
             self._desk.mend_later()
             return
+        self._desk.bring_back_labels()
         self._after_answer = None
         self.ask(work, request)
 

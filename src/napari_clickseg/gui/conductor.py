@@ -232,5 +232,7 @@ class Conductor:
         self._showing.status(status.not_answered(error))
 
     def _on_viewer_stepped(self, event: Any = None) -> None:
-        if self._desk.current is not None:
-            self._live.show(self._desk.current)
+        """Follow the sliders; a viewer that is being emptied may have fewer of them than the image has axes."""
+        work = self._desk.current
+        if work is not None and self._viewer.dims.ndim >= work.placement.ndim:
+            self._live.show(work)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from napari.layers import Image
+from napari.layers import Image, Labels
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
@@ -99,7 +99,7 @@ class Desk:
         elif last is not None:
             self._use(last)
         else:
-            self._begin(layer, offered_channels(layer)[0])
+            self._begin(layer, offered_channels(layer)[0], self._free_labels())
 
     def choose_channel(self, channel: Channel | None) -> None:
         """Look at another channel; the objects go on unless another axis becomes the channels'."""
@@ -181,6 +181,12 @@ class Desk:
             self._layers.activate()
             self.show_picks()
             self.moved.emit(self._current)
+
+    def _free_labels(self) -> Any:
+        """Return the active layer if it is labels that we neither made nor draw into yet."""
+        active = plain(self._viewer.layers.selection.active)
+        free = isinstance(active, Labels) and role_of(active) is None
+        return active if free and all(work.labels_layer is not active for work in self._works) else None
 
     # -- from one work to another ----------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from psygnal import Signal
 from napari_clickseg.clicks import Click
 from napari_clickseg.gui.actions import Bindings, Run, bind, unbind
 from napari_clickseg.gui.geometry import Placement, world_matrix
-from napari_clickseg.gui.mouse import Grip, Mouse
+from napari_clickseg.gui.mouse import MODES_OF_NAPARI, Grip, Mouse
 from napari_clickseg.gui.ours import POLARITIES, Polarity, assign, camera_of, make_points, make_preview, plain, role_of
 from napari_clickseg.gui.pairing import merged, same_places
 
@@ -39,6 +39,8 @@ class ClickLayers:
     """Somebody added, moved or removed points."""
     clicked = Signal(tuple, bool)
     """A click was made: position in the world, and whether it was the primary button."""
+    selected = Signal()
+    """A click was made on a point."""
     refused = Signal()
     """A click was made where the view shows no plane of the image."""
 
@@ -114,10 +116,12 @@ class ClickLayers:
             self._bindings[layer] = bind(layer, self._run, labels=True)
 
     def activate(self, polarity: Polarity = "positive") -> None:
-        """Make a click channel the active layer, so that clicks and keys reach it."""
+        """Make a click channel the active layer, in a mode that leaves the left button to us, so that clicks count."""
         layer = self._points.get(polarity)
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.selection.active = layer
+            if layer.mode in MODES_OF_NAPARI:
+                layer.mode = "add"
 
     def forget(self, layer: Any) -> Polarity | Literal["labels", "preview"] | None:
         """Let go of a layer that was removed from the viewer; return what it was to us."""
@@ -210,6 +214,7 @@ class ClickLayers:
         layer = self._points[grip.polarity]
         self._viewer.layers.selection.active = layer
         layer.selected_data = {grip.index}
+        self.selected.emit()
 
     def drag(self, grip: Grip, event: Any) -> None:
         """Move a point to the cursor."""
@@ -252,10 +257,13 @@ class ClickLayers:
         return np.asarray(layer.world_to_data(self._placement.world(position)), float)
 
     def _set_points(self, polarity: Polarity, positions: Sequence[Sequence[float]]) -> None:
+        """Replace the points; the selection stays where none came or went."""
         layer = self._points[polarity]
+        selected = set(layer.selected_data) if len(positions) == len(layer.data) else set()
         layer.selected_data = set()
         rows = [self._to_layer(layer, position) for position in positions]
         layer.data = np.array(rows) if rows else np.empty((0, layer.ndim))
+        layer.selected_data = selected
 
     @contextmanager
     def _own_writing(self) -> Iterator[None]:
@@ -274,7 +282,11 @@ class ClickLayers:
             self._viewer.layers.remove(unfit)
         if self._preview is None:
             self._preview = make_preview(placement)
-            self._viewer.add_layer(self._preview)
+            layers = self._viewer.layers
+            layers.append(self._preview)
+            clicks = [k for k, layer in enumerate(layers) if self.owns_points(layer) or role_of(layer) in POLARITIES]
+            if clicks:
+                layers.move(len(layers) - 1, clicks[0])
 
     def _take(self, polarity: Polarity, layer: Any) -> None:
         """Bind mouse, keys and events of a Points layer, once."""

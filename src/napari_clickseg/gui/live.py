@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
 from qtpy.QtCore import QTimer
 
+from napari_clickseg.clicks import Frame
 from napari_clickseg.gui.layers import ClickLayers
 from napari_clickseg.gui.preview import changed_region, picture
 from napari_clickseg.gui.work import Work
@@ -32,7 +34,7 @@ class LivePreview:
         self._viewer = viewer
         self._layers = layers
         self._opacity = 0.9
-        self._shown: tuple[Session, int, Prediction] | None = None
+        self._shown: tuple[Session, int, Prediction, Prediction] | None = None
         self._viewed: object = None
         self._flashes = 0
 
@@ -54,15 +56,16 @@ class LivePreview:
             self.hide()
             return
         before = self._before(session, shown) if flash else None
-        view = (session, shown, before, frame, session.threshold, self._opacity)
+        view = (session, shown, before, frame, session.threshold, session.protect, self._opacity)
         if flash and before is None and view == self._viewed:
             return
-        self._shown, self._viewed = (session, session.label, shown), view
-        region = changed_region(shown, before, session.threshold)
+        drawn = as_drawn(session, frame, shown)
+        self._shown, self._viewed = (session, session.label, shown, drawn), view
+        region = changed_region(drawn, before, session.threshold)
         if region is None:
             self._layers.hide_preview()
             return
-        painted = picture(shown, before, session.threshold, region)
+        painted = picture(drawn, before, session.threshold, region)
         self._layers.show_preview(painted, (*frame, *region.start), self._opacity)
         if before is not None:
             self._flashes += 1
@@ -80,13 +83,20 @@ class LivePreview:
         self._layers.hide_preview()
 
     def _before(self, session: Session, shown: Prediction) -> Prediction | None:
-        """What was shown of the same object until now; None where that is the same."""
+        """What was drawn of the same object until now; None where that is the same."""
         if self._shown is None:
             return None
-        whose, label, before = self._shown
+        whose, label, former, drawn = self._shown
         same_object = whose is session and label == session.label
-        return before if same_object and before is not shown else None
+        return drawn if same_object and former is not shown else None
 
     def _on_flash_over(self, work: Work, number: int) -> None:
         if number == self._flashes:
             self.show(work, flash=False)
+
+
+def as_drawn(session: Session, frame: Frame, shown: Prediction) -> Prediction:
+    """Return what of a mask stands in the labels: pixels of other objects do not, where those are protected."""
+    region = shown.region.clip(session.image.frame_shape(session.ndim))
+    there = np.asarray(session.labels[region.at_frame(frame).slices]).reshape(region.shape)
+    return Prediction.from_mask(shown.mask_on(region, session.threshold) & (there == session.label), region)

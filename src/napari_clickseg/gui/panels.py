@@ -218,7 +218,7 @@ class ModelPanel(QWidget):
 
     def show_model(self, name: str, state: str) -> None:
         """Show which model is chosen, and whether it is loading or where it computes."""
-        self.model.show_choices([(entry.title, entry.name) for entry in self._models], name)
+        self.model.show_choices([(_title(entry), entry.name) for entry in self._models], name)
         chosen = next((entry for entry in self._models if entry.name == name), None)
         self.model.setToolTip(chosen.description if chosen is not None else "")
         self.state.setText(state)
@@ -275,6 +275,11 @@ def _key(action: str) -> str:
     """The key of an action as this platform writes it."""
     text = QKeySequence(BY_NAME[action].qt_key).toString(QKeySequence.SequenceFormat.NativeText)
     return "Enter" if text == "Return" else str(text)
+
+
+def _title(entry: ModelEntry) -> str:
+    """A model with weights goes by its name, as titles may be alike."""
+    return f"{entry.name} ({entry.title})" if entry.path is not None and entry.readable else entry.title
 
 
 def _named(layers: Sequence[Any]) -> list[tuple[str, Any]]:

@@ -34,10 +34,13 @@ class Showing:
     def tell(self) -> None:
         """Say where things stand."""
         work = self._desk.current
+        hit = None if work is None else work.object_hit()
         if work is None:
             self._panel.show_status(status.NO_IMAGE)
         elif self._answering.model.loaded is None and not work.session.clicks:
             self._panel.show_status(status.LOADING)
+        elif hit is not None and work.session.pending is None:
+            self._panel.show_status(status.object_hit(hit, self.note))
         else:
             self._panel.show_status(status.of_session(work.session, self.note, self.seconds))
         self.note = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from napari_clickseg.clicks import on_frame
 from napari_clickseg.session import Session
 
 Kind = Literal["loading", "ready", "thinking", "error"]
@@ -25,6 +26,7 @@ FLAT_ONLY = (
     "or put the axes back in order."
 )
 PICK_OBJECT = Status("ready", "Click on the object to take up. Esc leaves it.")
+OBJECT_FIRST = Status("ready", "Click on the object first; exclude clicks then correct it.")
 OUTSIDE = Status("error", "That click lies outside the image; click on the image.")
 LABELS_REMOVED = Status(
     "ready", "The Labels layer was removed, but its objects are held here: the next click brings it back."
@@ -63,6 +65,8 @@ def of_session(session: Session, note: str = "", seconds: float | None = None) -
             "thinking",
             f"Object {session.label}: looking at {_clicks(len(session.clicks))}. Enter keeps it when it is there.",
         )
+    if _excludes_nothing(session):
+        return OBJECT_FIRST
     took = "" if seconds is None else f" ({seconds:.2f} s)"
     added = f" {note}" if note else ""
     area = session.area()
@@ -82,6 +86,20 @@ def of_session(session: Session, note: str = "", seconds: float | None = None) -
     return Status(
         "ready", f"Click on object {session.label}. Right click or Shift excludes, W takes up another.{added}"
     )
+
+
+def object_hit(label: int, note: str = "") -> Status:
+    """Return what to do after the first click hit another object."""
+    return Status("ready", f"That is object {label}. Press W over it to correct it.{f' {note}' if note else ''}")
+
+
+def _excludes_nothing(session: Session) -> bool:
+    """Whether the newest click is on a frame where all clicks exclude and no object was taken up."""
+    if not session.clicks:
+        return False
+    frame = session.clicks[-1].frame(session.ndim)
+    said = on_frame(session.clicks, frame, session.ndim)
+    return frame not in session.state.taken_up and not any(click.positive for click in said)
 
 
 def _clicks(count: int) -> str:

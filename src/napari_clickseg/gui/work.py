@@ -114,6 +114,18 @@ class Work:
             return None
         return int(np.asarray(self.session.labels[pixel]))
 
+    def object_hit(self) -> int | None:
+        """Return the id of another object that the first click hit, while there is no further click.
+
+        None where it hit none, and where it may draw over it.
+        """
+        session = self.session
+        alone = len(session.clicks) == 1 and session.clicks[0].positive and not session.state.taken_up
+        if not alone or session.protect == "anything":
+            return None
+        label = self.label_at(session.clicks[0].position)
+        return label if label and label != session.label else None
+
     def frame_at(self, world: Any) -> Frame:
         """Return the frame of the image that a point of the world lies on."""
         position = self.placement.position(world)
