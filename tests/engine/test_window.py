@@ -8,7 +8,9 @@ import torch
 
 from napari_clickseg.engine.window import (
     WindowRule,
+    blended,
     choose_window,
+    close_window,
     credibility,
     cut_logits,
     cut_window,
@@ -145,3 +147,25 @@ def test_object_that_leaves_its_window_is_hardly_credible():
 def test_empty_answer_is_not_credible():
     window = Region.around((500, 500), (60, 60))
     assert credibility(Prediction(window, np.full((60, 60), -5, np.float32), window=window), FRAME, RULE) == -1
+
+
+def test_reduced_window_is_looked_into_closer_around_the_last_click():
+    clicks = [((500.0, 500.0), True), ((560.0, 540.0), False)]
+    close = close_window(Region.around((500, 500), (300, 300)), clicks, side=128)
+    assert close is not None
+    assert close.shape == (120, 120)
+    assert np.allclose(close.centre, (560, 540), atol=0.5)
+
+
+def test_window_seen_without_loss_needs_no_closer_look():
+    assert close_window(Region.around((500, 500), (100, 100)), [((500.0, 500.0), True)], side=128) is None
+
+
+def test_closer_look_counts_in_its_middle_and_not_at_its_rim():
+    answer = Prediction(Region((0, 0), (100, 100)), np.full((100, 100), -3, np.float32))
+    look = Prediction(Region((30, 30), (70, 70)), np.full((40, 40), 3, np.float32))
+    logits = blended(answer, look, (50.0, 50.0), 40)
+    assert logits[50, 50] == 3
+    assert logits[50, 31] == -3
+    assert (logits[:30] == -3).all()
+    assert (answer.logits == -3).all()

@@ -28,7 +28,9 @@ from napari_clickseg.engine.runtime import (
 from napari_clickseg.engine.window import (
     Points,
     WindowRule,
+    blended,
     choose_window,
+    close_window,
     credibility,
     cut_logits,
     cut_window,
@@ -127,26 +129,43 @@ class ClickPredictor:
             return on_cpu._predict(image, request, stop)
 
     def _predict(self, image: Image, request: Request, stop: Stop) -> Prediction:
-        points = request.points(2)
-        shape = image.frame_shape(2)
+        points, shape = request.points(2), image.frame_shape(2)
         diameter = request.diameter or estimate_diameter(image, request.frame, 2)
-        in_use = [] if request.prior is None and self._unsure(request) else [diameter]
-        windows = dict.fromkeys(choose_window(points, request.prior, d, shape, self.rule) for d in in_use)
-        looks = [self._look(image, request.frame, window, points, request.prior, stop) for window in windows]
-        scores = [self._score(look, points, shape) for look in looks]
-        for window in self._other_windows(request, points, diameter, shape):
-            if window not in windows:
-                windows[window] = None
-                looks.append(self._look(image, request.frame, window, points, None, stop))
-                scores.append(self._score(looks[-1], points, shape) - CHANGE_COST * len(in_use))
-        answer = looks[scores.index(max(scores))]
+        answer = self._most_credible(image, request, points, diameter, stop)
+        windows = [answer.window]
         for _ in range(PASSES - 1):
             better = choose_window(points, answer, diameter, shape, self.rule)
             if better in windows or not answer.mask().any():
                 break
-            windows[better] = None
+            windows.append(better)
             answer = self._look(image, request.frame, better, points, request.prior, stop)
+        if request.prior is not None:
+            answer = self._look_closer(image, request.frame, points, answer, stop)
         return replace(answer, logits=obey(answer.logits, answer.region, points, diameter), note=self.note)
+
+    def _most_credible(self, image: Image, request: Request, points: Points, diameter: float, stop: Stop) -> Prediction:
+        """Look at the window in use and, while the scale is in doubt, at others; return the best answer."""
+        shape, doubted = image.frame_shape(2), self._unsure(request)
+        windows: dict[Region, float] = {}
+        if not doubted or request.prior is not None:
+            windows[choose_window(points, request.prior, diameter, shape, self.rule)] = 0.0
+        for window in self._other_windows(request, points, diameter, shape) if doubted else ():
+            windows.setdefault(window, CHANGE_COST)
+        answers = []
+        for window, cost in windows.items():
+            prior = request.prior if cost == 0 else None
+            answer = self._look(image, request.frame, window, points, prior, stop)
+            answers.append((self._score(answer, points, shape) - cost, answer))
+        return max(answers, key=lambda pair: pair[0])[1]
+
+    def _look_closer(self, image: Image, frame: Frame, points: Points, answer: Prediction, stop: Stop) -> Prediction:
+        """Where the window shows the frame too small for fine detail, look again around the last click, and blend."""
+        close = close_window(answer.window, points, self.card.side)
+        if close is None:
+            return answer
+        near = [(point, positive) for point, positive in points if close.contains(point)]
+        look = self._look(image, frame, close, near, answer, stop)
+        return replace(answer, logits=blended(answer, look, points[-1][0], close.shape[0]))
 
     @staticmethod
     def _unsure(request: Request) -> bool:
@@ -158,12 +177,11 @@ class ClickPredictor:
         self, request: Request, points: Points, diameter: float, shape: tuple[int, ...]
     ) -> Iterator[Region]:
         """Windows at other scales around what was clicked first: those of the first click, whose features are kept."""
-        if self._unsure(request):
-            start = points if request.prior is None else points[:1]
-            for octave in SCALES:
-                window = choose_window(start, None, diameter * 2**octave, shape, self.rule)
-                if all(window.contains(point) for point, _ in points):
-                    yield window
+        start = points if request.prior is None else points[:1]
+        for octave in SCALES:
+            window = choose_window(start, None, diameter * 2**octave, shape, self.rule)
+            if all(window.contains(point) for point, _ in points):
+                yield window
 
     def _score(self, answer: Prediction, points: Points, shape: tuple[int, ...]) -> float:
         wrong = contradicted(answer.logits, answer.region, points)

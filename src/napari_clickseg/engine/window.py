@@ -24,6 +24,8 @@ from napari_clickseg.scale import equivalent_diameter
 Points = Sequence[tuple[tuple[float, ...], bool]]
 """(position within the frame, positive) of each click."""
 
+REDUCED, CLOSE, CLOSE_SHARE = 1.05, 0.5, 0.4
+"""From this reduction on there are closer looks, of this side in network windows, at least this share of the window."""
 UNUSUAL_COST, LEAVING_COST = 0.05, 0.3
 """What an octave of unusual share, and leaving the window, take from an answer's credibility (chosen on val)."""
 DEVIATIONS = 5.0
@@ -104,6 +106,36 @@ def _with_points(box: Region, points: Points) -> Region:
 def _square_around(box: Region, side: float, rule: WindowRule) -> Region:
     whole = max(rule.smallest_side, math.ceil(max(side, max(box.shape) / (1 - 4 * rule.margin))))
     return Region.around(box.centre, (whole, whole))
+
+
+def close_window(window: Region | None, points: Points, side: int) -> Region | None:
+    """Return a smaller window around the last click, None where `window` shows the frame as large as the network can.
+
+    Parameters
+    ----------
+    side : int
+        Of the network's window: a window of that many pixels is seen without loss.
+    """
+    if window is None or not points or window.shape[0] < REDUCED * side:
+        return None
+    whole = math.ceil(max(CLOSE * side, CLOSE_SHARE * window.shape[0]))
+    return Region.around(points[-1][0], (whole, whole))
+
+
+def blended(answer: Prediction, look: Prediction, middle: Sequence[float], side: int) -> npt.NDArray[np.float32]:
+    """Return an answer's logits with those of a closer look in its middle, fading out towards the look's rim."""
+    shared = look.region.intersection(answer.region)
+    logits = answer.logits.copy()
+    if shared.size == 0:
+        return logits
+    offsets = [
+        np.abs(np.arange(a, b) - m) / (side / 2) for a, b, m in zip(shared.start, shared.stop, middle, strict=True)
+    ]
+    distance = np.maximum(offsets[0][:, None], offsets[1][None, :])
+    weight = np.clip((0.9 - distance) / 0.3, 0, 1).astype(np.float32)
+    place = shared.within(answer.region).slices
+    logits[place] += weight * (look.logits[shared.within(look.region).slices] - logits[place])
+    return logits
 
 
 def credibility(answer: Prediction, frame_shape: Sequence[int], rule: WindowRule) -> float:
