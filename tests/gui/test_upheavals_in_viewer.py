@@ -270,6 +270,16 @@ def test_the_preview_lies_below_the_clicks_when_opened_again_too(bench, plane):
     assert b.viewer.layers.selection.active is b.points("positive")
 
 
+@pytest.mark.parametrize("shape", [(64, 64), (5, 64, 64)])
+def test_clicks_and_preview_lie_above_an_image_chosen_later(bench, plane, shape):
+    b = bench(plane)
+    second = b.viewer.add_image(np.zeros(shape, np.uint8))
+    b.conductor.answer("choose_image", second)
+    b.ready()
+    ours = b.viewer.layers[b.viewer.layers.index(second) + 1 :]
+    assert [role_of(layer) for layer in ours] == ["labels", "preview", "positive", "negative"]
+
+
 def test_an_image_chosen_with_active_labels_that_fit_goes_on_with_those(bench, plane):
     b = bench(plane)
     b.viewer.add_image(np.zeros((5, 64, 64), np.uint8), name="movie")

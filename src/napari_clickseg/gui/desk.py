@@ -208,6 +208,7 @@ class Desk:
         self._current = work
         self.bring_back_labels()
         self._layers.place(work.placement)
+        self._layers.lift_above(work.image_layer)
         self._layers.use_labels(work.labels_layer)
         self._layers.show_clicks(work.session.clicks)
         self._layers.activate()

@@ -73,7 +73,6 @@ class ClickLayers:
     def place(self, placement: Placement) -> None:
         """Make sure that both click channels and the preview are in the viewer and fit this image."""
         self._placement = placement
-        self._place_preview(placement)
         for polarity in POLARITIES:
             layer = self._points.get(polarity) or self._marked(polarity)
             fits = layer is not None and layer in self._viewer.layers and layer.ndim == placement.ndim
@@ -85,6 +84,14 @@ class ClickLayers:
             elif role_of(layer) == polarity:
                 assign(layer, **placement.options)
             self._take(polarity, layer)
+        self._place_preview(placement)
+
+    def lift_above(self, image: Any) -> None:
+        """Move those of our layers to the top that an image would hide."""
+        layers = self._viewer.layers
+        for layer in (self._preview, *self._points.values()):
+            if role_of(layer) is not None and layers.index(layer) < layers.index(image):
+                layers.move(layers.index(layer), len(layers))
 
     def choose(self, polarity: Polarity, layer: Any) -> None:
         """Take an existing Points layer as a click channel; the one used so far is left as it is.
