@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "vocabulary": {"vocabulary"},
     "files": {"vocabulary"},
     "networks": {"networks"},
-    "engine": {"vocabulary", "engine", "networks", "models.card"},
+    "engine": {"vocabulary", "files", "engine", "networks", "models.card"},
     "models": {"vocabulary", "files", "models", "engine", "networks"},
     "training": {"vocabulary", "files", "training", "models", "engine", "networks"},
     "benchmark": {"vocabulary", "files", "benchmark", "models", "engine"},

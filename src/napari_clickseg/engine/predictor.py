@@ -38,6 +38,7 @@ from napari_clickseg.engine.window import (
     put_back,
     to_window,
 )
+from napari_clickseg.files import written_whole
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
 from napari_clickseg.models.card import READABLE, ModelCard, read_card
@@ -234,11 +235,6 @@ def save_model(path: str | Path, network: nn.Module, card: ModelCard) -> None:
         name: value.detach().cpu().half().contiguous() if value.is_floating_point() else value.detach().cpu()
         for name, value in network.state_dict().items()
     }
-    target = Path(path)
-    unfinished = target.with_name(target.name + ".part")
-    try:
+    with written_whole(Path(path)) as unfinished:
         save_file(halves, str(unfinished), metadata=card.to_metadata())
         unfinished.chmod(READABLE)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -11,6 +11,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
+from napari_clickseg.files import written_whole
+
 KEY = "clickseg"
 FORMAT = 1
 READABLE = 0o644
@@ -91,14 +93,9 @@ def record_metrics(path: str | Path, metrics: Mapping[str, Mapping[str, float]])
         As `read_card`.
     """
     card = replace(read_card(path), metrics=metrics)
-    target = Path(path)
-    unfinished = target.with_name(target.name + ".part")
-    try:
-        save_file(load_file(str(target)), str(unfinished), metadata=card.to_metadata())
+    with written_whole(Path(path)) as unfinished:
+        save_file(load_file(str(path)), str(unfinished), metadata=card.to_metadata())
         unfinished.chmod(READABLE)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def read_card(path: str | Path) -> ModelCard:

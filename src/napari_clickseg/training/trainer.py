@@ -21,6 +21,7 @@ from napari_clickseg.engine.guidance import GaussianGuidance, PointSet
 from napari_clickseg.engine.predictor import save_model
 from napari_clickseg.engine.runtime import choose_device
 from napari_clickseg.engine.window import normalise
+from napari_clickseg.files import written_whole
 from napari_clickseg.models.card import ModelCard
 from napari_clickseg.networks.catalogue import build_network, two_streams
 from napari_clickseg.questions import NEVER, Stop
@@ -124,12 +125,8 @@ class Run:
             "seconds": self.seconds,
             "rows": self.rows,
         }
-        unfinished = path.with_name(path.name + ".part")
-        try:
+        with written_whole(path) as unfinished:
             torch.save(state, unfinished)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
