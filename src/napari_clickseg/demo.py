@@ -13,6 +13,7 @@ import numpy.typing as npt
 from skimage.color import hsv2rgb
 from skimage.segmentation import find_boundaries
 
+from napari_clickseg.benchmark.metrics import carried_on, iou
 from napari_clickseg.files import read_image, write_labels, written_whole
 from napari_clickseg.images import Image
 from napari_clickseg.questions import Predictor
@@ -41,7 +42,7 @@ class Segmented:
     def lines(self) -> list[str]:
         """A line per click: the mean IoU after it; objects that were good before keep their value."""
         longest = max(len(curve) for curve in self.curves)
-        held = np.array([[*curve, *[curve[-1]] * (longest - len(curve))] for curve in self.curves])
+        held = np.array([carried_on(curve, longest) for curve in self.curves])
         clicked = [sum(len(curve) > k for curve in self.curves) for k in range(longest)]
         return [
             f"click {k + 1}: mean IoU {held[:, k].mean():.3f} ({clicked[k]} of {len(held)} objects clicked)"
@@ -74,13 +75,11 @@ def segment_sample(
 def _segment_one(session: Session, truth: npt.NDArray[np.bool_]) -> tuple[float, ...]:
     curve: list[float] = []
     while len(curve) < CLICKS and (not curve or curve[-1] < GOOD):
-        mask = session.mask()
-        click = next_click(truth, mask, session.clicks)
+        click = next_click(truth, session.mask(), session.clicks)
         if click is None:
             break
         session.click(click.position, click.positive)
-        mask = session.mask()
-        curve.append(float((mask & truth).sum() / (mask | truth).sum()))
+        curve.append(iou(session.mask(), truth))
     return tuple(curve)
 
 

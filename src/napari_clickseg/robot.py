@@ -5,7 +5,7 @@ Every robot looks at the pixels where a mask is wrong and picks one of them; the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -148,8 +148,14 @@ def first_click(truth: Mask, rng: np.random.Generator, spread: float = 0.5) -> C
 
     `spread=0` is the centre, `spread=1` anywhere on the object.
     """
+    return first_clicks(truth, rng, [spread])[0]
+
+
+def first_clicks(truth: Mask, rng: np.random.Generator, spreads: Iterable[float]) -> list[Click]:
+    """Return a first click for each spread, as `first_click` places them; the depth is measured once."""
     inner = depth(truth)
-    return Click(tuple(float(k) for k in _one_of(truth & (inner >= (1 - spread) * inner.max()), rng)))
+    near = [truth & (inner >= (1 - spread) * inner.max()) for spread in spreads]
+    return [Click(tuple(float(k) for k in _one_of(pixels, rng))) for pixels in near]
 
 
 def _deepest(component: Mask, earlier: Sequence[tuple[float, ...]], rng: np.random.Generator) -> tuple[int, ...]:

@@ -66,14 +66,15 @@ def choose_window(
     The prior's own window is used again while it fits; otherwise a new one is made around the prior's object and the
     clicks, or, without a prior, around the first positive click.
     """
-    shown = None if prior is None else Region.of_mask(prior.mask())
-    if prior is None or shown is None:
+    mask = None if prior is None else prior.mask()
+    shown = None if mask is None else Region.of_mask(mask)
+    if prior is None or mask is None or shown is None:
         first = next((point for point, positive in points if positive), points[0][0] if points else None)
         if first is None:
             raise ValueError("A question needs a click or a mask to start from.")
         return _square_around(_with_points(Region.around(first, (1, 1)), points), diameter / rule.object_share, rule)
     box = shown.placed_in(prior.region)
-    size = equivalent_diameter(int(prior.mask().sum()), 2)
+    size = equivalent_diameter(int(mask.sum()), 2)
     if prior.window is not None and _fits(prior.window, box, size, points, frame_shape, rule):
         return prior.window
     side = max(size / rule.object_share, max(box.shape) / rule.extent_share)
@@ -145,10 +146,11 @@ def credibility(answer: Prediction, frame_shape: Sequence[int], rule: WindowRule
     window is unusual, and much less where the object leaves the window.
     """
     certain, possible = int((answer.logits > 1).sum()), int((answer.logits > -1).sum())
-    box = Region.of_mask(answer.mask())
+    mask = answer.mask()
+    box = Region.of_mask(mask)
     if answer.window is None or box is None:
         return -1.0
-    share = equivalent_diameter(int(answer.mask().sum()), 2) / answer.window.shape[0]
+    share = equivalent_diameter(int(mask.sum()), 2) / answer.window.shape[0]
     unusual = abs(math.log2(share / rule.object_share))
     leaves = _touches(answer.window, box.placed_in(answer.region), frame_shape)
     return certain / possible - UNUSUAL_COST * unusual - LEAVING_COST * leaves

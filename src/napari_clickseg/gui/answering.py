@@ -10,10 +10,11 @@ from typing import cast
 
 from qtpy.QtCore import QObject, Qt, Signal, Slot
 
-from napari_clickseg.gui.late import LatePredictor, present_devices
+from napari_clickseg.gui.late import LatePredictor
 from napari_clickseg.gui.work import Work
 from napari_clickseg.labels import highest_id
 from napari_clickseg.masks import Prediction
+from napari_clickseg.models.registry import present_devices
 from napari_clickseg.questions import Predictor, Request, Stop
 from napari_clickseg.worker import LatestWorker, Outcome
 

@@ -58,11 +58,3 @@ class LatePredictor:
         model = self.get()
         stop.check()
         return model.predict(image, request, stop)
-
-
-def present_devices() -> tuple[str, ...]:
-    """Return the devices that torch finds here. Importing torch takes seconds: call this from a worker."""
-    import torch
-
-    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    return ("auto", "cpu", *(name for name, there in found.items() if there))

@@ -7,6 +7,7 @@ mask holds except near clicks that contradict it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from napari_clickseg.scale import estimate_diameter
 Plane = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Seeds = npt.NDArray[np.int8]
+Logits = npt.NDArray[Any]
 
 OBJECT, BACKGROUND, UNKNOWN = 1, 2, 0
 WINDOW = 3.0
@@ -94,17 +96,17 @@ class RandomWalker:
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request; see `questions.Predictor`."""
-        scene = look(image, request)
-        stop.check()
-        if scene.decided:
-            return answer(scene, request)
+        return solve(image, request, stop, self._logits)
+
+    def _logits(self, scene: Scene, stop: Stop) -> Logits:
         seeds = scene.seeds.astype(np.int32)
         shares = random_walker(
             scene.picture, seeds, self.beta, mode="bf", channel_axis=-1, return_full_prob=True, spacing=(1.0, 1.0)
         )
         stop.check()
         probability = np.clip(shares[0], 1e-3, 1 - 1e-3)
-        return answer(scene, request, np.log(probability / (1 - probability)))
+        logits: Logits = np.log(probability / (1 - probability))
+        return logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +123,14 @@ class Geodesic:
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request; see `questions.Predictor`."""
-        scene = look(image, request)
-        stop.check()
-        if scene.decided:
-            return answer(scene, request)
+        return solve(image, request, stop, self._logits)
+
+    def _logits(self, scene: Scene, stop: Stop) -> Logits:
         cost = 1 + self.edge_cost * _steepness(scene.picture)
         to_object = _distance(cost, scene.seeds == OBJECT)
         stop.check()
         to_background = _distance(cost, scene.seeds == BACKGROUND)
-        return answer(scene, request, _nearer(to_object, to_background))
+        return _nearer(to_object, to_background)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,19 +148,26 @@ class Superpixels:
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request; see `questions.Predictor`."""
-        scene = look(image, request)
-        stop.check()
-        if scene.decided:
-            return answer(scene, request)
+        return solve(image, request, stop, self._logits)
+
+    def _logits(self, scene: Scene, stop: Stop) -> Logits:
         wanted = int(np.clip(scene.seeds.size * (self.per_diameter / scene.diameter) ** 2, 2, MOST_PARTS))
         parts = slic(scene.picture, wanted, self.compactness, max_num_iter=5, start_label=0, convert2lab=False)
         stop.check()
         graph = _neighbours(parts, scene.picture)
         near = [_reach(graph, np.unique(parts[scene.seeds == kind])) for kind in (OBJECT, BACKGROUND)]
-        return answer(scene, request, _nearer(*near)[parts])
+        logits: Logits = _nearer(*near)[parts]
+        return logits
 
 
 # -- what all three share: from a request to a picture with seeds ------------------------------------------------------
+
+
+def solve(image: Image, request: Request, stop: Stop, method: Callable[[Scene, Stop], Logits]) -> Prediction:
+    """Answer a request by a method that turns a scene into logits; where the seeds decide alone, it is not asked."""
+    scene = look(image, request)
+    stop.check()
+    return answer(scene, request, None if scene.decided else method(scene, stop))
 
 
 def look(image: Image, request: Request) -> Scene:
@@ -180,7 +188,7 @@ def look(image: Image, request: Request) -> Scene:
     return Scene(region, step, _picture(small, seeds), seeds, scale)
 
 
-def answer(scene: Scene, request: Request, logits: npt.NDArray[Any] | None = None) -> Prediction:
+def answer(scene: Scene, request: Request, logits: Logits | None = None) -> Prediction:
     """Return a method's logits as a prediction.
 
     Seeds hold, parts without one go, holes without one close, and clicked pixels get their label. Without logits the

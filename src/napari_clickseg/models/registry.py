@@ -106,6 +106,13 @@ def find_model(name_or_path: str | Path = DEFAULT) -> ModelEntry:
     raise ValueError(f"There is no model {str(name_or_path)!r}; there are {', '.join(table)}, or name a {SUFFIX} file.")
 
 
+def present_devices() -> tuple[str, ...]:
+    """Return what `load_model` takes as a device here. Importing torch takes seconds: a window asks on a worker."""
+    from napari_clickseg.engine.runtime import available_devices
+
+    return ("auto", *available_devices())
+
+
 def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Predictor:
     """Load a model by its name in the table, or from a weights file.
 

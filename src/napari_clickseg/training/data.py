@@ -22,7 +22,7 @@ from skimage.io import imread
 from torch import Tensor
 from torch.nn import functional
 
-from napari_clickseg.robot import depth
+from napari_clickseg.robot import first_clicks
 from napari_clickseg.scale import equivalent_diameter
 from napari_clickseg.training.recipe import SYNTHETIC
 from napari_clickseg.training.synthetic import Cutout, synthetic_plane
@@ -247,23 +247,13 @@ def _to_plane(
         if mask.sum() >= SMALLEST_OBJECT:
             origin = np.array([s.start for s in box], np.float32)
             middle = origin + (np.array(mask.shape) - 1) / 2
-            points = _first_points(mask, spread, rng) + origin
+            spreads = rng.uniform(0, spread, POINTS_PER_OBJECT)
+            points = np.array([click.position for click in first_clicks(mask, rng, spreads)], np.float32) + origin
             targets.append(
                 Target(k, equivalent_diameter(int(mask.sum()), 2), (float(middle[0]), float(middle[1])), points)
             )
     marks = torch.from_numpy(labels.astype(np.float32))[None, None].to(device)
     return Plane(tuple(one.to(precise) for one in levels), marks, tuple(targets))
-
-
-def _first_points(mask: npt.NDArray[np.bool_], spread: float, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """First clicks (rows of y, x), each off-centre by its own share of `spread`, as `robot.first_click` places them."""
-    inner = depth(mask)
-    where = np.argwhere(mask)
-    depths = inner[mask] / inner.max()
-    rows = []
-    for off in rng.uniform(0, spread, POINTS_PER_OBJECT):
-        rows.append(where[rng.choice(np.flatnonzero(depths >= 1 - off))])
-    return np.array(rows, np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
