@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_clickseg.benchmark.metrics import carried_on, clicks_to_reach, iou, mean_interval, summarise, unsolved
+from napari_clickseg.benchmark.metrics import (
+    boundary_f,
+    carried_on,
+    clicks_to_reach,
+    corrected_share,
+    iou,
+    mean_interval,
+    summarise,
+    unsolved,
+)
 
 IOUS = np.array([[0.5, 0.9, 0.8], [0.5, 0.6, 0.7], [0.95, 0.95, 0.95]])
 
@@ -50,3 +59,50 @@ def test_a_summary_tells_every_number() -> None:
 
 def test_a_fall_of_the_mean_is_told() -> None:
     assert summarise(np.array([[0.8, 0.7, 0.9]]), np.array([0.1])).largest_fall == pytest.approx(0.1)
+
+
+def square(start: int, stop: int, side: int = 40) -> np.ndarray:
+    mask = np.zeros((side, side), bool)
+    mask[start:stop, start:stop] = True
+    return mask
+
+
+def test_boundary_f_forgives_two_pixels_and_no_more() -> None:
+    truth = square(10, 30)
+    assert boundary_f(truth, truth) == 1.0
+    assert boundary_f(square(12, 28), truth) > 0.9
+    assert boundary_f(square(13, 27), truth) == 0.0
+
+
+def test_boundary_f_weighs_what_is_missing_and_what_is_too_much() -> None:
+    truth = square(2, 10) | square(25, 33)
+    half = square(2, 10)
+    assert boundary_f(half, truth) == pytest.approx(2 / 3)
+    assert boundary_f(truth, half) == pytest.approx(2 / 3)
+
+
+def test_boundary_f_of_nothing() -> None:
+    nothing = square(0, 0)
+    assert boundary_f(nothing, nothing) == 1.0
+    assert boundary_f(nothing, square(3, 9)) == 0.0
+
+
+def test_boundary_f_takes_ignored_pixels_for_right() -> None:
+    truth = square(10, 30)
+    band = square(5, 35) & ~truth
+    assert boundary_f(square(5, 35), truth) == 0.0
+    assert boundary_f(square(5, 35), truth, band) == 1.0
+
+
+def test_a_click_is_judged_by_the_error_that_it_was_placed_in() -> None:
+    truth = square(5, 15) | square(20, 30)
+    before, after = square(0, 0), square(5, 15)
+    after[5:15, 10:15] = False
+    assert corrected_share(before, after, truth, (7.0, 7.0)) == 0.5
+    assert corrected_share(before, after, truth, (25.0, 25.0)) == 0.0
+
+
+def test_a_click_on_a_right_pixel_has_no_error_to_correct() -> None:
+    truth = square(5, 15)
+    assert np.isnan(corrected_share(square(5, 10), truth, truth, (0, 0)))
+    assert np.isnan(corrected_share(truth, truth, truth, (7, 7)))

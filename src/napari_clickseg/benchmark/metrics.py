@@ -10,6 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from napari_clickseg.regions import Region
 
 Curves = npt.NDArray[np.float64]
 
@@ -29,6 +33,57 @@ def iou(
     counted = slice(None) if ignore is None else ~ignore
     either = int((mask | truth)[counted].sum())
     return int((mask & truth)[counted].sum()) / either if either else 1.0
+
+
+def boundary_f(
+    mask: npt.NDArray[np.bool_],
+    truth: npt.NDArray[np.bool_],
+    ignore: npt.NDArray[np.bool_] | None = None,
+    tolerance: float = 2.0,
+) -> float:
+    """Return the F measure of two boundaries that match within `tolerance` pixels; 1 where both masks are empty.
+
+    A boundary pixel belongs to the mask and has a face on the outside, or on the image's rim. Ignored pixels count as
+    right: the truth stands in for the mask there.
+
+    >>> boundary_f(np.eye(9, dtype=bool), np.eye(9, k=1, dtype=bool))
+    1.0
+    """
+    boxes = [box for box in map(Region.of_mask, (mask, truth)) if box is not None]
+    if not boxes:
+        return 1.0
+    box = boxes[0].union(boxes[-1]).slices
+    judged = mask[box] if ignore is None else np.where(ignore[box], truth[box], mask[box])
+    ours, theirs = _boundary(judged), _boundary(truth[box])
+    if not len(ours) or not len(theirs):
+        return float(len(ours) == len(theirs))
+    precision, recall = _share_near(ours, theirs, tolerance), _share_near(theirs, ours, tolerance)
+    return 2 * precision * recall / (precision + recall) if precision and recall else 0.0
+
+
+def corrected_share(
+    before: npt.NDArray[np.bool_],
+    after: npt.NDArray[np.bool_],
+    truth: npt.NDArray[np.bool_],
+    point: Sequence[float],
+) -> float:
+    """Return the corrective click accuracy of one click (Forte et al. 2020, section 4).
+
+    Of the wrong pixels that hang together with the clicked one (by faces), the share that is right after the click;
+    not a number where the clicked pixel was right before.
+
+    >>> before, truth = np.array([False, False, False, True]), np.array([True, True, False, False])
+    >>> corrected_share(before, np.array([True, False, False, True]), truth, (0,))
+    0.5
+    """
+    wrong = before != truth
+    place = tuple(round(p) for p in point)
+    box = Region.of_mask(wrong)
+    if box is None or not wrong[place]:
+        return float("nan")
+    parts, _ = ndimage.label(wrong[box.slices])
+    clicked = parts == parts[tuple(p - a for p, a in zip(place, box.start, strict=True))]
+    return float((after == truth)[box.slices][clicked].mean())
 
 
 def carried_on(curve: Sequence[float], clicks: int) -> list[float]:
@@ -107,3 +162,15 @@ def summarise(ious: Curves, seconds: npt.NDArray[np.float64]) -> Summary:
         median_seconds=float(median),
         p95_seconds=float(p95),
     )
+
+
+def _boundary(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Positions of the mask's pixels that have a face on the outside."""
+    return np.argwhere(mask & ~ndimage.binary_erosion(mask))
+
+
+def _share_near(points: npt.NDArray[np.intp], others: npt.NDArray[np.intp], tolerance: float) -> float:
+    """Share of the points that have one of the others within the tolerance."""
+    reach = np.nextafter(tolerance, np.inf)  # the tree's bound is exclusive
+    distances, _ = cKDTree(others).query(points, distance_upper_bound=reach)
+    return float(np.isfinite(distances).mean())
