@@ -26,6 +26,7 @@ VOCABULARY = (
     "session",
     "worker",
     "robot",
+    "damage",
     "scale",
 )
 HEAVY = ("torch", "napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "PySide2", "vispy", "magicgui")

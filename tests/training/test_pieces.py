@@ -10,10 +10,10 @@ import pytest
 import torch
 from skimage.io import imsave
 
+from napari_clickseg.damage import KINDS, damage
 from napari_clickseg.engine.guidance import PointSet
 from napari_clickseg.training import losses
 from napari_clickseg.training.augment import vary
-from napari_clickseg.training.damage import KINDS, damage
 from napari_clickseg.training.data import connected_pieces, cut_windows, load_pool, read_planes
 from napari_clickseg.training.recipe import Recipe, list_recipes, read_recipe
 from napari_clickseg.training.synthetic import SHAPES, SIDE, synthetic_plane

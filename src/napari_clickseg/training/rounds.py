@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from napari_clickseg.clicks import Click
+from napari_clickseg.damage import damage
 from napari_clickseg.robot import first_click, next_click
-from napari_clickseg.training.damage import damage
 from napari_clickseg.training.data import Windows
 from napari_clickseg.training.recipe import Clicks
 

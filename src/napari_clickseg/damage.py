@@ -1,4 +1,7 @@
-"""Damage: the ways in which automatic methods get a mask wrong, done to a true mask on purpose."""
+"""Damage: the ways in which automatic methods get a mask wrong, done to a true mask on purpose.
+
+Training and the benchmark start corrections from these.
+"""
 
 from __future__ import annotations
 
