@@ -10,7 +10,11 @@ from torch import Tensor, nn
 
 NETWORKS = {
     "clicknet": "napari_clickseg.networks.clicknet:ClickNet",
+    "coarse_fine": "napari_clickseg.networks.coarse_fine:CoarseFineNet",
+    "deeplab": "napari_clickseg.networks.deeplab:DeepLabV3Plus",
     "hrnet18s": "napari_clickseg.networks.hrnet:HRNet18s",
+    "pyramid": "napari_clickseg.networks.pyramid:PyramidNet",
+    "two_stream": "napari_clickseg.networks.two_stream:TwoStreamNet",
 }
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_clickseg.networks.blocks import ConvUnit, Residual
+from napari_clickseg.networks.blocks import ClickedNetwork, ConvUnit, Residual, resized
 
 WIDTHS = (18, 36, 72, 144)
 BLOCKS = 2
@@ -60,7 +60,7 @@ class Exchange(nn.Module):
             size = maps[target].shape[-2:]
             total = torch.zeros_like(maps[target])
             for route, x in zip(routes, maps, strict=True):
-                total = total + _resized(route(x), size)
+                total = total + resized(route(x), size)
             fused.append(functional.relu(total))
         return fused
 
@@ -74,12 +74,6 @@ def _route(widths: Sequence[int], source: int, target: int) -> nn.Module:
     steps: list[nn.Module] = [ConvUnit(widths[source], widths[source], 2) for _ in range(target - source - 1)]
     last = nn.Sequential(nn.Conv2d(widths[source], widths[target], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[target]))
     return nn.Sequential(*steps, last)
-
-
-def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
-    if x.shape[-2:] == tuple(size):
-        return x
-    return functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 class ObjectContext(nn.Module):
@@ -108,8 +102,8 @@ class ObjectContext(nn.Module):
         return self.fine(self.join(torch.cat((context, pixels), dim=1))), coarse
 
 
-class HRNet18s(nn.Module):
-    """Image (batch, 3, y, x) and guidance (batch, g, y, x) -> logits (batch, 1, y, x)."""
+class HRNet18s(ClickedNetwork):
+    """Image (batch, 3, y, x) and guidance (batch, g, y, x) -> fine logits, and the object context's coarse ones."""
 
     def __init__(self, guidance: int, ocr: int = 48) -> None:
         super().__init__()
@@ -128,7 +122,7 @@ class HRNet18s(nn.Module):
         )
         self.head = ObjectContext(sum(WIDTHS), ocr)
 
-    def forward(self, image: Tensor, guidance: Tensor) -> Tensor:
+    def outputs(self, image: Tensor, guidance: Tensor) -> tuple[Tensor, ...]:
         x = functional.relu(self.enter(image) + self.enter_clicks(guidance))
         x = self.stage(self.stem(x))
         splits = cast(list[nn.ModuleList], self.splits)
@@ -139,5 +133,5 @@ class HRNet18s(nn.Module):
             for module in stage:
                 maps = module(maps)
         size = maps[0].shape[-2:]
-        fine, _ = self.head(torch.cat([_resized(m, size) for m in maps], dim=1))
-        return functional.interpolate(fine, size=image.shape[-2:], mode="bilinear", align_corners=False)
+        fine, coarse = self.head(torch.cat([resized(m, size) for m in maps], dim=1))
+        return resized(fine, image.shape[-2:]), resized(coarse, image.shape[-2:])
