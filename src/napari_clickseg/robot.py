@@ -1,6 +1,7 @@
 """Where would a person click next? Training, benchmark and tests all ask here.
 
-Every robot looks at the pixels where a mask is wrong and picks one of them; they differ in which and in how exactly.
+Every robot looks at the pixels where a mask is wrong and aims at one of them; they differ in which, and in how exactly
+they hit it. One begins with a second click beside the object.
 """
 
 from __future__ import annotations
@@ -18,9 +19,19 @@ Mask = npt.NDArray[np.bool_]
 Distances = npt.NDArray[np.float64]
 Pick = Callable[[Mask, Sequence[tuple[float, ...]], np.random.Generator], tuple[int, ...]]
 """(error pixels, earlier clicks' points, random numbers) -> the pixel to click."""
+Slip = Callable[[np.random.Generator, int], npt.NDArray[np.intp]]
+"""(random numbers, number of axes) -> by how many pixels a hand misses the pixel aimed at."""
+Beside = Callable[[Mask, Mask, Sequence[float], np.random.Generator], tuple[int, ...] | None]
+"""(object, background, the first click, random numbers) -> a pixel of the background, if there is any."""
 
 ERODED_SHARE = 0.25
 HUMAN_MISS = 0.25
+HAND_SPREAD, FARTHEST_SLIP = 1.0, 3
+"""By how many pixels a hand misses what it aims at: standard deviation along each axis, and at most."""
+BOX_IOU = 0.7
+"""The box that two clicks span must overlap the object's own box by this (Majumder et al. 2020, section 3.4)."""
+NARROWEST = 0.5
+"""A box spanned by two clicks is at least this high for its width, and this wide for its height."""
 
 
 def depth(mask: Mask) -> Distances:
@@ -74,7 +85,10 @@ def pick_eroded(error: Mask, earlier: Sequence[tuple[float, ...]], rng: np.rando
 
 
 def pick_human(error: Mask, earlier: Sequence[tuple[float, ...]], rng: np.random.Generator) -> tuple[int, ...]:
-    """Near the centre of the largest error component, missing it as hands do (a quarter of its depth and a pixel)."""
+    """Near the centre of the largest error component, as eyes judge it (within a quarter of its depth and a pixel).
+
+    The hand then slips (`hand_slip`): a click that is meant for a thin error may land across its boundary.
+    """
     component = largest_component(error)
     aim = np.array(_deepest(component, earlier, rng), float)
     spread = 1 + HUMAN_MISS * float(depth(component)[tuple(aim.astype(int))])
@@ -84,13 +98,63 @@ def pick_human(error: Mask, earlier: Sequence[tuple[float, ...]], rng: np.random
     return tuple(int(k) for k in nearest)
 
 
+def hand_slip(rng: np.random.Generator, ndim: int) -> npt.NDArray[np.intp]:
+    """A pixel or so along each axis, never more than `FARTHEST_SLIP`."""
+    slip: npt.NDArray[np.intp] = np.rint(rng.normal(0, HAND_SPREAD, ndim)).astype(np.intp)
+    return np.clip(slip, -FARTHEST_SLIP, FARTHEST_SLIP)
+
+
+def pick_beside(
+    truth: Mask, background: Mask, first: Sequence[float], rng: np.random.Generator
+) -> tuple[int, ...] | None:
+    """The background pixel that spans, with a first click in its middle, a box around the object (superpixel box).
+
+    Of the pixels whose box overlaps the object's own by `BOX_IOU` (where there is none: the best), the one whose
+    distance from the first click is nearest to d of Majumder et al. 2020, equation 7, in halves of the object's width
+    and height. None where there is no background around the object.
+    """
+    box = Region.of_mask(truth)
+    if box is None:
+        return None
+    near = box.grow(max(box.shape)).clip(truth.shape)
+    off = background[near.slices]
+    if not off.any():
+        return None
+    offsets = np.stack(
+        [axis - (f - a) for axis, f, a in zip(np.indices(near.shape), first, near.start, strict=True)], axis=-1
+    )
+    overlap = _box_overlap(np.abs(offsets), np.array(first), box)
+    fits = off & (overlap >= min(BOX_IOU, float(overlap[off].max())))
+    height, width = box.shape[0] / 2, box.shape[-1] / 2
+    uniform, normal = rng.random(), rng.normal()
+    wanted = (uniform - normal) * width + (1 + normal) * height
+    missed = np.where(fits, np.abs(np.linalg.norm(offsets, axis=-1) - wanted), np.inf)
+    chosen = _one_of(missed == missed.min(), rng)
+    return tuple(k + a for k, a in zip(chosen, near.start, strict=True))
+
+
+def _box_overlap(reach: Distances, middle: npt.NDArray[np.float64], box: Region) -> Distances:
+    """Overlap (IoU) of the object's box with boxes that reach so far from a middle, (.., axis) -> (..)."""
+    reach = np.maximum(reach, NARROWEST * reach.max(axis=-1, keepdims=True))
+    low, high = np.array(box.start) - 0.5, np.array(box.stop) - 0.5
+    shared = np.minimum(middle + reach + 0.5, high) - np.maximum(middle - reach - 0.5, low)
+    both = np.maximum(shared, 0).prod(axis=-1)
+    overlap: Distances = both / ((2 * reach + 1).prod(axis=-1) + box.size - both)
+    return overlap
+
+
 ROBOTS: dict[str, Pick] = {
     "centre": pick_centre,
     "cluster": pick_cluster,
     "random": pick_random,
     "eroded": pick_eroded,
     "human": pick_human,
+    "pair": pick_centre,
 }
+SLIPS: dict[str, Slip] = {"human": hand_slip}
+"""Robots that miss what they aim at."""
+SECOND_CLICKS: dict[str, Beside] = {"pair": pick_beside}
+"""Robots whose second click is a negative one beside the object, right or wrong as the mask may be there."""
 
 
 def next_click(
@@ -100,6 +164,7 @@ def next_click(
     rng: np.random.Generator | None = None,
     robot: str = "centre",
     ignore: Mask | None = None,
+    from_nothing: bool = True,
 ) -> Click | None:
     """Return the click that corrects a mask, None where nothing is wrong.
 
@@ -113,6 +178,8 @@ def next_click(
         One of `ROBOTS`.
     ignore : ndarray of bool, optional
         Pixels that count neither way (the band of GrabCut).
+    from_nothing : bool
+        Whether the object was begun without a mask: robots that open with a pair of clicks do so only then.
 
     Raises
     ------
@@ -136,11 +203,16 @@ def next_click(
     box = Region.of_mask(error)
     if box is None:
         return None
-    origin = np.array(box.start)
-    points = [tuple(np.subtract(click.position, origin)) for click in earlier]
-    picked = ROBOTS[robot](error[box.slices], points, rng)
-    position = tuple(float(p) for p in np.add(picked, origin))
-    return Click(position, bool(truth[tuple(int(p) for p in position)]))
+    if from_nothing and len(earlier) == 1 and robot in SECOND_CLICKS:
+        background = ~truth if ignore is None else ~(truth | ignore)
+        beside = SECOND_CLICKS[robot](truth, background, earlier[0].position, rng)
+        if beside is not None:
+            return Click(tuple(map(float, beside)), False)
+    points = [tuple(np.subtract(click.position, box.start)) for click in earlier]
+    aim = np.add(ROBOTS[robot](error[box.slices], points, rng), box.start)
+    slip = SLIPS[robot](rng, truth.ndim) if robot in SLIPS else 0
+    hit = np.clip(aim + slip, 0, np.array(truth.shape) - 1)
+    return Click(tuple(map(float, hit)), bool(truth[tuple(aim)]))
 
 
 def first_click(truth: Mask, rng: np.random.Generator, spread: float = 0.5) -> Click:
