@@ -11,7 +11,8 @@ import torch
 
 from napari_clickseg.clicks import Click
 from napari_clickseg.engine import predictor as predictor_module
-from napari_clickseg.engine.predictor import ClickPredictor, fuse_batch_norms, save_model
+from napari_clickseg.engine.predictor import ClickPredictor, fuse_batch_norms
+from napari_clickseg.engine.weights import save_model
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
 from napari_clickseg.models.card import ModelCard, read_card
@@ -20,20 +21,20 @@ from napari_clickseg.questions import NEVER, Request, Stop, Stopped
 from napari_clickseg.regions import Region
 
 OPTIONS = {
-    "guidance": 6,
     "widths": [8, 8, 8, 8, 8],
     "depths": [1, 1, 1, 1],
     "features": [8, 8, 8, 8, 8],
     "click_widths": [8, 8, 8, 8, 8],
 }
-CARD = ModelCard("small", "Small", "For tests.", "clicknet", OPTIONS, 32, (1.5, 7.0), 0.4)
+ENCODING = {"clicks": "gaussian", "sizes": [1.5, 7.0], "prior": "probability"}
+CARD = ModelCard("small", "Small", "For tests.", "clicknet", OPTIONS, 32, ENCODING, 0.4, ("closer", "obey"))
 CLICK = Click((30.0, 40.0))
 
 
 @pytest.fixture
 def predictor() -> ClickPredictor:
     torch.manual_seed(0)
-    return ClickPredictor.of(build_network("clicknet", OPTIONS), CARD, torch.device("cpu"))
+    return ClickPredictor.of(build_network("clicknet", {"guidance": 6, **OPTIONS}), CARD, torch.device("cpu"))
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ def test_other_failures_of_a_gpu_are_not_hidden(predictor: ClickPredictor, image
 
 def test_folding_batch_norms_changes_nothing():
     torch.manual_seed(0)
-    network = build_network("clicknet", OPTIONS)
+    network = build_network("clicknet", {"guidance": 6, **OPTIONS})
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_()
@@ -158,7 +159,7 @@ def test_folding_batch_norms_changes_nothing():
 
 def test_saved_model_loads_with_its_card(tmp_path: Path, image: Image):
     torch.manual_seed(0)
-    save_model(tmp_path / "small.safetensors", build_network("clicknet", OPTIONS), CARD)
+    save_model(tmp_path / "small.safetensors", build_network("clicknet", {"guidance": 6, **OPTIONS}), CARD)
     loaded = ClickPredictor.load(tmp_path / "small.safetensors", "cpu")
     assert loaded.card == CARD
     assert read_card(tmp_path / "small.safetensors").title == "Small"
@@ -176,13 +177,13 @@ def test_corrupt_weights_are_refused_in_one_sentence(tmp_path: Path):
 def test_weights_that_do_not_fit_their_card_are_refused(tmp_path: Path):
     path = tmp_path / "odd.safetensors"
     save_model(path, torch.nn.Conv2d(1, 1, 1), CARD)
-    with pytest.raises(ValueError, match="do not fit its card"):
+    with pytest.raises(ValueError, match="do not fit the network ClickNet"):
         ClickPredictor.load(path, "cpu")
 
 
 def test_missing_device_is_refused_with_those_that_are_there(tmp_path: Path):
     path = tmp_path / "small.safetensors"
-    save_model(path, build_network("clicknet", OPTIONS), CARD)
+    save_model(path, build_network("clicknet", {"guidance": 6, **OPTIONS}), CARD)
     with pytest.raises(ValueError, match="choose one of auto, cpu"):
         ClickPredictor.load(path, "abacus")
 
@@ -190,7 +191,7 @@ def test_missing_device_is_refused_with_those_that_are_there(tmp_path: Path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_gpu_answers_as_the_cpu_does(predictor: ClickPredictor, image: Image, tmp_path: Path):
-    save_model(tmp_path / "small.safetensors", build_network("clicknet", OPTIONS), CARD)
+    save_model(tmp_path / "small.safetensors", build_network("clicknet", {"guidance": 6, **OPTIONS}), CARD)
     answers = [
         ClickPredictor.load(tmp_path / "small.safetensors", device).predict(image, Request((), (CLICK,), None, 20.0))
         for device in ("cpu", "cuda")

@@ -12,7 +12,16 @@ from safetensors.numpy import load_file, save_file
 from napari_clickseg.models.card import ModelCard, read_card, record_metrics
 
 CARD = ModelCard(
-    "small", "Small", "For tests.", "clicknet", {"guidance": 6}, 32, (1.5, 7.0), 0.4, data={"discs": "CC0"}
+    "small",
+    "Small",
+    "For tests.",
+    "clicknet",
+    {},
+    32,
+    {"clicks": "disk", "sizes": [5]},
+    0.4,
+    ("flip",),
+    data={"discs": "CC0"},
 )
 
 
@@ -46,7 +55,7 @@ def test_file_without_a_card_is_refused(tmp_path: Path):
 
 
 def test_card_of_a_later_format_asks_for_an_update(tmp_path: Path):
-    later = {"clickseg": CARD.to_metadata()["clickseg"].replace('"format": 1', '"format": 99')}
+    later = {"clickseg": CARD.to_metadata()["clickseg"].replace('"format": 2', '"format": 99')}
     save_file({"a": np.zeros(1, np.float16)}, str(tmp_path / "later.safetensors"), metadata=later)
     with pytest.raises(ValueError, match="update napari-clickseg"):
         read_card(tmp_path / "later.safetensors")

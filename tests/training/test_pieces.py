@@ -31,7 +31,7 @@ def test_every_recipe_of_the_package_reads_and_credits_its_sources(name: str):
 
 
 def test_recipe_refuses_a_key_that_it_does_not_know():
-    with pytest.raises(ValueError, match="schedule has no stepz; it may have steps"):
+    with pytest.raises(ValueError, match="schedule has no stepz; it may have optimiser, steps"):
         Recipe.from_toml('name = "x"\ntitle = "x"\ndescription = "x"\n[schedule]\nstepz = 1\n')
 
 
@@ -63,7 +63,7 @@ def test_click_loss_ignores_the_padding_of_other_samples():
 
 
 def test_unknown_loss_is_refused():
-    with pytest.raises(ValueError, match="bce, soft_iou, click"):
+    with pytest.raises(ValueError, match="bce, bootstrapped, normalised_focal, soft_iou, click"):
         losses.weighted({"abacus": 1.0})
 
 

@@ -16,10 +16,10 @@ from napari_clickseg.questions import Stop, Stopped
 from napari_clickseg.session import Session
 from napari_clickseg.training import validation
 from napari_clickseg.training.recipe import Clicks, Recipe, Schedule
+from napari_clickseg.training.simulation import USERS
 from napari_clickseg.training.trainer import CHECKPOINT, LOG, Plan, train
 
 OPTIONS = {
-    "guidance": 6,
     "widths": [8, 8, 16, 16, 16],
     "depths": [1, 1, 1, 1],
     "features": [8, 8, 16, 16, 16],
@@ -94,21 +94,40 @@ def test_training_can_begin_from_given_weights(plan: Plan):
 
 def test_weights_of_another_network_are_no_start(plan: Plan):
     first = train(RECIPE, plan)
-    wider = replace(RECIPE, network_options={**OPTIONS, "guidance": 8})
-    with pytest.raises(ValueError, match="does not fit the recipe's network"):
+    wider = replace(RECIPE, encoding={"sizes": [1.5, 3.0, 7.0]})
+    with pytest.raises(ValueError, match="do not fit the network ClickNet"):
         train(wider, replace(plan, out=plan.out / "b", start=first))
 
 
 def test_checkpoint_of_another_recipe_is_refused(plan: Plan):
     train(RECIPE, plan)
     with pytest.raises(ValueError, match="belongs to another recipe"):
-        train(replace(RECIPE, network_options={**OPTIONS, "guidance": 8}), plan)
+        train(replace(RECIPE, encoding={"sizes": [1.5, 3.0, 7.0]}), plan)
     assert (plan.out / CHECKPOINT).is_file()
 
 
-def test_network_without_two_streams_is_refused(plan: Plan):
-    with pytest.raises(ValueError, match="no image stream"):
-        train(replace(RECIPE, network="hrnet18s", network_options={"guidance": 6}), plan)
+@pytest.mark.parametrize("user", USERS)
+def test_every_simulated_user_trains_a_network_without_streams_of_its_own(plan: Plan, user: str):
+    ritm = replace(
+        RECIPE, network="hrnet18s", network_options={}, encoding={"clicks": "disk", "sizes": [3], "prior": "mask"}
+    )
+    short = replace(
+        ritm, side=64, auxiliary=0.4, clicks=Clicks(user, rounds=2), schedule=replace(RECIPE.schedule, steps=2)
+    )
+    weights = train(short, plan)
+    assert all(torch.isfinite(value).all() for value in load_file(weights).values())
+
+
+@pytest.mark.parametrize("user", ["remembering", "click by click"])
+def test_users_resume_where_they_stopped(plan: Plan, user: str):
+    recipe = replace(RECIPE, clicks=Clicks(user, rounds=2), schedule=replace(RECIPE.schedule, steps=4))
+    whole = train(recipe, replace(plan, out=plan.out / "whole"))
+    stop = Stop()
+    with pytest.raises(Stopped):
+        train(recipe, replace(plan, out=plan.out / "parts"), stopping_after(2, stop), stop)
+    parts = train(recipe, replace(plan, out=plan.out / "parts"))
+    first, second = load_file(whole), load_file(parts)
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_clicks_placed_by_other_processes_are_the_same(plan: Plan):

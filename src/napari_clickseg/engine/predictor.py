@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_clickseg.clicks import Frame
-from napari_clickseg.engine.guidance import GaussianGuidance, PointSet
+from napari_clickseg.engine.guidance import Encoding, Guidance, PointSet
 from napari_clickseg.engine.obedience import contradicted, obey
 from napari_clickseg.engine.runtime import (
     FeatureCache,
@@ -38,11 +36,11 @@ from napari_clickseg.engine.window import (
     put_back,
     to_window,
 )
-from napari_clickseg.files import written_whole
+from napari_clickseg.engine.weights import new_network, read_weights
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
-from napari_clickseg.models.card import READABLE, ModelCard, read_card
-from napari_clickseg.networks.catalogue import build_network
+from napari_clickseg.models.card import ModelCard, read_card
+from napari_clickseg.networks.catalogue import Streams, streams_of
 from napari_clickseg.questions import NEVER, Request, Stop
 from napari_clickseg.regions import Region
 from napari_clickseg.scale import estimate_diameter
@@ -59,16 +57,17 @@ DISOBEDIENCE_COST, CHANGE_COST = 0.5, 0.05
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClickPredictor:
-    """Answers requests with a two-stream network (`encode`, `decode`). Its cache saves time and changes no answer.
+    """Answers requests with a network. Its cache saves time and changes no answer.
 
     Parameters
     ----------
     network : nn.Module
         In evaluation mode, on its device and in its precision.
     card : ModelCard
+        What the network was made for, and what is done to its answers.
     """
 
-    network: Any
+    network: nn.Module
     card: ModelCard
     torch_device: torch.device
     precision: torch.dtype
@@ -86,19 +85,16 @@ class ClickPredictor:
             With one sentence, where the file is corrupt, its weights do not fit its card, or the device is not there.
         """
         card = read_card(path)
-        network = build_network(card.network, card.network_options)
-        try:
-            weights = load_file(str(path))
-            network.load_state_dict({name: value.float() for name, value in weights.items()})
-        except (SafetensorError, RuntimeError, OSError) as error:
-            first = str(error).splitlines()[0]
-            raise ValueError(f"{path} cannot be used: its weights do not fit its card ({first}).") from None
+        network = new_network(card.network, card.network_options, Encoding.from_mapping(card.encoding))
+        read_weights(network, path)
         return cls.of(network, card, choose_device(device))
 
     @classmethod
     def of(cls, network: nn.Module, card: ModelCard, device: torch.device, note: str = "") -> ClickPredictor:
         """Return the predictor of a network, which is put on the device and made ready to answer."""
         precision = choose_precision(device)
+        if hasattr(network, "guided"):
+            network.guided = "guided" in card.refinements
         ready = fuse_batch_norms(network.eval()).requires_grad_(False)
         ready = ready.to(device=device, dtype=precision)
         ready = cast(nn.Module, ready.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
@@ -111,6 +107,16 @@ class ClickPredictor:
     @property
     def device(self) -> str:
         return self.torch_device.type
+
+    @property
+    def guidance(self) -> Guidance:
+        return Guidance(Encoding.from_mapping(self.card.encoding))
+
+    def with_refinements(self, switches: Mapping[str, bool]) -> ClickPredictor:
+        """Return the same model with refinements switched on or off (names in `REFINEMENTS`)."""
+        on = {**dict.fromkeys(self.card.refinements, True), **switches}
+        card = replace(self.card, refinements=tuple(name for name, wanted in on.items() if wanted))
+        return ClickPredictor.of(self.network, card, self.torch_device, self.note)
 
     @property
     def rule(self) -> WindowRule:
@@ -140,9 +146,11 @@ class ClickPredictor:
                 break
             windows.append(better)
             answer = self._look(image, request.frame, better, points, request.prior, stop)
-        if request.prior is not None:
+        if request.prior is not None and "closer" in self.card.refinements:
             answer = self._look_closer(image, request.frame, points, answer, stop)
-        return replace(answer, logits=obey(answer.logits, answer.region, points, diameter), note=self.note)
+        if "obey" in self.card.refinements:
+            answer = replace(answer, logits=obey(answer.logits, answer.region, points, diameter))
+        return replace(answer, note=self.note)
 
     def _most_credible(self, image: Image, request: Request, points: Points, diameter: float, stop: Stop) -> Prediction:
         """Look at the window in use and, while the scale is in doubt, at others; return the best answer."""
@@ -192,22 +200,35 @@ class ClickPredictor:
         self, image: Image, frame: Frame, window: Region, points: Points, prior: Prediction | None, stop: Stop
     ) -> Prediction:
         stop.check()
-        side = self.card.side
+        side, streams, guidance = self.card.side, streams_of(self.network), self.guidance
         with torch.inference_mode():
-            features = self.cache.get(image, (frame, window), lambda: self._encode(image, frame, window))
+            features = self.cache.get(image, (frame, window), lambda: self._encode(image, frame, window, streams))
             stop.check()
             clicks = PointSet.of([to_window(points, window, side)], self.torch_device)
             mask = torch.zeros((1, 1, side, side)) if prior is None else torch.sigmoid(cut_logits(prior, window, side))
             told = torch.full((1,), 0.0 if prior is None else 1.0, device=self.torch_device)
-            guidance = GaussianGuidance(self.card.sigmas)(clicks, mask.to(self.torch_device), told)
-            logits = self.network.decode(features, self._ready(guidance))
+            kept = features[: guidance.keeps]
+            maps = guidance(clicks, mask.to(self.torch_device), told, kept)
+            logits = self._unmirrored(streams.decode(features[guidance.keeps :], self._ready(self._mirrored(maps))))
         region, values = put_back(logits, window, image.frame_shape(2))
         return Prediction(region, values, window=window)
 
-    def _encode(self, image: Image, frame: Frame, window: Region) -> Features:
+    def _encode(self, image: Image, frame: Frame, window: Region, streams: Streams) -> Features:
+        """What is kept of a window: what the guidance stands on, then the network's features."""
         cut = normalise(cut_window(image, frame, window, self.card.side))
-        features: Features = self.network.encode(self._ready(cut))
-        return features
+        kept = self.guidance.prepare(cut.to(self.torch_device))
+        return (*kept, *streams.encode(self._ready(self._mirrored(cut))))
+
+    def _mirrored(self, maps: Tensor) -> Tensor:
+        """The maps and their mirror images as a batch of two, where the model wants to see both."""
+        return torch.cat((maps, maps.flip(-1))) if "flip" in self.card.refinements else maps
+
+    def _unmirrored(self, logits: Tensor) -> Tensor:
+        """Logits of the mean probability of both views."""
+        if "flip" not in self.card.refinements:
+            return logits
+        straight, mirrored = torch.sigmoid(logits.float()).chunk(2)
+        return torch.logit((straight + mirrored.flip(-1)) / 2, eps=1e-5)
 
     def _ready(self, maps: Tensor) -> Tensor:
         return maps.to(device=self.torch_device, dtype=self.precision, memory_format=torch.channels_last)
@@ -227,14 +248,3 @@ def fuse_batch_norms(network: nn.Module) -> nn.Module:
                 module[0] = fuse_conv_bn_eval(first, second)
                 module[1] = nn.Identity()
     return network
-
-
-def save_model(path: str | Path, network: nn.Module, card: ModelCard) -> None:
-    """Write a network's weights in half precision, with its card, as one safetensors file; whole or not at all."""
-    halves = {
-        name: value.detach().cpu().half().contiguous() if value.is_floating_point() else value.detach().cpu()
-        for name, value in network.state_dict().items()
-    }
-    with written_whole(Path(path)) as unfinished:
-        save_file(halves, str(unfinished), metadata=card.to_metadata())
-        unfinished.chmod(READABLE)

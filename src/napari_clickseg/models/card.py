@@ -14,7 +14,14 @@ from safetensors.numpy import load_file, save_file
 from napari_clickseg.files import written_whole
 
 KEY = "clickseg"
-FORMAT = 1
+FORMAT = 2
+REFINEMENTS = {
+    "closer": "at corrections, looks again at a window where the network sees the image's own pixels (zoom-in of RITM)",
+    "flip": "averages the answers to the window and to its mirror image (RITM)",
+    "guided": "ends with the guided-filter layer (Forte et al.)",
+    "obey": "gives every clicked pixel and its surroundings their label, whatever the network answers",
+}
+"""What the engine can do to a network's answers; which of them a model has on is part of its card."""
 READABLE = 0o644
 """Weights are written so that others on the same computer can read them."""
 
@@ -28,11 +35,13 @@ class ModelCard:
     name, title, description : str
         As the model picker and `clickseg models` show them.
     network, network_options : str, mapping
-        As in `networks.catalogue`.
+        As in `networks.catalogue`, without the guidance's channels, which follow from `encoding`.
     side : int
         Side of the square window that the network sees, in its own pixels.
-    sigmas : tuple of float
-        Widths of the guidance's Gaussians, in window pixels.
+    encoding : mapping
+        How clicks and the prior become channels, as in `engine.guidance.Encoding`.
+    refinements : tuple of str
+        What the engine does to the network's answers, names in `REFINEMENTS`.
     object_share : float
         Object diameter over window side for which the network was made.
     licence : str
@@ -53,8 +62,9 @@ class ModelCard:
     network: str
     network_options: Mapping[str, Any]
     side: int
-    sigmas: tuple[float, ...]
+    encoding: Mapping[str, Any]
     object_share: float
+    refinements: tuple[str, ...] = ()
     licence: str = "BSD-3-Clause"
     data: Mapping[str, str] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
@@ -81,7 +91,7 @@ class ModelCard:
             raise ValueError("its model card has a format that this version does not know; update napari-clickseg")
         known = {f.name for f in fields(cls)}
         values = {key: value for key, value in values.items() if key in known}
-        return cls(**{**values, "sigmas": tuple(values["sigmas"])})
+        return cls(**{**values, "refinements": tuple(values["refinements"])})
 
 
 def record_metrics(path: str | Path, metrics: Mapping[str, Mapping[str, float]]) -> None:

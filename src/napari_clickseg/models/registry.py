@@ -6,9 +6,10 @@ Listing reads cards, never weights, and imports no torch; a model's code is impo
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ SUFFIX = ".safetensors"
 ENTRY_POINTS = "napari_clickseg.models"
 FOLDER_VARIABLE = "CLICKSEG_MODELS"
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
+
+SWITCHED = re.compile(r"(?P<model>.+?)(?P<switches>(:[a-z]+=(on|off))+)")
+"""A model's name or path, then refinements to switch."""
 
 USER_DATA = {
     "darwin": "~/Library/Application Support",
@@ -47,6 +51,8 @@ class ModelEntry:
         Its weights file, where it has one.
     readable : bool
         False where the weights file is damaged; `description` says how.
+    switches : mapping of str to bool
+        Refinements that were asked for otherwise than the model's card says.
     """
 
     name: str
@@ -55,6 +61,7 @@ class ModelEntry:
     kind: str
     path: Path | None = None
     readable: bool = True
+    switches: Mapping[str, bool] = field(default_factory=dict)
 
 
 WEIGHTLESS = {
@@ -87,13 +94,19 @@ def list_models() -> list[ModelEntry]:
 def find_model(name_or_path: str | Path = DEFAULT) -> ModelEntry:
     """Return the row of a model's name, or one made from the path of a weights file.
 
+    Either may be followed by refinements to switch, as in "ritm:flip=off" or "default:obey=off:flip=on".
+
     Raises
     ------
     ValueError
-        Where there is no such model, with the names there are; where the file has no readable card.
+        Where there is no such model, with the names there are; where the file has no readable card; where no
+        refinement is of that name.
     FileNotFoundError
         Where a path leads to no file.
     """
+    if match := SWITCHED.fullmatch(str(name_or_path)):
+        plain = find_model(match["model"])
+        return replace(plain, name=str(name_or_path), switches=_switches(plain, match["switches"]))
     table = {entry.name: entry for entry in list_models()}
     if str(name_or_path) in table:
         return table[str(name_or_path)]
@@ -104,6 +117,19 @@ def find_model(name_or_path: str | Path = DEFAULT) -> ModelEntry:
     if path.suffix == SUFFIX:
         raise FileNotFoundError(f"There is no weights file {path}.")
     raise ValueError(f"There is no model {str(name_or_path)!r}; there are {', '.join(table)}, or name a {SUFFIX} file.")
+
+
+def _switches(entry: ModelEntry, text: str) -> dict[str, bool]:
+    """Read ":flip=off:obey=on"."""
+    from napari_clickseg.models.card import REFINEMENTS
+
+    if entry.path is None:
+        raise ValueError(f"{entry.name!r} has no refinements to switch: only models with weights have.")
+    pairs = [part.split("=") for part in text.strip(":").split(":")]
+    unknown = [name for name, _ in pairs if name not in REFINEMENTS]
+    if unknown:
+        raise ValueError(f"There is no refinement {', '.join(unknown)}; there are {', '.join(REFINEMENTS)}.")
+    return {name: value == "on" for name, value in pairs}
 
 
 def present_devices() -> tuple[str, ...]:
@@ -194,7 +220,8 @@ def _load_weights(entry: ModelEntry, device: str) -> Predictor:
     from napari_clickseg.engine.predictor import ClickPredictor
 
     assert entry.path is not None
-    return ClickPredictor.load(entry.path, device)
+    predictor = ClickPredictor.load(entry.path, device)
+    return predictor.with_refinements(entry.switches) if entry.switches else predictor
 
 
 def _load_plugin(entry: ModelEntry, device: str) -> Predictor:

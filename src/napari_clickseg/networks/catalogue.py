@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -33,8 +34,8 @@ def build_network(name: str, options: Mapping[str, Any]) -> nn.Module:
     return network
 
 
-class TwoStreams(Protocol):
-    """A network whose image stream runs once per window and whose click stream runs once per click."""
+class Streams(Protocol):
+    """A network in two parts: one that runs once per window, and one that runs once per click."""
 
     def encode(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return the features of an image (batch, 3, y, x)."""
@@ -42,15 +43,42 @@ class TwoStreams(Protocol):
     def decode(self, features: tuple[Tensor, ...], guidance: Tensor) -> Tensor:
         """Return logits (batch, 1, y, x) for a guidance (batch, g, y, x)."""
 
+    def outputs(self, features: tuple[Tensor, ...], guidance: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits of `decode`, then those of auxiliary heads, where the network has some."""
 
-def two_streams(network: nn.Module) -> TwoStreams:
-    """Return the same network as one with two streams.
 
-    Raises
-    ------
-    ValueError
-        Where it has none.
-    """
-    if not (hasattr(network, "encode") and hasattr(network, "decode")):
-        raise ValueError(f"{type(network).__name__} has no image stream and click stream of its own.")
-    return cast(TwoStreams, network)
+def streams_of(network: nn.Module) -> Streams:
+    """Return a network in two parts; of one that has none, the first part is the image itself and nothing is saved."""
+    return _OwnStreams(network) if hasattr(network, "encode") else _OneStream(network)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OwnStreams:
+    network: Any
+
+    def encode(self, image: Tensor) -> tuple[Tensor, ...]:
+        features: tuple[Tensor, ...] = self.network.encode(image)
+        return features
+
+    def decode(self, features: tuple[Tensor, ...], guidance: Tensor) -> Tensor:
+        logits: Tensor = self.network.decode(features, guidance)
+        return logits
+
+    def outputs(self, features: tuple[Tensor, ...], guidance: Tensor) -> tuple[Tensor, ...]:
+        return (self.decode(features, guidance),)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OneStream:
+    network: Any
+
+    def encode(self, image: Tensor) -> tuple[Tensor, ...]:
+        return (image,)
+
+    def decode(self, features: tuple[Tensor, ...], guidance: Tensor) -> Tensor:
+        logits: Tensor = self.network(features[0], guidance)
+        return logits
+
+    def outputs(self, features: tuple[Tensor, ...], guidance: Tensor) -> tuple[Tensor, ...]:
+        every: tuple[Tensor, ...] = self.network.outputs(features[0], guidance)
+        return every

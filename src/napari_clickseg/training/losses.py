@@ -11,11 +11,29 @@ from torch.nn import functional
 from napari_clickseg.engine.guidance import NOWHERE, PointSet
 
 Loss = Callable[[Tensor, Tensor, PointSet], Tensor]
+WORST = 4
+"""One in so many pixels is among the worst."""
 
 
 def bce(logits: Tensor, target: Tensor, points: PointSet) -> Tensor:
     """Binary cross-entropy, mean over pixels."""
     return functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=(1, 2, 3))
+
+
+def bootstrapped(logits: Tensor, target: Tensor, points: PointSet) -> Tensor:
+    """Binary cross-entropy, mean over the worst quarter of the pixels (ITIS)."""
+    each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1)
+    return each.topk(max(each.shape[1] // WORST, 1), dim=1).values.mean(dim=1)
+
+
+def normalised_focal(logits: Tensor, target: Tensor, points: PointSet) -> Tensor:
+    """Focal loss over the sum of its own weights (1 - p), equation 2 of RITM; the sum carries no gradient.
+
+    So the gradient does not fade while the masks improve.
+    """
+    each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    weight = 1 - torch.exp(-each)
+    return (weight * each).sum(dim=(1, 2, 3)) / weight.detach().sum(dim=(1, 2, 3)).clamp_min(1e-4)
 
 
 def soft_iou(logits: Tensor, target: Tensor, points: PointSet) -> Tensor:
@@ -41,7 +59,13 @@ def click(logits: Tensor, target: Tensor, points: PointSet) -> Tensor:
     return total
 
 
-LOSSES: dict[str, Loss] = {"bce": bce, "soft_iou": soft_iou, "click": click}
+LOSSES: dict[str, Loss] = {
+    "bce": bce,
+    "bootstrapped": bootstrapped,
+    "normalised_focal": normalised_focal,
+    "soft_iou": soft_iou,
+    "click": click,
+}
 
 
 def weighted(terms: Mapping[str, float]) -> Loss:

@@ -19,8 +19,10 @@ class Clicks:
 
     Attributes
     ----------
+    user : str
+        How clicks come about, a name in `training.simulation.USERS`.
     rounds : int
-        Most rounds per batch; the number is drawn uniformly from 1 .. rounds. Each round adds one click.
+        Most corrective clicks per batch, where the user corrects.
     from_mask : float
         Share of objects that start from a damaged mask instead of from nothing.
     first_spread : float
@@ -29,6 +31,7 @@ class Clicks:
         Which robots correct, and how often each.
     """
 
+    user: str = "correcting"
     rounds: int = 4
     from_mask: float = 0.25
     first_spread: float = 0.8
@@ -37,14 +40,26 @@ class Clicks:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long and how fast. `batch` windows a step; the rate falls along a half cosine after a short rise."""
+    """How long and how fast. `batch` windows a step; the rate falls along a half cosine after a short rise.
 
+    Attributes
+    ----------
+    optimiser : str
+        A name in `training.trainer.OPTIMISERS`.
+    average : float
+        Decay of the moving average of the weights, which is what comes out.
+    coarse_until : float
+        Up to this share of the run only the last auxiliary output is graded, as BRS trains its coarse decoder first.
+    """
+
+    optimiser: str = "adamw"
     steps: int = 20000
     batch: int = 16
     rate: float = 1e-3
     weight_decay: float = 1e-4
     warm_up: int = 200
     average: float = 0.999
+    coarse_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +71,13 @@ class Recipe:
     name : str
         Also the name of the weights file that comes out.
     network, network_options : str, mapping
-        As in `networks.catalogue`.
+        As in `networks.catalogue`, without the guidance's channels, which follow from `encoding`.
+    encoding : mapping
+        How clicks and the prior become channels, as in `engine.guidance.Encoding`.
+    refinements : tuple of str
+        What the engine does to the network's answers, names in `models.card.REFINEMENTS`.
     side : int
         Side of the window that the network sees, in its own pixels.
-    sigmas : tuple of float
-        The guidance's Gaussians, in window pixels.
     shares : (float, float, float)
         Object diameter over window side: centre of the drawn log-normal, its deviation in octaves, and how often it is
         drawn uniformly instead.
@@ -68,6 +85,10 @@ class Recipe:
         Folders of the data pack, and how often each is drawn; "synthetic" stands for drawn images.
     credits : mapping of str to str
         Licence and credit of each source, for the model card.
+    losses : mapping of str to float
+        Weights of the losses in `training.losses`.
+    auxiliary : float
+        Weight of the same losses on a network's auxiliary outputs.
     """
 
     name: str
@@ -75,31 +96,44 @@ class Recipe:
     description: str
     network: str = "clicknet"
     network_options: Mapping[str, Any] = field(default_factory=dict)
+    encoding: Mapping[str, Any] = field(default_factory=dict)
+    refinements: tuple[str, ...] = ("closer", "obey")
     side: int = 192
-    sigmas: tuple[float, ...] = (2.0, 10.0)
     shares: tuple[float, float, float] = (0.36, 0.5, 0.35)
     sources: Mapping[str, float] = field(default_factory=dict)
     credits: Mapping[str, str] = field(default_factory=dict)
     losses: Mapping[str, float] = field(default_factory=lambda: {"bce": 1.0, "soft_iou": 1.0, "click": 0.1})
+    auxiliary: float = 0.0
     clicks: Clicks = Clicks()
     schedule: Schedule = Schedule()
 
     @classmethod
     def from_toml(cls, text: str) -> Recipe:
-        """Return the recipe written in TOML.
+        """Return the recipe written in TOML. What it does not say is as in the recipe that `extends` names, if any.
 
         Raises
         ------
         ValueError
             For keys that no recipe has, with those that it may have.
         """
-        table = tomllib.loads(text)
-        table["clicks"] = _table_to(Clicks, table.get("clicks", {}))
-        table["schedule"] = _table_to(Schedule, table.get("schedule", {}))
-        for key in ("sigmas", "shares"):
-            if key in table:
-                table[key] = tuple(table[key])
-        recipe: Recipe = _table_to(cls, table)
+        return cls.from_table(_extended(tomllib.loads(text)))
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Recipe:
+        """Return the recipe of a table of plain values.
+
+        Raises
+        ------
+        ValueError
+            As `from_toml`.
+        """
+        values = dict(table)
+        values["clicks"] = _table_to(Clicks, values.get("clicks", {}))
+        values["schedule"] = _table_to(Schedule, values.get("schedule", {}))
+        for key in ("refinements", "shares"):
+            if key in values:
+                values[key] = tuple(values[key])
+        recipe: Recipe = _table_to(cls, values)
         return recipe
 
     def to_json(self) -> dict[str, Any]:
@@ -119,6 +153,20 @@ def for_folder(recipe: Recipe, folder: Path) -> Recipe:
         sources=sources,
         credits={folder.name: "the user's own images"},
     )
+
+
+INHERITED = ("side", "shares", "sources", "credits", "schedule")
+"""What `extends` takes over: the windows, the data and the budget, key by key; never the system itself."""
+
+
+def _extended(table: dict[str, Any]) -> dict[str, Any]:
+    named = table.pop("extends", None)
+    if named is None:
+        return table
+    base = read_recipe(named).to_json()
+    merged = {key: base[key] for key in INHERITED} | table
+    merged["schedule"] = base["schedule"] | table.get("schedule", {})
+    return merged
 
 
 def _table_to(kind: Any, table: Mapping[str, Any]) -> Any:

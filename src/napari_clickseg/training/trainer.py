@@ -9,35 +9,41 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from napari_clickseg.engine.guidance import GaussianGuidance, PointSet
-from napari_clickseg.engine.predictor import save_model
+from napari_clickseg.engine.guidance import Encoding, Guidance, PointSet
 from napari_clickseg.engine.runtime import choose_device
+from napari_clickseg.engine.weights import new_network, read_weights, save_model
 from napari_clickseg.engine.window import normalise
 from napari_clickseg.files import written_whole
 from napari_clickseg.models.card import ModelCard
-from napari_clickseg.networks.catalogue import build_network, two_streams
+from napari_clickseg.networks.catalogue import streams_of
 from napari_clickseg.questions import NEVER, Stop
 from napari_clickseg.training.augment import vary
-from napari_clickseg.training.data import Pool, cut_windows, load_pool
-from napari_clickseg.training.losses import weighted
+from napari_clickseg.training.data import Pool, load_pool
+from napari_clickseg.training.losses import Loss, weighted
 from napari_clickseg.training.recipe import SYNTHETIC, Recipe
-from napari_clickseg.training.rounds import Said, add_clicks, damaged_masks, helpers
+from napari_clickseg.training.rounds import helpers
+from napari_clickseg.training.simulation import USERS, Ask, Memory, open_scene
 from napari_clickseg.training.validation import validate
 
-FORGOTTEN = 0.1
-"""How often the mask shown is kept from the network, as when a click that was moved is asked about anew."""
 LARGEST_GRADIENT = 2.0
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"
 Row = dict[str, float]
+
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "radam": torch.optim.RAdam,
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,7 @@ class Run:
     optimiser: torch.optim.Optimizer
     rng: np.random.Generator
     generator: torch.Generator
+    memory: Memory = field(default_factory=Memory)
     step: int = 0
     seconds: float = 0.0
     rows: list[Row] = field(default_factory=list)
@@ -102,13 +109,14 @@ class Run:
     def begin(cls, recipe: Recipe, plan: Plan, device: torch.device) -> Run:
         """Return a run at its first step, with new weights or those of `plan.start`."""
         torch.manual_seed(plan.seed)
-        network = build_network(recipe.network, recipe.network_options)
+        network = new_network(recipe.network, recipe.network_options, Encoding.from_mapping(recipe.encoding))
         if plan.start is not None:
-            _start_from(network, plan.start)
+            read_weights(network, plan.start)
         network.to(device).train()
-        two_streams(network)
         schedule = recipe.schedule
-        optimiser = torch.optim.AdamW(network.parameters(), lr=schedule.rate, weight_decay=schedule.weight_decay)
+        optimiser = _chosen("optimiser", OPTIMISERS, schedule.optimiser)(
+            network.parameters(), lr=schedule.rate, weight_decay=schedule.weight_decay
+        )
         average = copy.deepcopy(network).eval().requires_grad_(False)
         generator = torch.Generator(device).manual_seed(plan.seed)
         return cls(network, average, optimiser, np.random.default_rng(plan.seed), generator)
@@ -121,6 +129,7 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "rng": self.rng.bit_generator.state,
             "generator": self.generator.get_state(),
+            "memory": self.memory.to_state(),
             "step": self.step,
             "seconds": self.seconds,
             "rows": self.rows,
@@ -147,6 +156,7 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         self.rng.bit_generator.state = state["rng"]
         self.generator.set_state(state["generator"])
+        self.memory = Memory.of_state(state["memory"])
         self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
 
 
@@ -199,7 +209,7 @@ def _loop(
     while (share := _share(recipe, plan, run)) < 1:
         for group in run.optimiser.param_groups:
             group["lr"] = _rate(recipe, share, run.step)
-        losses.append(_step(recipe, run, material))
+        losses.append(_step(recipe, run, material, share))
         run.step += 1
         run.seconds = time.monotonic() - began
         if run.seconds - validated > plan.validate_every or _share(recipe, plan, run) >= 1:
@@ -226,26 +236,64 @@ def _rate(recipe: Recipe, share: float, step: int) -> float:
     return recipe.schedule.rate * rise * max(0.5 * (1 + math.cos(math.pi * min(share, 1.0))), 0.002)
 
 
-def _step(recipe: Recipe, run: Run, material: Material) -> float:
-    """One update: cut windows, encode once, click round by round, mean of the rounds' losses."""
-    windows = cut_windows(material.training, recipe.schedule.batch, recipe.side, recipe.shares, run.rng)
-    images = normalise(vary(windows.images, run.generator)).contiguous(memory_format=torch.channels_last)
-    shown, told = damaged_masks(recipe.clicks.from_mask, windows, run.rng, material.executor)
-    guide, loss_of, streams = GaussianGuidance(recipe.sigmas), weighted(recipe.losses), two_streams(run.network)
-    said: list[Said] = [[] for _ in range(len(images))]
+def _step(recipe: Recipe, run: Run, material: Material, share: float) -> float:
+    """One batch: cut windows, let the recipe's user ask, mean of the graded answers' losses."""
+    scene = open_scene(recipe, material.training, run.rng, material.executor, run.memory)
+    varied = vary(scene.windows.images, run.generator)
+    ask_network = _Asking(recipe, run, varied, scene.windows.truths.float(), share)
+    user = _chosen("user", USERS, recipe.clicks.user)(scene)
     losses: list[Tensor] = []
-    with torch.autocast(images.device.type, torch.bfloat16):
-        features = streams.encode(images)
-    for _ in range(int(run.rng.integers(1, recipe.clicks.rounds + 1))):
-        add_clicks(recipe.clicks, said, windows, shown, run.rng, material.executor)
-        points = PointSet.of(said, images.device)
-        guidance = guide(points, shown * told.reshape(-1, 1, 1, 1), told)
-        with torch.autocast(images.device.type, torch.bfloat16):
-            logits = streams.decode(features, guidance)
-        losses.append(loss_of(logits.float(), windows.truths.float(), points).mean())
-        shown = torch.sigmoid(logits.detach().float())
-        told = torch.from_numpy((run.rng.random(len(images)) > FORGOTTEN).astype(np.float32)).to(images.device)
-    return _update(run, torch.stack(losses).mean(), recipe.schedule.average)
+    values: list[float] = []
+    try:
+        ask = next(user)
+        while True:
+            shown, loss = ask_network(ask)
+            if ask.graded:
+                losses.append(loss)
+            if ask.step:
+                values.append(_update(run, torch.stack(losses).mean(), recipe.schedule.average))
+                losses.clear()
+                ask_network.forget()
+            ask = user.send(shown)
+    except StopIteration:
+        pass
+    if losses:
+        values.append(_update(run, torch.stack(losses).mean(), recipe.schedule.average))
+    return float(np.mean(values))
+
+
+class _Asking:
+    """Mutable: one batch before the network; the image's features are kept until the weights change."""
+
+    def __init__(self, recipe: Recipe, run: Run, images: Tensor, truths: Tensor, share: float) -> None:
+        self._streams, self._guide = streams_of(run.network), Guidance(Encoding.from_mapping(recipe.encoding))
+        self._images = normalise(images).contiguous(memory_format=torch.channels_last)
+        self._kept = self._guide.prepare(images)
+        self._truths, self._loss = truths, weighted(recipe.losses)
+        self._auxiliary, self._coarse = recipe.auxiliary, share < recipe.schedule.coarse_until
+        self._features: tuple[Tensor, ...] | None = None
+
+    def __call__(self, ask: Ask) -> tuple[Tensor, Tensor]:
+        """Return the masks (batch, 1, y, x) that the network gives, and their loss."""
+        points = PointSet.of(ask.said, self._images.device)
+        guidance = self._guide(points, ask.prior * ask.told.reshape(-1, 1, 1, 1), ask.told, self._kept)
+        with torch.autocast(self._images.device.type, torch.bfloat16), torch.set_grad_enabled(ask.graded):
+            if self._features is None or not ask.graded:
+                features = self._streams.encode(self._images)
+                self._features = features if ask.graded else None
+            else:
+                features = self._features
+            outputs = self._streams.outputs(features, guidance)
+        logits = [output.float() for output in (outputs[-1:] if self._coarse else outputs)]
+        return torch.sigmoid(logits[0].detach()), self._graded(logits, points, self._loss)
+
+    def forget(self) -> None:
+        """Forget the features: the weights have changed."""
+        self._features = None
+
+    def _graded(self, logits: Sequence[Tensor], points: PointSet, loss: Loss) -> Tensor:
+        main, *others = (loss(each, self._truths, points).mean() for each in logits)
+        return main + self._auxiliary * sum(others)
 
 
 def _update(run: Run, loss: Tensor, decay: float) -> float:
@@ -264,12 +312,10 @@ def _update(run: Run, loss: Tensor, decay: float) -> float:
     return float(loss.detach())
 
 
-def _start_from(network: nn.Module, path: Path) -> None:
-    try:
-        network.load_state_dict({name: value.float() for name, value in load_file(str(path)).items()})
-    except (SafetensorError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path} cannot be a start: it does not fit the recipe's network ({reason}).") from None
+def _chosen(what: str, table: Mapping[str, Any], name: str) -> Any:
+    if name not in table:
+        raise ValueError(f"There is no {what} {name!r} for a recipe; there are {', '.join(table)}.")
+    return table[name]
 
 
 def _write_log(path: Path, rows: Sequence[Row]) -> None:
@@ -287,7 +333,8 @@ def _card(recipe: Recipe, run: Run, device: torch.device) -> ModelCard:
         network=recipe.network,
         network_options=recipe.network_options,
         side=recipe.side,
-        sigmas=recipe.sigmas,
+        encoding=recipe.encoding,
+        refinements=recipe.refinements,
         object_share=recipe.shares[0],
         data=recipe.credits,
         recipe=recipe.to_json(),

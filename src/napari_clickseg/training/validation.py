@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_clickseg.engine.guidance import GaussianGuidance, PointSet
+from napari_clickseg.engine.guidance import Encoding, Guidance, PointSet
 from napari_clickseg.engine.window import normalise
-from napari_clickseg.networks.catalogue import two_streams
+from napari_clickseg.networks.catalogue import streams_of
 from napari_clickseg.training.data import Pool, cut_windows
 from napari_clickseg.training.recipe import Recipe
 from napari_clickseg.training.rounds import Said, add_clicks
@@ -37,18 +37,19 @@ def _click_through(
     recipe: Recipe, network: nn.Module, pool: Pool, rng: np.random.Generator, executor: Executor
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """IoU (window, click) of one batch of windows."""
-    streams = two_streams(network)
-    guide, centre = GaussianGuidance(recipe.sigmas), replace(recipe.clicks, robots={"centre": 1.0})
+    streams, guide = streams_of(network), Guidance(Encoding.from_mapping(recipe.encoding))
+    centre = replace(recipe.clicks, robots={"centre": 1.0})
     windows = cut_windows(pool, BATCH, recipe.side, (recipe.shares[0], 0.3, 0.0), rng)
     device = windows.images.device
     shown, told = torch.zeros_like(windows.images[:, :1]), torch.zeros(BATCH, device=device)
     said: list[Said] = [[] for _ in range(BATCH)]
-    ious = []
+    ious, images = [], normalise(windows.images).contiguous(memory_format=torch.channels_last)
+    kept = guide.prepare(windows.images)
     with torch.autocast(device.type, torch.bfloat16):
-        features = streams.encode(normalise(windows.images).contiguous(memory_format=torch.channels_last))
+        features = streams.encode(images)
         for _ in range(CLICKS):
             add_clicks(centre, said, windows, shown, rng, executor)
-            logits = streams.decode(features, guide(PointSet.of(said, device), shown, told))
+            logits = streams.decode(features, guide(PointSet.of(said, device), shown, told, kept))
             shown, told = torch.sigmoid(logits.float()), torch.ones(BATCH, device=device)
             ious.append(_iou(shown > 0.5, windows.truths).cpu().numpy())
     return np.stack(ious, axis=1)
