@@ -147,12 +147,12 @@ class Encoding:
             raise ValueError(f"There is no click map {self.clicks!r}; there are {', '.join(CLICK_MAPS)}.")
         if self.prior not in PRIORS:
             raise ValueError(f"There is no encoding {self.prior!r} of the prior; there are {', '.join(PRIORS)}.")
-        if not self.sizes or min(self.sizes) <= 0:
-            raise ValueError(f"The sizes of click maps are {list(self.sizes)}; wanted are one or more above 0.")
-        if self.cut is not None and (self.clicks != "gaussian" or self.cut <= 0):
-            raise ValueError(f"A cut of {self.cut} for {self.clicks} maps: only gaussian has one, and it is above 0.")
-        if self.superpixels < 1:
-            raise ValueError(f"{self.superpixels} superpixels were asked for; wanted are 1 or more.")
+        if not isinstance(self.sizes, tuple) or not self.sizes or not all(map(_above_zero, self.sizes)):
+            raise ValueError(f"The sizes of the click maps are {self.sizes!r}; wanted are one or more numbers above 0.")
+        if self.cut is not None and not (self.clicks == "gaussian" and _above_zero(self.cut)):
+            raise ValueError(f"A cut of {self.cut!r} for {self.clicks} maps; only gaussian has one, a number above 0.")
+        if not (isinstance(self.superpixels, int) and _above_zero(self.superpixels)):
+            raise ValueError(f"{self.superpixels!r} superpixels were asked for; wanted are 1 or more.")
 
     @classmethod
     def from_mapping(cls, table: Mapping[str, Any]) -> Encoding:
@@ -183,6 +183,10 @@ class Encoding:
         return CLICK_MAPS[self.clicks].on_superpixels or PRIORS[self.prior].on_superpixels
 
 
+def _above_zero(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
 @dataclass(frozen=True, slots=True)
 class Guidance:
     """Draws the channels of an encoding: positive maps, negative maps (one per size), and the prior's channels last."""
@@ -192,6 +196,11 @@ class Guidance:
     @property
     def channels(self) -> int:
         return self.encoding.channels
+
+    @property
+    def keeps(self) -> int:
+        """How many tensors `prepare` returns."""
+        return int(self.encoding.on_superpixels)
 
     def prepare(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return what the channels of windows need beyond clicks and prior, and what is slow enough to be kept.

@@ -15,9 +15,12 @@ from torch import Tensor
 from torch.nn import functional
 
 ITERATIONS = 3
-"""Rounds of SLIC: superpixels of a few pixels hardly move after these."""
+"""Rounds of SLIC; superpixels of a few pixels hardly move after these."""
 COMPACTNESS = 0.1
-"""A step from black to white outweighs ten times the spacing of superpixels."""
+"""Lying one spacing of the superpixels apart counts as much as this share of an image's range of values."""
+
+SMOOTHING = 1.0
+"""Sigma in pixels. Noise tears superpixels to shreds, and joining the shreds leaves a handful of large ones."""
 
 
 def superpixels(image: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.int32]:
@@ -40,6 +43,7 @@ def superpixels(image: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.i
         n_segments=count,
         compactness=COMPACTNESS,
         max_num_iter=ITERATIONS,
+        sigma=SMOOTHING,
         convert2lab=False,
         start_label=0,
         channel_axis=-1,
