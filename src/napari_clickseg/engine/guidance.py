@@ -80,40 +80,6 @@ def gaussians(points: Tensor, shape: tuple[int, int], sigma: float) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class GaussianGuidance:
-    """Each polarity as Gaussians at several scales, then the prior's probability and whether there is a prior.
-
-    Gaussians beat distance maps in ITIS, several scales are from Forte et al., the prior mask from RITM.
-    """
-
-    sigmas: tuple[float, ...] = (2.0, 10.0)
-
-    @property
-    def channels(self) -> int:
-        return 2 * len(self.sigmas) + 2
-
-    def __call__(self, points: PointSet, prior: Tensor, has_prior: Tensor) -> Tensor:
-        """Return the channels.
-
-        Parameters
-        ----------
-        prior : Tensor
-            Probabilities (batch, 1, y, x), 0 where there is none.
-        has_prior : Tensor
-            (batch,) of 0 and 1.
-
-        Returns
-        -------
-        Tensor
-            (batch, `channels`, y, x).
-        """
-        shape = (prior.shape[-2], prior.shape[-1])
-        maps = [gaussians(side, shape, sigma) for side in (points.positive, points.negative) for sigma in self.sigmas]
-        flag = has_prior.to(prior.dtype).reshape(-1, 1, 1, 1).expand_as(prior)
-        return torch.cat((*maps, prior, flag), dim=1)
-
-
-@dataclass(frozen=True, slots=True)
 class Encoding:
     """How clicks and the prior mask become channels: a part of each recipe and of each model card.
 
