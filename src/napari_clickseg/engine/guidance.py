@@ -15,13 +15,12 @@ from scipy import ndimage
 from torch import Tensor
 
 from napari_clickseg.engine.superpixels import box_of_superpixels, centroid_distances, of_windows
+from napari_clickseg.robot import NARROWEST
 
 NOWHERE = -1e4
 """Coordinate that stands for "no click": its Gaussian is zero everywhere."""
 DEEP = 0.25
 """Depth inside a mask, as a share of the window's shorter side, at which its distance map reaches 1."""
-NARROWEST = 0.5
-"""A box drawn by two clicks is at least this high for its width, and this wide for its height."""
 
 
 @dataclass(frozen=True, slots=True)
