@@ -1,11 +1,13 @@
 """Run: a robot clicks on sampled objects, models answer, every click becomes a row of a CSV.
 
-The CSV is the state: a run that was stopped goes on with the objects that are not in it.
+The CSV is the state: a run that was stopped goes on with the objects that are not in it. Objects are worked on here, in
+other processes, or on a cluster.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import multiprocessing
 import os
@@ -14,107 +16,162 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from napari_clickseg.benchmark.datasets import Item, Plane, Target, read_plane
-from napari_clickseg.benchmark.metrics import iou
-from napari_clickseg.clicks import Frame
+from napari_clickseg.benchmark.metrics import boundary_f, corrected_share, iou
+from napari_clickseg.benchmark.starts import SCRATCH, Start, protocol_of, start_of
+from napari_clickseg.clicks import Click, Frame
 from napari_clickseg.files import written_whole
 from napari_clickseg.models.registry import load_model
 from napari_clickseg.questions import Predictor
+from napari_clickseg.regions import Region
 from napari_clickseg.robot import next_click
 from napari_clickseg.scale import estimate_diameter
 from napari_clickseg.session import Session
 
 COLUMNS = (
-    *("source", "image", "frame", "object", "area", "robot", "model"),
-    *("click", "y", "x", "positive", "iou", "seconds"),
+    *("source", "image", "frame", "object", "area", "robot", "start", "model"),
+    *("click", "y", "x", "positive", "iou", "boundary_f", "corrected", "seconds"),
 )
-KEY = ("source", "image", "frame", "object", "robot", "model")
+"""`start` is "scratch" or the kind of mask that was corrected; such a curve begins with a row of that mask, click 0."""
+KEY = ("source", "image", "frame", "object", "robot", "start", "model")
 Row = dict[str, str]
+Answers = Generator[list[Row], None, None]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One object for one model: what a worker process is given."""
+    """One object for one model: what a worker is given. `start` is a name in `starts.STARTS`."""
 
     target: Target
     model: str
     robot: str = "centre"
     max_clicks: int = 20
     device: str = "auto"
+    start: str = SCRATCH
+
+    @property
+    def object_key(self) -> tuple[str, str, str, str]:
+        """Source, image, frame and object, as in the CSV."""
+        item = self.target.item
+        return (item.source, item.name, _frame_text(self.target.frame), str(self.target.label))
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Its value under `KEY` in the CSV."""
-        item = self.target.item
-        return (item.source, item.name, _frame_text(self.target.frame), str(self.target.label), self.robot, self.model)
+        """Its values under `KEY` in the CSV; for a damaged start, whose rows name the kind of damage, "damaged"."""
+        return (*self.object_key, self.robot, self.start, self.model)
+
+    @property
+    def seed(self) -> int:
+        """What the robot's random choices follow from: neither the order of the jobs nor who works on them."""
+        start = () if self.start == SCRATCH else (self.start,)
+        return zlib.crc32("|".join((*self.object_key, self.robot, *start, self.model)).encode())
 
 
-def run_jobs(jobs: Sequence[Job], path: Path, processes: int = 1) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """A job's object on its plane, and what its clicks begin with."""
+
+    job: Job
+    plane: Plane
+    truth: Mask
+    start: Start
+
+    def row(
+        self, number: int, mask: Mask, before: Mask | None = None, click: Click | None = None, seconds: float = 0.0
+    ) -> Row:
+        """Return the row of a click and the mask after it; without a click, that of the mask that clicks start from."""
+        job, ignore = self.job, self.plane.ignore
+        place: tuple[object, ...] = ("", "", "") if click is None else (*click.position, int(click.positive))
+        corrected = float("nan")
+        if click is not None and before is not None:
+            corrected = corrected_share(before, mask, self.truth, click.position)
+        said = (*job.object_key, job.target.area, job.robot, self.start.kind, job.model, number, *place)
+        measured = (_iou_on_box(mask, self.truth, ignore), boundary_f(mask, self.truth, ignore), corrected, seconds)
+        values = (*said, *("" if np.isnan(value) else f"{value:.5f}" for value in measured))
+        return dict(zip(COLUMNS, map(str, values), strict=True))
+
+
+def run_jobs(jobs: Sequence[Job], path: Path, processes: int = 1, scheduler: str | None = None) -> None:
     """Run the jobs that the CSV at `path` does not hold yet, and append their rows, object by object.
 
     Stopping it (Ctrl+C) loses only the objects under work.
 
+    Parameters
+    ----------
+    processes : int
+        How many work at a time on this machine.
+    scheduler : str, optional
+        Address of a dask scheduler whose workers do the work instead; they must see data and weights at the same paths.
+
     Raises
     ------
     ValueError
-        Where the CSV is not one of ours.
+        Where the CSV is not one of ours, or a scheduler is named and dask.distributed is not installed.
+    OSError
+        Where no scheduler answers at the address.
     """
     done = _tidy(path, {job.key: job.max_clicks for job in jobs})
     waiting = [job for job in jobs if job.key not in done]
-    with open(path, "a", newline="", encoding="utf-8") as handle:
+    with (
+        open(path, "a", newline="", encoding="utf-8") as handle,
+        tqdm(total=len(jobs), initial=len(jobs) - len(waiting), unit="object", smoothing=0.05) as bar,
+        closing(_answers(waiting, processes, scheduler)) as answers,
+    ):
         if handle.tell() == 0:
             handle.write(_text([COLUMNS]))
-        with tqdm(total=len(jobs), initial=len(jobs) - len(waiting), unit="object", smoothing=0.05) as bar:
-            for rows in _answers(waiting, processes):
-                handle.write(_text([row[column] for column in COLUMNS] for row in rows))
-                handle.flush()
-                bar.set_description(f"{rows[0]['model']} on {rows[0]['source']}", refresh=False)
-                bar.update()
+        for rows in answers:
+            handle.write(_text([row[column] for column in COLUMNS] for row in rows))
+            handle.flush()
+            bar.set_description(f"{rows[0]['model']} on {rows[0]['source']}", refresh=False)
+            bar.update()
 
 
 def click_through(job: Job) -> list[Row]:
-    """Let the robot segment one object; return a row per click. Ends when nothing is wrong any more."""
-    target = job.target
-    plane, diameter = _prepared(target.item, target.frame)
-    truth = plane.labels == target.label
-    session = Session(plane.image, _model(job.model, job.device))
-    rng = np.random.default_rng(zlib.crc32("|".join(job.key).encode()))
-    rows: list[Row] = []
-    while len(rows) < job.max_clicks:
-        click = next_click(truth, session.mask(), session.clicks, rng, job.robot, plane.ignore)
+    """Let the robot segment or correct one object; return a row per click. Ends when nothing is wrong any more.
+
+    A robot may have to repeat a click that its model did not obey. The session decides what that asks of the model;
+    where it asks nothing the mask stays as it is.
+    """
+    plane, diameter = _prepared(job.target.item, job.target.frame)
+    start = start_of(plane, job.target.label, diameter, job.start, "|".join(job.object_key))
+    case = Case(job, plane, plane.labels == job.target.label, start)
+    session = _begun(case)
+    rng = np.random.default_rng(job.seed)
+    mask, begun_empty = session.mask(), not start.mask.any()
+    rows = [] if job.start == SCRATCH else [case.row(0, mask)]
+    for number in range(1, job.max_clicks + 1):
+        click = next_click(case.truth, mask, session.clicks, rng, job.robot, plane.ignore, begun_empty)
         if click is None:
             break
-        request = session.set_clicks((*session.clicks, click))
-        assert request is not None  # a robot never repeats a click that was obeyed
-        start = time.perf_counter()
-        answer = session.predictor.predict(plane.image, replace(request, diameter=diameter, estimated=True))
-        seconds = time.perf_counter() - start
-        session.apply(request, answer)
-        said = [*job.key[:4], target.area, *job.key[4:], len(rows) + 1, *click.position, int(click.positive)]
-        values = [*said, f"{iou(session.mask(), truth, plane.ignore):.5f}", f"{seconds:.5f}"]
-        rows.append(dict(zip(COLUMNS, map(str, values), strict=True)))
+        before, seconds = mask, _click(session, click, diameter)
+        mask = session.mask()
+        rows.append(case.row(number, mask, before, click, seconds))
     return rows
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the rows of a benchmark's CSV.
+    """Return the rows of a benchmark's CSV, which may be packed (.csv.gz).
 
     Raises
     ------
     ValueError
         Where its columns are not ours.
     """
-    with open(path, newline="", encoding="utf-8") as handle:
+    unpacked = gzip.open if path.suffix == ".gz" else open
+    with unpacked(path, "rt", newline="", encoding="utf-8") as handle:
         table = csv.DictReader(handle)
         if tuple(table.fieldnames or ()) != COLUMNS:
             raise ValueError(f"{path} is no result of this benchmark; name another folder (--out).")
@@ -122,8 +179,42 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def key_of(row: Row) -> tuple[str, ...]:
-    """Return which object, robot and model a row belongs to."""
+    """Return which object, robot, start and model a row belongs to."""
     return tuple(row[column] for column in KEY)
+
+
+def _begun(case: Case) -> Session:
+    """A session in which the mask to correct, if any, was taken up."""
+    predictor = _model(case.job.model, case.job.device)
+    if not case.start.mask.any():
+        return Session(case.plane.image, predictor)
+    session = Session(case.plane.image, predictor, case.start.mask.astype(np.int32))
+    session.resume(1)
+    return session
+
+
+def _click(session: Session, click: Click, diameter: float) -> float:
+    """Click, wait for the answer and draw it; return the model's seconds."""
+    request = session.set_clicks((*session.clicks, click))
+    if request is None:
+        return 0.0
+    asked = replace(request, diameter=diameter, estimated=True) if request.diameter is None else request
+    start = time.perf_counter()
+    answer = session.predictor.predict(session.image, asked)
+    seconds = time.perf_counter() - start
+    session.apply(request, answer)
+    return seconds
+
+
+def _iou_on_box(mask: Mask, truth: Mask, ignore: Mask | None) -> float:
+    """The IoU, looked at only where there is something of either."""
+    box = (Region.of_mask(mask | truth) or Region.whole(mask.shape)).slices
+    return iou(mask[box], truth[box], None if ignore is None else ignore[box])
+
+
+def _asked(row: Row) -> tuple[str, ...]:
+    """The key of the job that a row answers."""
+    return tuple(protocol_of(row[column]) if column == "start" else row[column] for column in KEY)
 
 
 def _tidy(path: Path, wanted: dict[tuple[str, ...], int]) -> set[tuple[str, ...]]:
@@ -131,15 +222,15 @@ def _tidy(path: Path, wanted: dict[tuple[str, ...], int]) -> set[tuple[str, ...]
     if not path.exists():
         return set()
     rows = read_rows(path)
-    counts: dict[tuple[str, ...], int] = {}
+    clicks: dict[tuple[str, ...], int] = {}
     solved = set()
     for row in rows:
-        counts[key_of(row)] = counts.get(key_of(row), 0) + 1
+        clicks[_asked(row)] = max(clicks.get(_asked(row), 0), int(row["click"]))
         if float(row["iou"]) == 1.0:
-            solved.add(key_of(row))
-    done = {key for key, count in counts.items() if key in solved or count >= wanted.get(key, 1)}
+            solved.add(_asked(row))
+    done = {key for key, count in clicks.items() if key in solved or count >= wanted.get(key, 1)}
     with written_whole(path) as unfinished:
-        kept = ([row[column] for column in COLUMNS] for row in rows if key_of(row) in done)
+        kept = ([row[column] for column in COLUMNS] for row in rows if _asked(row) in done)
         unfinished.write_text(_text([COLUMNS, *kept]), encoding="utf-8", newline="")
     return done
 
@@ -154,13 +245,16 @@ def _frame_text(frame: Frame) -> str:
     return ";".join(map(str, frame))
 
 
-# -- work, here or in other processes ----------------------------------------------------------------------------------
+# -- work: here, in other processes, on a cluster ---------------------------------------------------------------------
 
 
-def _answers(jobs: Sequence[Job], processes: int) -> Iterator[list[Row]]:
-    if processes <= 1 or len(jobs) <= 1:
-        yield from map(click_through, jobs)
-        return
+def _answers(jobs: Sequence[Job], processes: int, scheduler: str | None) -> Answers:
+    if scheduler is not None:
+        return _on_cluster(jobs, scheduler)
+    return _in_processes(jobs, processes) if processes > 1 and len(jobs) > 1 else (click_through(job) for job in jobs)
+
+
+def _in_processes(jobs: Sequence[Job], processes: int) -> Answers:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_start_process)
     try:
@@ -168,6 +262,23 @@ def _answers(jobs: Sequence[Job], processes: int) -> Iterator[list[Row]]:
             yield future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _on_cluster(jobs: Sequence[Job], address: str) -> Answers:
+    """Rows as the workers of a dask cluster finish objects; those that nobody waits for any more are cancelled."""
+    try:
+        import distributed
+    except ImportError as error:
+        raise ValueError(
+            'A cluster needs dask.distributed: pip install "napari-clickseg[cluster]", here and on the workers.'
+        ) from error
+    with distributed.Client(address) as client:
+        futures = client.map(click_through, jobs, pure=False)
+        try:
+            for future in distributed.as_completed(futures):
+                yield future.result()
+        finally:
+            client.cancel(futures)
 
 
 def _start_process() -> None:

@@ -1,0 +1,87 @@
+"""Memory: how much a model needs at its peak, measured in a process of its own.
+
+Counted is what the process holds at its peak beyond what it held before: the libraries that the model brings in, its
+weights, and what some clicks on a plane take. Memory of a GPU is not counted.
+"""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from napari_clickseg.files import written_whole
+from napari_clickseg.models.registry import load_model
+from napari_clickseg.robot import next_click
+from napari_clickseg.session import Session
+
+COLUMNS = ("model", "peak_mb")
+MEGABYTE = 1 << 20
+SIDE, CLICKS = 512, 3
+PROCESS_STATUS = Path("/proc/self/status")
+
+
+def record_peaks(models: Iterable[str], path: Path, device: str = "auto") -> None:
+    """Measure the models that the CSV at `path` does not hold yet, and add them to it.
+
+    Raises
+    ------
+    ValueError
+        Where the CSV is not one of ours.
+    """
+    peaks = _read_peaks(path) if path.exists() else {}
+    for model in models:
+        if model not in peaks:
+            peaks[model] = f"{measure_peak(model, device):.1f}"
+    with written_whole(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle, lineterminator="\n").writerows([COLUMNS, *peaks.items()])
+
+
+def measure_peak(model: str, device: str = "auto") -> float:
+    """Return a model's peak memory in MB."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as process:
+        return process.submit(_click_and_weigh, model, device).result()
+
+
+def _click_and_weigh(model: str, device: str) -> float:
+    """Load a model and let a robot click; to be run in a fresh process."""
+    before = peak_bytes()
+    rows, columns = np.ogrid[:SIDE, :SIDE]
+    truth = np.hypot(rows - SIDE / 2, columns - SIDE / 2) < SIDE / 8
+    noise = np.random.default_rng(0).normal(0, 0.2, truth.shape)
+    session = Session((truth + noise).astype(np.float32), load_model(model, device), diameter=SIDE / 4)
+    for _ in range(CLICKS):
+        click = next_click(truth, session.mask(), session.clicks)
+        if click is not None:
+            session.click(click.position, click.positive)
+    return (peak_bytes() - before) / MEGABYTE
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has held so far."""
+    if PROCESS_STATUS.exists():
+        # ru_maxrss would begin with what the parent held when it started this process.
+        lines = PROCESS_STATUS.read_text("ascii").splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest if sys.platform == "darwin" else largest << 10
+
+
+def _read_peaks(path: Path) -> dict[str, str]:
+    with open(path, newline="", encoding="utf-8") as handle:
+        table = csv.DictReader(handle)
+        if tuple(table.fieldnames or ()) != COLUMNS:
+            raise ValueError(f"{path} is no table of memory ({', '.join(COLUMNS)}); name another folder (--out).")
+        return {row["model"]: row["peak_mb"] for row in table}
