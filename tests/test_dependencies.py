@@ -34,11 +34,12 @@ HEAVY = ("torch", "napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "PySide2", "vis
 MAY_IMPORT = {
     "vocabulary": {"vocabulary"},
     "files": {"vocabulary"},
+    "sources": {"vocabulary", "files"},
     "networks": {"networks"},
     "engine": {"vocabulary", "files", "engine", "networks", "models.card"},
     "models": {"vocabulary", "files", "models", "engine", "networks"},
-    "training": {"vocabulary", "files", "training", "models", "engine", "networks"},
-    "benchmark": {"vocabulary", "files", "benchmark", "models", "engine"},
+    "training": {"vocabulary", "files", "sources", "training", "models", "engine", "networks"},
+    "benchmark": {"vocabulary", "files", "sources", "benchmark", "models", "engine"},
     "gui": {"vocabulary", "files", "gui", "models"},
 }
 """Who may import whom, by part of the package. What is not named here (the command line) stands on top of all."""

@@ -1,13 +1,11 @@
 """Training data: annotated planes kept on the device, and windows cut from them at random places, scales and angles.
 
-A data folder holds one folder per source with `images/`, `labels/` and an optional `index.csv` that names a split.
+A data folder holds one folder per source, as `sources` reads them.
 """
 
 from __future__ import annotations
 
-import csv
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -15,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 import torch
 from scipy import ndimage
-from skimage.io import imread
 from torch import Tensor
 from torch.nn import functional
 
+from napari_clickseg.files import read_image
 from napari_clickseg.robot import first_clicks
 from napari_clickseg.scale import equivalent_diameter
+from napari_clickseg.sources import Pair, Pairs, find_pair, find_pairs, read_index, read_labels, read_mask, split_ranges
 from napari_clickseg.training.recipe import SYNTHETIC
 from napari_clickseg.training.synthetic import Cutout, synthetic_plane
 
@@ -36,7 +34,8 @@ REAL_FOR_SYNTHETIC = 96
 LEVELS = 4
 HELD_OUT = 5
 """Of a folder without an index, every fifth image is kept for validation; with fewer images, all serve both ends."""
-ANNOTATED_SLICES = re.compile(r"(\w+): z (\d+)-(\d+)")
+ISOTROPIC_AXIS = "z"
+"""Stacks with annotated ranges along it are cut across the other axes too."""
 
 ImagePlane = npt.NDArray[np.float32]
 LabelPlane = npt.NDArray[np.int32]
@@ -125,18 +124,21 @@ def load_pool(
 def read_planes(folder: Path, name: str, split: str) -> Iterator[tuple[ImagePlane, LabelPlane]]:
     """Yield image (y, x, 3) in 0..1 and labels (y, x) of a source; of stacks each plane, connected pieces apart."""
     source, _, modality = name.partition(":")
-    for row in _index(folder / source):
+    pairs = find_pairs(folder / source)
+    for row in _rows(folder / source, pairs):
         if modality and row.get("modality") != modality:
             continue
-        slices = {part: (int(a), int(b)) for part, a, b in ANNOTATED_SLICES.findall(row.get("split", ""))}
-        if not slices and row.get("split", split) != split:
+        ranges = split_ranges(row.get("split", ""))
+        if not ranges and row.get("split", split) != split:
             continue
-        image, labels = _read_pair(folder / source, row["name"])
+        image, labels = _read_pair(find_pair(folder / source, pairs, row["name"]))
         if labels.ndim == 2:
             yield _unit_range(image), labels.astype(np.int32)
             continue
-        first, last = slices.get(split, (0, len(labels) - 1))
-        yield from _sections(image[first : last + 1], labels[first : last + 1], isotropic=bool(slices))
+        part = ranges.get(split)
+        planes = slice(None) if part is None else slice(part.first, part.last + 1)
+        isotropic = any(one.axis == ISOTROPIC_AXIS for one in ranges.values())
+        yield from _sections(image[planes], labels[planes], isotropic)
 
 
 def draw_planes(
@@ -181,25 +183,25 @@ def connected_pieces(labels: LabelPlane) -> LabelPlane:
     return out
 
 
-def _index(folder: Path) -> list[dict[str, str]]:
-    table = folder / "index.csv"
-    if table.is_file():
-        with open(table, newline="", encoding="utf-8") as handle:
-            return list(csv.DictReader(handle))
-    names = sorted(p.stem for p in (folder / "images").glob("*") if p.is_file())
+def _rows(folder: Path, pairs: Pairs) -> list[dict[str, str]]:
+    """The rows of a folder's index; without one every image, each fifth for validation where there are enough."""
+    rows = read_index(folder)
+    if rows is not None:
+        return rows
+    names = sorted([*pairs.by_name, *pairs.unlabelled])
     if len(names) < HELD_OUT:
         return [{"name": name} for name in names]
     return [{"name": name, "split": "val" if k % HELD_OUT == 0 else "train"} for k, name in enumerate(names)]
 
 
-def _read_pair(folder: Path, name: str) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
-    pair = []
-    for part in ("images", "labels"):
-        found = sorted((folder / part).glob(f"{name}.*"))
-        if not found:
-            raise ValueError(f"{folder / part} has no file named {name}.")
-        pair.append(tifffile.imread(found[0]) if found[0].suffix in {".tif", ".tiff"} else imread(found[0]))
-    return pair[0], pair[1]
+def _read_pair(pair: Pair) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
+    labels = np.asarray(read_labels(pair.labels).array)
+    ignored = None
+    if pair.mask:
+        labels, ignored = read_mask(labels)
+    if ignored is not None and ignored.any():
+        raise ValueError(f"{pair.labels} leaves pixels open (128): training wants labels that say of each what it is.")
+    return np.asarray(read_image(pair.image).array), labels
 
 
 def _sections(
