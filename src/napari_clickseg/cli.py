@@ -209,11 +209,12 @@ def run_train(chosen: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from napari_clickseg.benchmark.datasets import find_data
+    from napari_clickseg.sources import IMAGES, is_source
     from napari_clickseg.training.recipe import for_folder, read_recipe
     from napari_clickseg.training.trainer import Plan, train
 
     recipe, data = read_recipe(chosen.recipe), find_data(chosen.data)
-    if (data / "images").is_dir():
+    if (data / IMAGES).is_dir() or is_source(data):
         data = data.resolve()
         recipe, data = for_folder(recipe, data), data.parent
     if chosen.steps is not None:
