@@ -257,8 +257,9 @@ def run_bench(chosen: argparse.Namespace) -> None:
 
 
 def _bench(chosen: argparse.Namespace) -> None:
+    from napari_clickseg.benchmark.curves import collect
     from napari_clickseg.benchmark.datasets import find_data, find_sources, list_targets, read_items, sample_targets
-    from napari_clickseg.benchmark.report import card_metrics, collect, report
+    from napari_clickseg.benchmark.report import card_metrics, report
     from napari_clickseg.benchmark.run import Job, read_rows, run_jobs
     from napari_clickseg.files import written_whole
     from napari_clickseg.models.card import record_metrics
@@ -280,7 +281,7 @@ def _bench(chosen: argparse.Namespace) -> None:
     ]
     run_jobs(jobs, rows, chosen.jobs)
     results = collect(read_rows(rows), chosen.robot, chosen.max_clicks)
-    text = report(results, chosen.robot, chosen.max_clicks)
+    text = report(results)
     with written_whole(page) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     print(text)

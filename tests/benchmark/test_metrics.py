@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from napari_clickseg.benchmark.metrics import (
+    area_under_curve,
     boundary_f,
     carried_on,
+    clicks_of_set,
     clicks_to_reach,
     corrected_share,
+    curve_band,
     iou,
+    largest_fall,
     mean_interval,
-    summarise,
     unsolved,
 )
 
@@ -33,7 +36,7 @@ def test_noc_is_the_first_click_that_reaches_the_target_or_all_of_them() -> None
 
 
 def test_an_object_that_got_there_once_is_solved() -> None:
-    assert unsolved(IOUS, 0.85) == 1
+    assert unsolved(IOUS, 0.85).tolist() == [False, True, False]
 
 
 def test_a_curve_that_ended_early_keeps_its_last_value() -> None:
@@ -41,24 +44,50 @@ def test_a_curve_that_ended_early_keeps_its_last_value() -> None:
     assert carried_on([0.4, 1.0], 1) == [0.4]
 
 
+def test_a_set_is_done_when_its_mean_is() -> None:
+    assert clicks_of_set(IOUS, 0.80) == 2
+    assert clicks_of_set(IOUS, 0.95) is None
+
+
+def test_clicks_beyond_the_limit_do_not_count() -> None:
+    late = np.full((1, 100), 0.5)
+    late[:, 30:] = 0.95
+    assert clicks_to_reach(late, 0.90).tolist() == [20]
+    assert clicks_to_reach(late, 0.90, limit=100).tolist() == [31]
+    assert unsolved(late, 0.90).tolist() == [True]
+    assert unsolved(late, 0.90, limit=100).tolist() == [False]
+
+
+def test_the_area_is_that_between_the_first_and_the_last_click() -> None:
+    assert area_under_curve(np.array([[0.8, 0.8, 0.8], [0.0, 0.5, 1.0]])).tolist() == pytest.approx([0.8, 0.5])
+    assert area_under_curve(np.array([[0.7]])).tolist() == [0.7]
+
+
 def test_the_interval_holds_the_mean_and_closes_on_equal_values() -> None:
-    low, high = mean_interval(np.array([1, 2, 3, 4, 20]))
+    low, high = mean_interval(np.array([1.0, 2, 3, 4, 20]))
     assert low < 6 < high
-    assert mean_interval(np.array([3, 3, 3])) == (3.0, 3.0)
+    assert mean_interval(np.array([3.0, 3, 3])) == pytest.approx((3, 3))
 
 
-def test_a_summary_tells_every_number() -> None:
-    summary = summarise(IOUS, np.array([0.1, 0.2, 0.3]))
-    assert summary.objects == 3
-    assert summary.iou_after == pytest.approx({1: 0.65, 2: 2.45 / 3, 3: 2.45 / 3})
-    assert summary.noc[0.85] == 2.0
-    assert summary.unsolved[0.85] == 1
-    assert summary.median_seconds == pytest.approx(0.2)
-    assert summary.largest_fall == 0.0
+def test_the_interval_of_an_average_counts_every_group_alike() -> None:
+    assert mean_interval(np.full(10, 1.0), np.full(2, 4.0)) == pytest.approx((2.5, 2.5))
+
+
+def test_pairs_are_told_apart_where_the_mean_intervals_overlap() -> None:
+    clicks = np.random.default_rng(0).integers(1, 20, 40).astype(float)
+    assert mean_interval(clicks + 1)[0] < mean_interval(clicks)[1]
+    assert mean_interval((clicks + 1) - clicks)[0] > 0
+
+
+def test_the_band_encloses_the_mean_curve() -> None:
+    low, high = curve_band(IOUS)
+    assert (low <= IOUS.mean(axis=0)).all()
+    assert (IOUS.mean(axis=0) <= high).all()
 
 
 def test_a_fall_of_the_mean_is_told() -> None:
-    assert summarise(np.array([[0.8, 0.7, 0.9]]), np.array([0.1])).largest_fall == pytest.approx(0.1)
+    assert largest_fall(np.array([[0.8, 0.7, 0.9]])) == pytest.approx(0.1)
+    assert largest_fall(np.array([[0.8, 0.8, 0.9]])) == 0.0
 
 
 def square(start: int, stop: int, side: int = 40) -> np.ndarray:

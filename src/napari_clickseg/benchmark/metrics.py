@@ -1,12 +1,12 @@
-"""Metrics: from curves of IoU against clicks to the numbers that are compared.
+"""Metrics: what is measured of a mask and of a click, and what many of them come to.
 
-A curve is one object's IoU after each click; `ious` below are arrays (objects, clicks).
+A curve is one object's IoU after each click; `ious` below are arrays (objects, clicks), the first click in column 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,14 @@ from scipy.spatial import cKDTree
 
 from napari_clickseg.regions import Region
 
-Curves = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float64]
+"""One number per object, or per object and click."""
 
 TARGETS = (0.80, 0.85, 0.90, 0.95)
-COUNTS = (1, 2, 3, 5, 10)
+LIMIT = 20
+"""Clicks per object at most, as all papers count them."""
+LONG = 100
+"""The longer run, for objects that `LIMIT` clicks do not solve (RITM)."""
 RESAMPLES = 2000
 
 
@@ -95,73 +99,75 @@ def carried_on(curve: Sequence[float], clicks: int) -> list[float]:
     return [*curve, *[curve[-1]] * (clicks - len(curve))][:clicks]
 
 
-def clicks_to_reach(ious: Curves, target: float) -> npt.NDArray[np.intp]:
-    """Return each object's number of clicks (NoC) to an IoU of at least `target`; all of them where it never was.
+def clicks_to_reach(ious: Values, target: float, limit: int = LIMIT) -> Values:
+    """Return each object's number of clicks (NoC) to an IoU of at least `target`; the last one where it never was.
 
     >>> clicks_to_reach(np.array([[0.5, 0.9, 0.8], [0.5, 0.6, 0.7]]), 0.85)
-    array([2, 3])
+    array([2., 3.])
     """
-    reached = ious >= target
-    needed: npt.NDArray[np.intp] = np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, ious.shape[1])
+    reached = ious[:, :limit] >= target
+    needed: Values = np.where(reached.any(axis=1), reached.argmax(axis=1) + 1.0, reached.shape[1])
     return needed
 
 
-def unsolved(ious: Curves, target: float) -> int:
-    """Return how many objects never reached the target."""
-    return int((~(ious >= target).any(axis=1)).sum())
+def unsolved(ious: Values, target: float, limit: int = LIMIT) -> npt.NDArray[np.bool_]:
+    """Return which objects never reached the target."""
+    return np.asarray((ious[:, :limit] < target).all(axis=1))
 
 
-def mean_interval(values: npt.NDArray[np.intp], resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
-    """Return the 95 % interval of a mean over objects, by bootstrap (percentiles)."""
-    rng = np.random.default_rng(seed)
-    means = values[rng.integers(0, values.size, (resamples, values.size))].mean(axis=1)
+def clicks_of_set(ious: Values, target: float, limit: int = LIMIT) -> int | None:
+    """Return the clicks per object until the mean IoU of all objects is at least `target` (ITIS); None if it never is.
+
+    >>> clicks_of_set(np.array([[0.5, 0.9, 1.0], [0.7, 0.8, 0.8]]), 0.85)
+    2
+    """
+    reached = np.flatnonzero(ious[:, :limit].mean(axis=0) >= target)
+    return int(reached[0]) + 1 if reached.size else None
+
+
+def area_under_curve(ious: Values, limit: int = LIMIT) -> Values:
+    """Return each object's area under IoU against clicks, from the first click to the last, as a share of the widest.
+
+    The trapezoidal rule between clicks (AuC, Jang and Kim 2019; Forte et al. 2020); the IoU itself after one click.
+
+    >>> area_under_curve(np.array([[0.0, 1.0, 1.0]]))
+    array([0.75])
+    """
+    counted = ious[:, :limit]
+    if counted.shape[1] == 1:
+        return counted[:, 0].copy()
+    area: Values = (counted[:, :-1] + counted[:, 1:]).mean(axis=1) / 2
+    return area
+
+
+def largest_fall(ious: Values, limit: int = LIMIT) -> float:
+    """Return the largest loss of mean IoU by one more click; 0 where it never falls."""
+    mean = ious[:, :limit].mean(axis=0)
+    return float(max(0.0, -np.diff(mean, prepend=mean[0]).min()))
+
+
+def mean_interval(*groups: Values) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of the groups' means, by bootstrap over each group's objects.
+
+    Given paired differences, an interval that holds 0 says that the two cannot be told apart.
+    """
+    means = np.mean([_resampling(group.size, seed) @ group for seed, group in enumerate(groups)], axis=0)
     low, high = np.percentile(means, (2.5, 97.5))
     return float(low), float(high)
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What is reported of one model on one source.
-
-    Attributes
-    ----------
-    iou_after : dict of int to float
-        Mean IoU after so many clicks, for each of `COUNTS` that was reached.
-    noc, unsolved : dict of float to float or int
-        By target: mean number of clicks, and objects that never got there.
-    interval : dict of float to (float, float)
-        95 % interval of `noc`.
-    largest_fall : float
-        The largest loss of mean IoU by one more click; 0 where it never falls.
-    median_seconds, p95_seconds : float
-        Per click.
-    """
-
-    objects: int
-    iou_after: dict[int, float]
-    noc: dict[float, float]
-    interval: dict[float, tuple[float, float]]
-    unsolved: dict[float, int]
-    largest_fall: float
-    median_seconds: float
-    p95_seconds: float
+def curve_band(ious: Values) -> tuple[Values, Values]:
+    """Return the ends of the 95 % interval of the mean curve, click by click, by bootstrap over objects."""
+    low, high = np.percentile(_resampling(len(ious), 0) @ ious, (2.5, 97.5), axis=0)
+    return low, high
 
 
-def summarise(ious: Curves, seconds: npt.NDArray[np.float64]) -> Summary:
-    """Return the summary of some objects' curves and of all their clicks' seconds."""
-    mean = ious.mean(axis=0)
-    needed = {target: clicks_to_reach(ious, target) for target in TARGETS}
-    median, p95 = np.percentile(seconds, (50, 95))
-    return Summary(
-        objects=len(ious),
-        iou_after={count: float(mean[count - 1]) for count in COUNTS if count <= mean.size},
-        noc={target: float(values.mean()) for target, values in needed.items()},
-        interval={target: mean_interval(values) for target, values in needed.items()},
-        unsolved={target: unsolved(ious, target) for target in TARGETS},
-        largest_fall=float(max(0.0, -np.diff(mean, prepend=mean[0]).min())),
-        median_seconds=float(median),
-        p95_seconds=float(p95),
-    )
+@lru_cache(maxsize=64)
+def _resampling(size: int, seed: int) -> Values:
+    """Weights (resamples, objects) of objects drawn with replacement; groups of one size need different seeds."""
+    draws = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), RESAMPLES)
+    weights: Values = draws / size
+    return weights
 
 
 def _boundary(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:

@@ -1,153 +1,392 @@
-"""Report: Markdown tables from the rows of a benchmark run. Reads nothing but the rows."""
+"""Report: Markdown tables of what models reached. Reads nothing but results and peaks of memory.
+
+Nearly every number is a mean over objects, so a column says how to get it for each object; its mean over sources and
+its interval follow. The exceptions stand in `WHOLE`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from napari_clickseg.benchmark.metrics import COUNTS, Curves, Summary, carried_on, clicks_to_reach, summarise
-from napari_clickseg.benchmark.run import Row
-from napari_clickseg.models.registry import WEIGHTLESS
+from napari_clickseg.benchmark.curves import Comparison, Measured, Results, Setting, shared
+from napari_clickseg.benchmark.metrics import (
+    LIMIT,
+    LONG,
+    TARGETS,
+    Values,
+    area_under_curve,
+    clicks_of_set,
+    clicks_to_reach,
+    largest_fall,
+    mean_interval,
+    unsolved,
+)
 
-NATURAL = "natural_"
-"""Sources with this prefix are photographs; the average over microscopy leaves them out."""
-SHOWN_TARGETS = (0.85, 0.90)
+MAIN_TARGETS = (0.90, 0.85)
+"""Those of the two tables that the report begins with."""
+COUNTS = (1, 5, 10, 20)
+HIGH = (0.90, 0.95, 0.99)
+CORRECTED_COUNTS = (1, 4, 10)
+"""Clicks into a bad mask after which the mean IoU is told, beside that of the mask itself."""
+CARD_COUNTS = (1, 2, 3, 5, 10)
+REFERENCE = "ritm"
+"""Time and memory are told as shares of this model's, where it ran."""
+TIED = "≈"
 
 LEGEND = """The robot `{robot}` clicks at most {clicks} times per object. NoC@k: mean number of clicks to an IoU of k %,
-{clicks} where it was never reached, with the 95 % interval of the mean (bootstrap over objects). Unsolved: objects that
-never reached 90 %. Fall: the largest loss of mean IoU by one more click. Ratio: NoC@90 over that of the best model
-without weights on the same objects."""
-
-ObjectKey = tuple[str, str, str]
-Results = dict[str, dict[str, "Result"]]
-"""By source, then by model."""
-
-
-class Result:
-    """One model's objects on one source: curves and seconds, in the order of `objects`."""
-
-    def __init__(self, curves: Mapping[ObjectKey, Sequence[float]], seconds: Sequence[float], clicks: int) -> None:
-        self.objects = sorted(curves)
-        self.ious: Curves = np.array([carried_on(curves[key], clicks) for key in self.objects])
-        self.summary: Summary = summarise(self.ious, np.asarray(seconds, float))
-
-    def noc(self, objects: Iterable[ObjectKey], target: float) -> float:
-        """Mean number of clicks over some of the objects."""
-        places = {key: k for k, key in enumerate(self.objects)}
-        needed = clicks_to_reach(self.ious, target)
-        return float(np.mean([needed[places[key]] for key in objects]))
+the last click ({limit} at most) where it was never reached. Unsolved: objects that never reached 90 %. In brackets: the
+95 % interval of the mean, by bootstrap over objects (of an average: over the objects of each source). **Bold**: the
+best. {tied}: the interval of the paired difference to the best holds 0, so the data do not tell the two apart. On each
+source the models are compared on the objects that all of them saw. Averages count every source alike and leave out
+models that did not run on all of them."""
+SHARES_NOTE = "Share of objects (%) with an IoU of at least 90, 95, 99 % after so many clicks:"
+EDGES_NOTE = (
+    "Boundary F (within 2 pixels) after so many clicks; corrected: of the wrong pixels that hang together with the "
+    "clicked one, the share that is right after the click, over all clicks and at the first, fifth, ...:"
+)
+SET_NOTE = "Clicks per object until the mean IoU of the set reaches the target:"
+CURVE_NOTE = "Mean IoU after each click, and the area under that curve (AuC, normalised):"
+ROBOTS_NOTE = "NoC@90 by robot, on the objects that all models saw with all robots ({count}):"
+STARTS_NOTE = (
+    "Clicks that correct a bad mask, at most {clicks} per object: mean IoU of the mask itself (IoU@0) and after some "
+    "of them, and NoC@90, 0 where the mask was as good before:"
+)
 
 
-def collect(rows: Iterable[Row], robot: str, clicks: int) -> Results:
-    """Return one robot's results by source and model."""
-    curves: dict[tuple[str, str], dict[ObjectKey, list[float]]] = {}
-    seconds: dict[tuple[str, str], list[float]] = {}
-    for row in rows:
-        if row["robot"] != robot or int(row["click"]) > clicks:
-            continue
-        place = (row["source"], row["model"])
-        key = (row["image"], row["frame"], row["object"])
-        curves.setdefault(place, {}).setdefault(key, []).append(float(row["iou"]))
-        seconds.setdefault(place, []).append(float(row["seconds"]))
-    results: Results = {}
-    for (source, model), objects in sorted(curves.items()):
-        results.setdefault(source, {})[model] = Result(objects, seconds[source, model], clicks)
-    return results
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One number per object, and how its mean is written.
+
+    Attributes
+    ----------
+    values : callable
+        From a model's curves to an array (objects,), not a number where an object has none.
+    needs : int
+        Clicks that must have been given for the column to be there.
+    interval : bool
+        Write the 95 % interval of the mean.
+    """
+
+    head: str
+    values: Callable[[Measured], Values]
+    form: str = "{:.3f}"
+    needs: int = 1
+    interval: bool = False
+
+    def mean(self, measured: Measured) -> float:
+        """The mean over objects; not a number where no object has one."""
+        values = self.values(measured)
+        known = values[~np.isnan(values)]
+        return float(known.mean()) if known.size else float("nan")
+
+    def text(self, measured: Measured) -> str:
+        """The cell of one model on one source."""
+        text = self.written(self.mean(measured))
+        return f"{text} ({_span(mean_interval(self.values(measured)), self.form)})" if self.interval else text
+
+    def written(self, mean: float) -> str:
+        """The mean as text; empty where there is none."""
+        return "" if np.isnan(mean) else self.form.format(mean)
 
 
-def report(results: Results, robot: str, clicks: int) -> str:
-    """Return the whole report as Markdown."""
-    parts = ["# Benchmark", LEGEND.format(robot=robot, clicks=clicks)]
-    for title, sources in _groups(results).items():
-        parts += [f"## {title}", _average_table(results, sources)]
-    for source, models in results.items():
-        parts += [f"## {source}", _source_table(models)]
-    return "\n\n".join(parts) + "\n"
+# -- columns -----------------------------------------------------------------------------------------------------------
+
+
+def _percent(target: float) -> str:
+    return f"{100 * target:.0f}"
+
+
+def _noc(target: float, interval: bool = False) -> Column:
+    head = f"NoC@{_percent(target)}"
+    return Column(head, lambda m: clicks_to_reach(m.ious, target), "{:.2f}", interval=interval)
+
+
+def _share(holds: npt.NDArray[np.bool_]) -> Values:
+    """In percent, so that sources of different sizes compare."""
+    return np.where(holds, 100.0, 0.0)
+
+
+def _iou(count: int, head: str = "IoU@{}") -> Column:
+    return Column(head.format(count), lambda m: m.ious[:, count - 1], needs=count)
+
+
+def _above(target: float, count: int) -> Column:
+    head = f"{_percent(target)} @{count}"
+    return Column(head, lambda m: _share(m.ious[:, count - 1] >= target), "{:.0f}", count)
+
+
+def _boundary(count: int) -> Column:
+    return Column(f"boundary F@{count}", lambda m: m.boundary[:, count - 1], needs=count)
+
+
+def _corrected(count: int) -> Column:
+    return Column(f"corrected @{count}", lambda m: m.corrected[:, count - 1], "{:.2f}", count)
+
+
+def _corrected_by_all(measured: Measured) -> Values:
+    """Mean over an object's clicks that had an error to correct."""
+    clicked = measured.corrected[:, :LIMIT]
+    counts = (~np.isnan(clicked)).sum(axis=1)
+    return np.where(counts > 0, np.nansum(clicked, axis=1) / np.maximum(counts, 1), np.nan)
+
+
+AUC = Column("AuC", lambda m: area_under_curve(m.ious))
+UNSOLVED = Column("unsolved, %", lambda m: _share(unsolved(m.ious, 0.90)), "{:.0f}")
+CLICKS = (
+    *(_noc(target, interval=True) for target in TARGETS),
+    UNSOLVED,
+    Column(f"NoC{LONG}@90", lambda m: clicks_to_reach(m.ious, 0.90, LONG), "{:.2f}", LONG, interval=True),
+    Column(f"unsolved after {LONG}, %", lambda m: _share(unsolved(m.ious, 0.90, LONG)), "{:.0f}", LONG),
+)
+CURVE = (*(_iou(count, "{}") for count in range(1, LIMIT + 1)), AUC)
+SHARES = tuple(_above(target, count) for target in HIGH for count in COUNTS)
+EDGES = (
+    *(_boundary(count) for count in COUNTS),
+    Column("corrected", _corrected_by_all, "{:.2f}"),
+    *(_corrected(count) for count in COUNTS),
+)
+AVERAGED = (*(_iou(count) for count in COUNTS), AUC, *(_noc(target) for target in TARGETS), UNSOLVED)
+AVERAGED_EDGES = (*(_boundary(count) for count in COUNTS), Column("corrected", _corrected_by_all, "{:.2f}"))
+CORRECTION = (
+    Column("IoU@0", lambda m: m.begun),
+    *(_iou(count) for count in CORRECTED_COUNTS),
+    Column("NoC@90", lambda m: np.where(m.begun >= 0.90, 0.0, clicks_to_reach(m.ious, 0.90)), "{:.2f}"),
+)
+WHOLE: Mapping[str, Callable[[Measured], str]] = {
+    "largest fall": lambda m: f"{largest_fall(m.ious):.3f}",
+    "ms": lambda m: _milliseconds(m.seconds, 50),
+    "ms p95": lambda m: _milliseconds(m.seconds, 95),
+}
+"""Numbers that are no means over objects."""
+
+
+# -- the report --------------------------------------------------------------------------------------------------------
+
+
+def report(results: Results, peaks: Mapping[str, float] | None = None) -> str:
+    """Return the whole report as Markdown; `peaks` are MB of memory by model, None where they were not measured."""
+    clicks = max(results.scratch(source).clicks for source in results.sources)
+    order = ranking(results)
+    parts = ["# Benchmark", LEGEND.format(robot=results.robot, clicks=clicks, limit=LIMIT, tied=TIED)]
+    for target in MAIN_TARGETS:
+        parts += [f"## NoC@{_percent(target)}", _main_table(results, order, target)]
+    if len(results.microscopy) > 1:
+        parts += ["## Averages over the microscopy sources"]
+        parts += [_average_table(results, order, columns) for columns in (AVERAGED, AVERAGED_EDGES)]
+    parts += ["## Time and memory", _speed_table(results, order, peaks or {})]
+    parts += _robots_part("## Robots", results, results.microscopy, order)
+    parts += _starts_part("## From a bad mask", results, results.microscopy, order)
+    for source in results.sources:
+        parts += _source_part(results, source, order)
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def card_metrics(results: Results, model: str) -> dict[str, dict[str, float]]:
     """Return what a model's card says of each source on which the model ran."""
     metrics = {}
-    for source, models in results.items():
-        if model in models:
-            summary = models[model].summary
-            ious = {f"iou@{count}": round(value, 4) for count, value in summary.iou_after.items()}
-            nocs = {f"noc@{target:.0%}".rstrip("%"): round(value, 3) for target, value in summary.noc.items()}
-            metrics[source] = {"objects": float(summary.objects), **ious, **nocs}
+    for source in results.sources:
+        comparison = results.scratch(source)
+        if model in comparison.models:
+            columns = [*_reached(map(_iou, CARD_COUNTS), comparison.clicks), *map(_noc, TARGETS)]
+            measured = comparison.models[model]
+            means = {column.head.lower(): round(column.mean(measured), 4) for column in columns}
+            metrics[source] = {"objects": float(len(comparison.objects)), **means}
     return metrics
 
 
-def _groups(results: Results) -> dict[str, list[str]]:
-    """Sources to average over, by title; none where there is but one source."""
-    microscopy = [source for source in results if not source.startswith(NATURAL)]
-    groups = {"Average over the microscopy sources": microscopy, "Average over all sources": list(results)}
-    if len(microscopy) == len(results):
-        del groups["Average over all sources"]
-    return {title: sources for title, sources in groups.items() if len(sources) > 1}
+def ranking(results: Results) -> list[str]:
+    """Return all models by NoC@90, the fewest clicks first; those that did not run on all sources come last.
+
+    It is the average over microscopy that counts, or over all sources where none is microscopy.
+    """
+    names = {name for comparison in results.comparisons.values() for name in comparison.models}
+    sources = results.microscopy or results.sources
+    averages = {name: _average(results, sources, name, _noc(0.90)) for name in names}
+    return sorted(names, key=lambda name: (np.nan_to_num(averages[name], nan=np.inf), name))
 
 
-def _source_table(models: Mapping[str, Result]) -> str:
-    head = ["model", "objects", *(f"IoU@{count}" for count in COUNTS)]
-    head += [
-        *(f"NoC@{target:.0%}".rstrip("%") for target in SHOWN_TARGETS),
-        "unsolved",
-        "fall",
-        "ms",
-        "ms p95",
-        "ratio",
-    ]
+def _main_table(results: Results, order: Sequence[str], target: float) -> str:
+    """Sources below each other, models side by side, the average between microscopy and photographs."""
+    needed = {
+        source: {name: clicks_to_reach(m.ious, target) for name, m in results.scratch(source).models.items()}
+        for source in results.sources
+    }
+    lines = [[source, _objects_text(results.scratch(source)), *_ranked(order, [by])] for source, by in needed.items()]
+    microscopy = [needed[source] for source in results.microscopy]
+    if len(microscopy) > 1:
+        lines.insert(len(microscopy), ["**average over microscopy**", "", *_ranked(order, microscopy)])
+    return _table(["source", "objects", *order], lines)
+
+
+def _ranked(order: Sequence[str], groups: Sequence[Mapping[str, Values]]) -> list[str]:
+    """The cells of a line: mean over the groups' means, with the best and those tied with it marked."""
+    means = {name: np.mean([g[name].mean() for g in groups]) for name in order if all(name in g for g in groups)}
+    if not means:
+        return [""] * len(order)
+    best = min(means, key=lambda name: means[name])
+    cells = dict.fromkeys(order, "")
+    for name, mean in means.items():
+        span = _span(mean_interval(*(g[name] for g in groups)), "{:.2f}")
+        low, _ = mean_interval(*(g[name] - g[best] for g in groups))
+        figure = f"**{mean:.2f}**" if name == best else f"{mean:.2f}"
+        mark = f" {TIED}" if name != best and low <= 0 else ""
+        cells[name] = f"{figure} ({span}){mark}"
+    return list(cells.values())
+
+
+def _average_table(results: Results, order: Sequence[str], columns: Sequence[Column]) -> str:
+    there = _reached(columns, min(results.scratch(source).clicks for source in results.microscopy))
     lines = []
-    for name, result in models.items():
-        s = result.summary
-        cells = [
-            name,
-            str(s.objects),
-            *(f"{s.iou_after[count]:.3f}" if count in s.iou_after else "" for count in COUNTS),
-        ]
-        cells += [_with_interval(s.noc[target], s.interval[target]) for target in SHOWN_TARGETS]
-        cells += [str(s.unsolved[0.90]), f"{s.largest_fall:.3f}"]
-        cells += [f"{1000 * s.median_seconds:.0f}", f"{1000 * s.p95_seconds:.0f}", _ratio_text(_ratio(models, name))]
-        lines.append(cells)
-    return _table(head, lines)
+    for name in order:
+        means = [_average(results, results.microscopy, name, column) for column in there]
+        if not np.isnan(means).all():
+            lines.append([name, *(column.written(mean) for column, mean in zip(there, means, strict=True))])
+    return _table(["model", *(column.head for column in there)], lines)
 
 
-def _average_table(results: Results, sources: Sequence[str]) -> str:
-    """Each source counts the same; only models that ran on all of them are averaged."""
-    names = [name for name in results[sources[0]] if all(name in results[source] for source in sources)]
-    head = ["model", "sources", *(f"IoU@{count}" for count in COUNTS)]
-    head += [*(f"NoC@{target:.0%}".rstrip("%") for target in SHOWN_TARGETS), "worst ratio"]
+def _average(results: Results, sources: Sequence[str], name: str, column: Column) -> float:
+    """Mean over the sources; not a number where the model did not run on all of them."""
+    models = [results.scratch(source).models for source in sources]
+    if not all(name in measured for measured in models):
+        return float("nan")
+    return float(np.mean([column.mean(measured[name]) for measured in models]))
+
+
+def _speed_table(results: Results, order: Sequence[str], peaks: Mapping[str, float]) -> str:
+    """Over all sources; shares of the reference's time over the sources on which both ran."""
+    models = {source: results.scratch(source).models for source in results.sources}
+    lines = []
+    for name in order:
+        ran = [source for source in models if name in models[source]]
+        both = [source for source in ran if REFERENCE in models[source]]
+        seconds = _pooled(models[source][name] for source in ran)
+        share = ""
+        if both:
+            ours, theirs = (_pooled(models[source][one] for source in both) for one in (name, REFERENCE))
+            share = f"{np.median(ours) / np.median(theirs):.2f}"
+        peak = f"{peaks[name]:.0f}" if name in peaks else ""
+        memory = f"{peaks[name] / peaks[REFERENCE]:.2f}" if {name, REFERENCE} <= peaks.keys() else ""
+        times = [_milliseconds(seconds, percentile) for percentile in (50, 95)]
+        lines.append([name, str(seconds.size), *times, share, peak, memory])
+    of = f"of `{REFERENCE}`'s"
+    return _table(["model", "clicks", "ms per click", "ms p95", f"median {of}", "peak MB", f"peak {of}"], lines)
+
+
+def _robots_part(title: str, results: Results, sources: Sequence[str], order: Sequence[str]) -> list[str]:
+    """Models below each other, robots side by side; nothing where one robot alone clicked on all the sources."""
+    robots = [r for r in results.robots if sources and all(Setting(s, r) in results.comparisons for s in sources)]
+    if len(robots) < 2:
+        return []
+    column = _noc(0.90)
+    alike = [_alike({robot: results.comparisons[Setting(source, robot)] for robot in robots}) for source in sources]
+    names = [name for name in order if all((robots[0], name) in measured for measured in alike)]
     lines = []
     for name in names:
-        summaries = [results[source][name].summary for source in sources]
-        counts = [count for count in COUNTS if all(count in s.iou_after for s in summaries)]
-        ratios = [_ratio(results[source], name) for source in sources]
-        known = [ratio for ratio in ratios if ratio is not None]
-        cells = [name, str(len(sources))]
-        cells += [f"{np.mean([s.iou_after[c] for s in summaries]):.3f}" if c in counts else "" for c in COUNTS]
-        cells += [f"{np.mean([s.noc[target] for s in summaries]):.2f}" for target in SHOWN_TARGETS]
-        lines.append([*cells, _ratio_text(max(known) if known else None)])
-    return _table(head, lines)
+        means = [np.mean([column.mean(measured[robot, name]) for measured in alike]) for robot in robots]
+        lines.append([name, *(column.written(float(mean)) for mean in means)])
+    if not lines:
+        return []
+    objects = sum(len(measured[robots[0], names[0]].objects) for measured in alike)
+    return [title, ROBOTS_NOTE.format(count=objects), _table(["model", *robots], lines)]
 
 
-def _ratio(models: Mapping[str, Result], name: str, target: float = 0.90) -> float | None:
-    """NoC over that of the best model without weights, on the objects that both saw; None where there is none."""
-    ratios = []
-    for other in models.keys() & WEIGHTLESS.keys():
-        both = sorted(set(models[name].objects) & set(models[other].objects))
-        if both:
-            ratios.append(models[name].noc(both, target) / models[other].noc(both, target))
-    return max(ratios) if ratios else None
+def _alike(comparisons: Mapping[str, Comparison]) -> dict[tuple[str, str], Measured]:
+    """By robot and model: the same models on the same objects with each robot; empty where they share none."""
+    names = set.intersection(*(set(comparison.models) for comparison in comparisons.values()))
+    both = shared(comparison.models[name] for comparison in comparisons.values() for name in names) if names else []
+    pairs = ((robot, name) for robot in comparisons for name in names if both)
+    return {(robot, name): comparisons[robot].models[name].of(both) for robot, name in pairs}
 
 
-def _ratio_text(ratio: float | None) -> str:
-    return "" if ratio is None else f"{ratio:.2f}"
+def _starts_part(title: str, results: Results, sources: Sequence[str], order: Sequence[str]) -> list[str]:
+    """A line per kind of bad mask and model, averaged over those of the sources that have this kind."""
+    lines = []
+    found = {
+        start: [c for s in sources if (c := results.comparisons.get(Setting(s, results.robot, start))) is not None]
+        for start in results.starts
+    }
+    deepest = min((c.clicks for comparisons in found.values() for c in comparisons), default=LIMIT)
+    there = _reached(CORRECTION, deepest)
+    for start, comparisons in found.items():
+        objects = str(sum(len(c.objects) for c in comparisons))
+        for name in order:
+            if comparisons and all(name in c.models for c in comparisons):
+                means = [np.mean([column.mean(c.models[name]) for c in comparisons]) for column in there]
+                cells = [column.written(float(mean)) for column, mean in zip(there, means, strict=True)]
+                lines.append([start, name, objects, *cells])
+    head = ["start", "model", "objects", *(column.head for column in there)]
+    return [title, STARTS_NOTE.format(clicks=min(LIMIT, deepest)), _table(head, lines, words=2)] if lines else []
 
 
-def _with_interval(mean: float, interval: tuple[float, float]) -> str:
-    return f"{mean:.2f} ({interval[0]:.2f}-{interval[1]:.2f})"
+def _source_part(results: Results, source: str, order: Sequence[str]) -> list[str]:
+    comparison = results.scratch(source)
+    parts = [f"## {source}", f"{_objects_text(comparison)} objects, at most {comparison.clicks} clicks on each."]
+    parts += [_models_table(comparison, order, CLICKS, WHOLE)]
+    parts += [SET_NOTE, _set_table(comparison, order)]
+    for note, columns in ((CURVE_NOTE, CURVE), (SHARES_NOTE, SHARES), (EDGES_NOTE, EDGES)):
+        parts += [note, _models_table(comparison, order, columns)]
+    return [*parts, *_robots_part("", results, [source], order), *_starts_part("", results, [source], order)]
 
 
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [head, ["---", *["---:"] * (len(head) - 1)], *lines]
+def _models_table(
+    comparison: Comparison,
+    order: Sequence[str],
+    columns: Sequence[Column],
+    whole: Mapping[str, Callable[[Measured], str]] | None = None,
+) -> str:
+    there, also = _reached(columns, comparison.clicks), whole or {}
+    models = [(name, comparison.models[name]) for name in order if name in comparison.models]
+    lines = [
+        [name, *(column.text(m) for column in there), *(written(m) for written in also.values())] for name, m in models
+    ]
+    return _table(["model", *(column.head for column in there), *also], lines)
+
+
+def _set_table(comparison: Comparison, order: Sequence[str]) -> str:
+    lines = []
+    for name in order:
+        if name in comparison.models:
+            counts = [clicks_of_set(comparison.models[name].ious, target) for target in TARGETS]
+            never = f"> {min(LIMIT, comparison.clicks)}"
+            lines.append([name, *(never if count is None else str(count) for count in counts)])
+    return _table(["model", *(f"{_percent(target)} %" for target in TARGETS)], lines)
+
+
+# -- cells -------------------------------------------------------------------------------------------------------------
+
+
+def _reached(columns: Iterable[Column], clicks: int) -> list[Column]:
+    """Those of the columns that a run of so many clicks fills."""
+    return [column for column in columns if column.needs <= clicks]
+
+
+def _pooled(measured: Iterable[Measured]) -> Values:
+    """Seconds of all the clicks that were made."""
+    seconds: Values = np.concatenate([one.seconds.ravel() for one in measured] or [np.empty(0)])
+    made: Values = seconds[~np.isnan(seconds)]
+    return made
+
+
+def _milliseconds(seconds: Values, percentile: float) -> str:
+    made = seconds[~np.isnan(seconds)]
+    return f"{1000 * np.percentile(made, percentile):.0f}" if made.size else ""
+
+
+def _objects_text(comparison: Comparison) -> str:
+    """How many objects all saw; where some saw more, of how many."""
+    count = len(comparison.objects)
+    return str(count) if count == comparison.seen else f"{count} of {comparison.seen}"
+
+
+def _span(interval: tuple[float, float], form: str) -> str:
+    return "-".join(form.format(end) for end in interval)
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]], words: int = 1) -> str:
+    """A Markdown table whose first columns hold words and whose others hold numbers."""
+    rows = [head, [*["---"] * words, *["---:"] * (len(head) - words)], *lines]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
