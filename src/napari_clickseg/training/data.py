@@ -280,6 +280,12 @@ class Windows:
     centred: npt.NDArray[np.bool_]
 
 
+def join_windows(parts: Sequence[Windows]) -> Windows:
+    """Return one batch of several batches' windows."""
+    images, labels, truths = (torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels", "truths"))
+    return Windows(images, labels, truths, np.concatenate([part.centred for part in parts]))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Place:
     """Where one window lies: its middle and its half axes (columns of `turn`), in plane pixels, (y, x)."""
