@@ -54,6 +54,20 @@ def test_what_cannot_be_told_from_the_best_is_marked() -> None:
     assert not line["c"].endswith("≈")
 
 
+def test_equals_are_all_the_best() -> None:
+    rows = rows_of("cells", "a", {"1": [0.5, 0.9]}) + rows_of("cells", "b", {"1": [0.7, 0.9]})
+    line = cells(written(rows), "NoC@90", "cells")
+    assert (line["a"], line["b"]) == ("**2.00** (2.00-2.00)", "**2.00** (2.00-2.00)")
+
+
+def test_one_source_is_not_told_twice() -> None:
+    rows = ROWS[:18] + rows_of("cells", "default", {"1": [0.5, 0.9, 0.9]}, robot="human")
+    rows += rows_of("cells", "default", {"1": [0.5, 0.9, 0.9]}, start="cut")
+    text = written(rows)
+    assert text.count("by robot") == text.count("correct a bad mask") == 1
+    assert "## Robots" not in text
+
+
 def test_the_average_leaves_out_photographs_and_models_that_did_not_run_everywhere() -> None:
     rows = ROWS + [row for name in ("default", "ritm") for row in rows_of("natural_photos", name, {"1": [0.1] * 3})]
     line = cells(written(rows), "NoC@90", "**average over microscopy**")

@@ -177,9 +177,9 @@ def report(results: Results, peaks: Mapping[str, float] | None = None) -> str:
     if len(results.microscopy) > 1:
         parts += ["## Averages over the microscopy sources"]
         parts += [_average_table(results, order, columns) for columns in (AVERAGED, AVERAGED_EDGES)]
+        parts += _robots_part("## Robots", results, results.microscopy, order)
+        parts += _starts_part("## From a bad mask", results, results.microscopy, order)
     parts += ["## Time and memory", _speed_table(results, order, peaks or {})]
-    parts += _robots_part("## Robots", results, results.microscopy, order)
-    parts += _starts_part("## From a bad mask", results, results.microscopy, order)
     for source in results.sources:
         parts += _source_part(results, source, order)
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -228,12 +228,13 @@ def _ranked(order: Sequence[str], groups: Sequence[Mapping[str, Values]]) -> lis
     if not means:
         return [""] * len(order)
     best = min(means, key=lambda name: means[name])
+    leading = {name for name in means if means[name] == means[best]}
     cells = dict.fromkeys(order, "")
     for name, mean in means.items():
         span = _span(mean_interval(*(g[name] for g in groups)), "{:.2f}")
         low, _ = mean_interval(*(g[name] - g[best] for g in groups))
-        figure = f"**{mean:.2f}**" if name == best else f"{mean:.2f}"
-        mark = f" {TIED}" if name != best and low <= 0 else ""
+        figure = f"**{mean:.2f}**" if name in leading else f"{mean:.2f}"
+        mark = f" {TIED}" if name not in leading and low <= 0 else ""
         cells[name] = f"{figure} ({span}){mark}"
     return list(cells.values())
 
@@ -278,7 +279,7 @@ def _speed_table(results: Results, order: Sequence[str], peaks: Mapping[str, flo
 
 def _robots_part(title: str, results: Results, sources: Sequence[str], order: Sequence[str]) -> list[str]:
     """Models below each other, robots side by side; nothing where one robot alone clicked on all the sources."""
-    robots = [r for r in results.robots if sources and all(Setting(s, r) in results.comparisons for s in sources)]
+    robots = [r for r in results.robots if all(Setting(s, r) in results.comparisons for s in sources)]
     if len(robots) < 2:
         return []
     column = _noc(0.90)
