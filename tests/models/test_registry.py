@@ -12,7 +12,7 @@ import pytest
 from napari_clickseg.models import classic, registry
 from napari_clickseg.models.registry import find_model, list_models, load_model, user_folder
 
-WITHOUT_WEIGHTS = ["geodesic", "random-walker", "superpixels"]
+WITHOUT_WEIGHTS = ["geodesic", "grabcut", "random-walker", "superpixels"]
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +84,9 @@ def test_listing_imports_neither_torch_nor_qt_nor_napari() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_predictor_whose_library_is_not_there_is_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "grabcut" in {entry.name for entry in list_models()}
+    monkeypatch.setitem(registry.NEEDS, "grabcut", "no_such_library")
+    assert "grabcut" not in {entry.name for entry in list_models()}

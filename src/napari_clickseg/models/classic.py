@@ -1,14 +1,14 @@
-"""Predictors without weights: random walker, geodesic distance, superpixel growing; for first seconds and comparison.
+"""Predictors without weights: random walker, geodesic, superpixels, GrabCut; for first seconds and comparison.
 
-All three look at one window around the clicks at the object's scale, coarse enough to stay quick, and share what is
-known before any method starts: clicked pixels are certain; what lies more than an object away is background; the prior
-mask holds except near clicks that contradict it.
+All look at one window around the clicks at the object's scale, coarse enough to stay quick, and share what is known
+before any method starts: clicked pixels are certain; what lies more than an object away is background; the prior mask
+holds except near clicks that contradict it. To GrabCut, which has a state for that, the prior mask is only probable.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,11 @@ class Scene:
     picture : ndarray of float32
         (y, x, channel), values between 0 and 1; the last channel is how object-like the colour is.
     seeds : ndarray of int8
-        OBJECT, BACKGROUND or UNKNOWN per pixel of the picture.
+        OBJECT, BACKGROUND or UNKNOWN per pixel of the picture: what clicks and prior mask say.
+    sure : ndarray of int8
+        The same, but UNKNOWN where only the prior mask says it.
+    prior : ndarray of bool or None
+        The prior mask in the picture.
     diameter : float
         Expected object diameter in pixels of the picture.
     """
@@ -74,6 +78,8 @@ class Scene:
     step: int
     picture: Plane
     seeds: Seeds
+    sure: Seeds
+    prior: Mask | None
     diameter: float
 
     @property
@@ -160,7 +166,65 @@ class Superpixels:
         return logits
 
 
-# -- what all three share: from a request to a picture with seeds ------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class GrabCut:
+    """Colour models of object and background and the cheapest cut between them, in turns; computed by OpenCV.
+
+    Rother et al. 2004, "GrabCut: interactive foreground extraction using iterated graph cuts". Clicks are sure, a prior
+    mask (without one, an object's surroundings of the clicks) is probable.
+
+    Raises
+    ------
+    ValueError
+        Where OpenCV is not installed.
+    """
+
+    rounds: int = 5
+    name: str = "grabcut"
+    ndim: int = 2
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        _opencv()
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        """Answer a request; see `questions.Predictor`."""
+        scene = look(image, request)
+        stop.check()
+        if scene.decided:
+            return answer(scene, request)
+        logits = self._logits(scene)
+        stop.check()
+        return answer(replace(scene, seeds=scene.sure), request, logits, scene.seeds == OBJECT)
+
+    def _logits(self, scene: Scene) -> Logits:
+        cv2 = _opencv()
+        kinds = np.array([cv2.GC_PR_BGD, cv2.GC_FGD, cv2.GC_BGD], np.uint8)
+        marks = np.where((scene.sure == UNKNOWN) & _probable(scene), cv2.GC_PR_FGD, kinds[scene.sure]).astype(np.uint8)
+        colours = np.rint(255 * scene.picture[..., :-1]).astype(np.uint8)
+        last = colours.shape[-1] - 1
+        colours = np.ascontiguousarray(colours[..., [0, min(1, last), min(2, last)]])
+        cv2.setRNGSeed(0)
+        cv2.grabCut(colours, marks, None, None, None, self.rounds, cv2.GC_INIT_WITH_MASK)
+        return np.where((marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD), STEEPEST, -STEEPEST)
+
+
+def _probable(scene: Scene) -> Mask:
+    """Where the object probably is: in the prior mask, else no more than half a diameter from a positive click."""
+    if scene.prior is not None:
+        return scene.prior
+    return _away(scene.seeds == OBJECT) <= scene.diameter / 2
+
+
+def _opencv() -> Any:
+    try:
+        import cv2
+    except ImportError as error:
+        raise ValueError('GrabCut needs OpenCV: pip install "napari-clickseg[bench]".') from error
+    return cv2
+
+
+# -- what all share: from a request to a picture with seeds ------------------------------------------------------
 
 
 def solve(image: Image, request: Request, stop: Stop, method: Callable[[Scene, Stop], Logits]) -> Prediction:
@@ -182,22 +246,26 @@ def look(image: Image, request: Request) -> Scene:
     places = [((np.subtract(point, region.start) - (step - 1) / 2) / step, positive) for point, positive in points]
     prior = None if request.prior is None else _shrink(request.prior.logits_on(region)[np.newaxis], step)[0] > 0
     clicked = _clicked(places, small.shape[1:])
-    seeds = _first_seeds(clicked, scale) if prior is None else _later_seeds(clicked, prior, scale)
     around = _disks(clicked, NEAR * scale)
-    seeds = np.where(around != UNKNOWN, around, seeds).astype(np.int8)
-    return Scene(region, step, _picture(small, seeds), seeds, scale)
+    if prior is None:
+        sure = seeds = _over(around, _first_seeds(clicked, scale))
+    else:
+        far = _first_seeds(np.where(prior, OBJECT, clicked), scale)
+        sure = _over(around, np.where(prior, UNKNOWN, far))
+        seeds = _over(around, _later_seeds(clicked, prior, scale))
+    return Scene(region, step, _picture(small, seeds), seeds, sure, prior, scale)
 
 
-def answer(scene: Scene, request: Request, logits: Logits | None = None) -> Prediction:
+def answer(scene: Scene, request: Request, logits: Logits | None = None, anchors: Mask | None = None) -> Prediction:
     """Return a method's logits as a prediction.
 
-    Seeds hold, parts without one go, holes without one close, and clicked pixels get their label. Without logits the
-    seeds alone decide.
+    Seeds hold, parts of the object without an anchor (a seed, where no others are given) go, holes without a seed
+    close, and clicked pixels get their label. Without logits the seeds alone decide.
     """
     sure = np.where(scene.seeds == OBJECT, CERTAIN, -CERTAIN)
     coarse = sure if logits is None else np.where(scene.seeds == UNKNOWN, np.clip(logits, -CERTAIN, CERTAIN), sure)
     mask = coarse > 0
-    lost = mask & ~_touching(mask, scene.seeds == OBJECT)
+    lost = mask & ~_touching(mask, scene.seeds == OBJECT if anchors is None else anchors)
     holes = ndimage.binary_fill_holes(mask) & ~mask
     closed = holes & ~_touching(holes, scene.seeds == BACKGROUND)
     coarse = np.where(lost, -1.0, np.where(closed, 1.0, coarse))
@@ -275,6 +343,11 @@ def _disks(clicked: Seeds, radius: float) -> Seeds:
     inner = (to_object <= radius) & (2 * to_object < to_background)
     outer = (to_background <= radius) & (2 * to_background < to_object)
     return np.where(inner, OBJECT, np.where(outer, BACKGROUND, clicked)).astype(np.int8)
+
+
+def _over(upper: Seeds, lower: Seeds) -> Seeds:
+    """The upper seeds, and where they say nothing the lower ones."""
+    return np.where(upper != UNKNOWN, upper, lower).astype(np.int8)
 
 
 def _first_seeds(clicked: Seeds, diameter: float) -> Seeds:

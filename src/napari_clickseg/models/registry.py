@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,8 +73,11 @@ WEIGHTLESS = {
         "Shortest paths that avoid edges, from either kind of click; no weights.",
     ),
     "superpixels": ("Superpixels", "Superpixel growing", "Grows clicked superpixels by their likeness; no weights."),
+    "grabcut": ("GrabCut", "GrabCut", "Colours of object and background and the cheapest cut; OpenCV, no weights."),
 }
 """Name: class in `models.classic`, title, description."""
+NEEDS = {"grabcut": "cv2"}
+"""Libraries beyond those that the package brings; a predictor is listed where its library is there."""
 
 
 def list_models() -> list[ModelEntry]:
@@ -206,7 +210,8 @@ def _plugins() -> Iterator[ModelEntry]:
 
 def _weightless() -> Iterator[ModelEntry]:
     for name, (_, title, description) in WEIGHTLESS.items():
-        yield ModelEntry(name, title, description, "weightless")
+        if name not in NEEDS or find_spec(NEEDS[name]) is not None:
+            yield ModelEntry(name, title, description, "weightless")
 
 
 def _entry_points() -> dict[str, EntryPoint]:
