@@ -13,7 +13,7 @@ import tifffile
 from imageio import v3
 
 from napari_clickseg import cli
-from napari_clickseg.benchmark import latency, yardstick
+from napari_clickseg.benchmark import latency, memory, yardstick
 from napari_clickseg.cli import COMMANDS, main
 
 
@@ -184,7 +184,8 @@ def bench(*more: str) -> int:
 
 
 @pytest.fixture
-def pack(here: Path) -> Path:
+def pack(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(memory, "measure_peak", lambda model, device: 12.5)
     for folder in ("images", "labels"):
         (here / "pack" / folder).mkdir(parents=True)
     v3.imwrite(here / "pack" / "images" / "a.png", discs())
@@ -201,6 +202,64 @@ def test_bench_writes_rows_and_a_report_and_goes_on(pack: Path, capsys: pytest.C
     assert "2 objects, at most 3 clicks on each" in Path("result/report.md").read_text()
 
 
+def starts_and_robots(table: str) -> set[tuple[str, str]]:
+    with open(table, newline="") as handle:
+        return {(row["start"], row["robot"]) for row in csv.DictReader(handle)}
+
+
+def test_bench_draws_plots_and_weighs_the_models(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench() == 0
+    assert {"iou.png", "iou.svg"} <= {path.name for path in Path("result").iterdir()}
+    assert Path("result/memory.csv").read_text() == "model,peak_mb\ngeodesic,12.5\nsuperpixels,12.5\n"
+    assert "iou.svg" in capsys.readouterr().out
+
+
+def test_bench_without_matplotlib_says_so_and_goes_on(
+    pack: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    assert bench() == 0
+    assert "There are no plots: they need matplotlib" in capsys.readouterr().out
+    assert not Path("result/iou.png").exists()
+    assert Path("result/report.md").exists()
+
+
+def test_bench_takes_several_robots_and_starts(pack: Path) -> None:
+    assert bench("--robot", "human,pair", "--start", "scratch,automatic") == 0
+    pairs = {(start, robot) for start in ("scratch", "automatic") for robot in ("human", "pair")}
+    assert starts_and_robots("result/clicks.csv") == pairs
+
+
+def test_corrections_alone_are_measured_but_not_yet_reported(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--start", "damaged") == 0
+    assert "There is no report yet" in capsys.readouterr().out
+    assert not Path("result/report.md").exists()
+    assert bench() == 0
+    assert Path("result/report.md").exists()
+
+
+def test_a_report_is_made_anew_from_several_runs(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--out", "one") == 0
+    assert bench("--out", "two", "--start", "damaged") == 0
+    assert main(["bench", "--report", "one", "two/clicks.csv", "--max-clicks", "3", "--out", "both"]) == 0
+    assert sorted(path.name for path in Path("both").iterdir()) == ["iou.png", "iou.svg", "report.md"]
+    assert "IoU@0" in Path("both/report.md").read_text()
+
+
+def test_a_report_of_nothing_is_one_sentence(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["bench", "--report", str(pack), "--out", "result"])
+    assert "There is no" in refused(capsys, code)
+    assert not Path("result").exists()
+
+
+def test_bench_works_on_a_cluster(pack: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    assert bench("--out", "here") == 0
+    with distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        assert bench("--out", "there", "--scheduler", cluster.scheduler_address) == 0
+    assert starts_and_robots("there/clicks.csv") == starts_and_robots("here/clicks.csv")
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
@@ -208,6 +267,9 @@ def test_bench_writes_rows_and_a_report_and_goes_on(pack: Path, capsys: pytest.C
         (["--data", "nowhere"], "There is no folder nowhere"),
         (["--sources", "moon"], "There is no source moon"),
         (["--robot", "hal"], "There is no robot 'hal'; there are centre"),
+        (["--robot", "centre,hal"], "There is no robot 'hal'; there are centre"),
+        (["--start", "middle"], "There is no start 'middle'; there are scratch, damaged, automatic"),
+        (["--models", "geodesic:flip=off"], "has no refinements to switch"),
     ],
 )
 def test_bad_options_of_bench_end_with_one_sentence(

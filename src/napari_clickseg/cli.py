@@ -10,6 +10,8 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from napari_clickseg.benchmark.run import Job
     from napari_clickseg.clicks import Click
     from napari_clickseg.images import Image
     from napari_clickseg.session import Session
     from napari_clickseg.training.trainer import Progress
 
 BAD_INPUT, INTERRUPTED = 2, 130
+CLICKS_TABLE, MEMORY_TABLE = "clicks.csv", "memory.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,44 +256,93 @@ def _weights_of(name: str) -> Path:
 
 
 def run_bench(chosen: argparse.Namespace) -> None:
-    """Measure clicks to quality over labelled images, or the panel's speed."""
+    """Measure clicks to quality over labelled images, or the panel's speed; or tell anew what was measured."""
+    if chosen.report:
+        return _bench_report(chosen)
     return _bench_gui(chosen) if chosen.gui else _bench(chosen)
 
 
 def _bench(chosen: argparse.Namespace) -> None:
-    from napari_clickseg.benchmark.curves import collect
-    from napari_clickseg.benchmark.datasets import find_data, find_sources, list_targets, read_items, sample_targets
-    from napari_clickseg.benchmark.report import card_metrics, report
-    from napari_clickseg.benchmark.run import Job, read_rows, run_jobs
-    from napari_clickseg.files import written_whole
-    from napari_clickseg.models.card import record_metrics
+    from napari_clickseg.benchmark.memory import record_peaks
+    from napari_clickseg.benchmark.run import read_rows, run_jobs
+    from napari_clickseg.benchmark.starts import SCRATCH
     from napari_clickseg.models.registry import find_model
+
+    models = [find_model(name).name if not Path(name).is_file() else name for name in chosen.models]
+    jobs = _bench_jobs(chosen, models)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    rows, peaks = chosen.out / CLICKS_TABLE, chosen.out / MEMORY_TABLE
+    run_jobs(jobs, rows, chosen.jobs, chosen.scheduler)
+    record_peaks(models, peaks, chosen.device)
+    print(f"written: {rows}, {peaks}")
+    if any((row["robot"], row["start"]) == (chosen.robot[0], SCRATCH) for row in read_rows(rows)):
+        _write_report(chosen, [rows], [peaks], models if chosen.record else [])
+    else:
+        print(f"There is no report yet: its tables need clicks of the robot {chosen.robot[0]!r} from scratch.")
+
+
+def _bench_jobs(chosen: argparse.Namespace, models: Sequence[str]) -> list[Job]:
+    """Return every sampled object for every model, robot and start."""
+    from napari_clickseg.benchmark.datasets import find_data, find_sources, list_targets, read_items, sample_targets
+    from napari_clickseg.benchmark.run import Job
+    from napari_clickseg.benchmark.starts import STARTS
     from napari_clickseg.robot import ROBOTS
 
-    if chosen.robot not in ROBOTS:
-        raise ValueError(f"There is no robot {chosen.robot!r}; there are {', '.join(ROBOTS)}.")
-    models = [find_model(name).name if not Path(name).is_file() else name for name in chosen.models]
+    for what, names, there in (("robot", chosen.robot, ROBOTS), ("start", chosen.start, STARTS)):
+        unknown = [name for name in names if name not in there]
+        if unknown or not names:
+            raise ValueError(f"There is no {what} {', '.join(map(repr, unknown))}; there are {', '.join(there)}.")
     sources = find_sources(find_data(chosen.data), chosen.sources)
     items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
     targets = sample_targets(list_targets(items), chosen.objects, chosen.seed)
     if not targets:
         raise ValueError(f"There are no objects in the split {chosen.split!r} of {', '.join(sources)}.")
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    rows, page = chosen.out / "clicks.csv", chosen.out / "report.md"
-    jobs = [
-        Job(target, model, chosen.robot, chosen.max_clicks, chosen.device) for model in models for target in targets
+    return [
+        Job(target, model, robot, chosen.max_clicks, chosen.device, start)
+        for start, robot, model, target in product(chosen.start, chosen.robot, models, targets)
     ]
-    run_jobs(jobs, rows, chosen.jobs)
-    results = collect(read_rows(rows), chosen.robot, chosen.max_clicks)
-    text = report(results)
+
+
+def _bench_report(chosen: argparse.Namespace) -> None:
+    """Make the report anew from the tables of earlier runs: folders, or the tables of clicks themselves."""
+    tables = [_clicks_table(path) for path in chosen.report]
+    peaks = [table.with_name(MEMORY_TABLE) for table in tables]
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    _write_report(chosen, tables, [path for path in dict.fromkeys(peaks) if path.is_file()])
+
+
+def _clicks_table(path: Path) -> Path:
+    places = [path / name for name in (CLICKS_TABLE, f"{CLICKS_TABLE}.gz")] if path.is_dir() else [path]
+    there = [place for place in places if place.is_file()]
+    if not there:
+        raise FileNotFoundError(f"There is no {' or '.join(map(str, places))}.")
+    return there[0]
+
+
+def _write_report(
+    chosen: argparse.Namespace, tables: Sequence[Path], peaks: Sequence[Path], recorded: Sequence[str] = ()
+) -> None:
+    """Write report and plots into the folder; tell the cards of some models what was measured of them."""
+    from napari_clickseg.benchmark.curves import collect, read_peaks
+    from napari_clickseg.benchmark.plots import draw_curves
+    from napari_clickseg.benchmark.report import card_metrics, report
+    from napari_clickseg.benchmark.run import read_rows
+    from napari_clickseg.files import written_whole
+    from napari_clickseg.models.card import record_metrics
+    from napari_clickseg.models.registry import find_model
+
+    results = collect([row for table in tables for row in read_rows(table)], chosen.robot[0], chosen.max_clicks)
+    page, text = chosen.out / "report.md", report(results, read_peaks(peaks))
     with written_whole(page) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     print(text)
-    print(f"written: {rows}, {page}")
-    for model in models if chosen.record else []:
-        entry = find_model(model)
+    plots = draw_curves(results, chosen.out) if find_spec("matplotlib") else []
+    print(f"written: {', '.join(map(str, [page, *plots]))}")
+    if not plots:
+        print('There are no plots: they need matplotlib (pip install "napari-clickseg[bench]").')
+    for entry in map(find_model, recorded):
         if entry.path is not None:
-            record_metrics(entry.path, card_metrics(results, model))
+            record_metrics(entry.path, card_metrics(results, entry.name))
             print(f"recorded in the card of {entry.path}")
 
 
@@ -424,7 +477,7 @@ COMMANDS = (
                 type=_names,
                 default=["default"],
                 metavar="A,B",
-                help="names or weights files (default: default)",
+                help="names or weights files, with refinements to switch as in ritm:flip=off (default: default)",
             ),
             Option.of(
                 "--data", type=Path, metavar="FOLDER", help="one source (images/, labels/) or a folder of sources"
@@ -432,7 +485,18 @@ COMMANDS = (
             Option.of("--sources", type=_names, default=[], metavar="A,B", help="only these sources"),
             Option.of("--split", default="test", help="train, val or test" + DEFAULT),
             Option.of(
-                "--robot", default="centre", metavar="R", help="centre, cluster, random, eroded, human" + DEFAULT
+                "--robot",
+                type=_names,
+                default=["centre"],
+                metavar="A,B",
+                help="centre, cluster, random, eroded, human, pair; the report is about the first (default: centre)",
+            ),
+            Option.of(
+                "--start",
+                type=_names,
+                default=["scratch"],
+                metavar="A,B",
+                help="scratch; or a mask to correct: damaged, automatic (default: scratch)",
             ),
             Option.of("--objects", type=_count, default=100, metavar="N", help="sampled objects per source" + DEFAULT),
             Option.of("--max-clicks", type=_count, default=20, metavar="N", help="clicks per object" + DEFAULT),
@@ -443,6 +507,14 @@ COMMANDS = (
             DEVICE,
             Option.of(
                 "--jobs", type=_count, default=os.cpu_count() or 1, metavar="N", help="worker processes" + DEFAULT
+            ),
+            Option.of("--scheduler", metavar="ADDRESS", help="of a dask cluster that works instead of this machine"),
+            Option.of(
+                "--report",
+                type=Path,
+                nargs="+",
+                metavar="FOLDER_OR_CSV",
+                help="measure nothing, only make report and plots anew from what was measured",
             ),
             Option.of("--record", action="store_true", help="write the result into the cards of the models' weights"),
             Option.of("--gui", action="store_true", help="measure the panel in a real window instead"),
