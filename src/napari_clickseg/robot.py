@@ -120,26 +120,26 @@ def pick_beside(
     off = background[near.slices]
     if not off.any():
         return None
-    offsets = np.stack(
-        [axis - (f - a) for axis, f, a in zip(np.indices(near.shape), first, near.start, strict=True)], axis=-1
-    )
+    offsets = np.stack([axis - (f - a) for axis, f, a in zip(np.indices(near.shape), first, near.start, strict=True)])
     overlap = _box_overlap(np.abs(offsets), np.array(first), box)
     fits = off & (overlap >= min(BOX_IOU, float(overlap[off].max())))
     height, width = box.shape[0] / 2, box.shape[-1] / 2
     uniform, normal = rng.random(), rng.normal()
     wanted = (uniform - normal) * width + (1 + normal) * height
-    missed = np.where(fits, np.abs(np.linalg.norm(offsets, axis=-1) - wanted), np.inf)
+    missed = np.where(fits, np.abs(np.sqrt((offsets**2).sum(axis=0)) - wanted), np.inf)
     chosen = _one_of(missed == missed.min(), rng)
     return tuple(k + a for k, a in zip(chosen, near.start, strict=True))
 
 
 def _box_overlap(reach: Distances, middle: npt.NDArray[np.float64], box: Region) -> Distances:
-    """Overlap (IoU) of the object's box with boxes that reach so far from a middle, (.., axis) -> (..)."""
-    reach = np.maximum(reach, NARROWEST * reach.max(axis=-1, keepdims=True))
-    low, high = np.array(box.start) - 0.5, np.array(box.stop) - 0.5
+    """Overlap (IoU) of the object's box with boxes that reach so far from a middle, (axis, ..) -> (..)."""
+    reach = np.maximum(reach, NARROWEST * reach.max(axis=0))
+    column = (-1, *(1,) * (reach.ndim - 1))
+    low, high = (np.reshape(end, column) - 0.5 for end in (box.start, box.stop))
+    middle = middle.reshape(column)
     shared = np.minimum(middle + reach + 0.5, high) - np.maximum(middle - reach - 0.5, low)
-    both = np.maximum(shared, 0).prod(axis=-1)
-    overlap: Distances = both / ((2 * reach + 1).prod(axis=-1) + box.size - both)
+    both = np.maximum(shared, 0).prod(axis=0)
+    overlap: Distances = both / ((2 * reach + 1).prod(axis=0) + box.size - both)
     return overlap
 
 

@@ -17,7 +17,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from napari_clickseg.robot import depth
+from napari_clickseg.robot import NARROWEST, depth, pick_beside
 from napari_clickseg.training.data import Pool, Windows, cut_windows, join_windows
 from napari_clickseg.training.recipe import Clicks, Recipe
 from napari_clickseg.training.rounds import Said, add_clicks, damaged_masks
@@ -35,8 +35,8 @@ BAND_SIDE = 360
 DISPLACED = (20.0, 50.0)
 """How far the first click of superpixel-box guidance lies off the centroid, in an image of DISPLACED_SIDE pixels."""
 DISPLACED_SIDE = 480
-BOX_IOU = 0.7
 DROPPED = 0.1
+"""How often superpixel-box guidance is given the pair alone, and how often the first click alone, without a box."""
 
 Mask = npt.NDArray[np.bool_]
 Play = Generator["Ask", Tensor, None]
@@ -225,14 +225,14 @@ def sampled_clicks(truth: Mask, labels: npt.NDArray[np.int32], rng: np.random.Ge
     """Return 1 .. 5 random clicks on the object, and 0 .. 5 around it, anywhere outside, or on its neighbours."""
     inner = depth(truth)
     said = _drawn(truth & (inner >= 0.3 * inner.max()), int(rng.integers(1, 6)), True, rng)
-    band = ~truth & (ndimage.distance_transform_edt(~truth) < truth.shape[0] / 8)
+    band = ~truth & (_away(truth) < truth.shape[0] / 8)
     places = (band, ~truth, (labels > 0) & ~truth)
     return said + _drawn(places[rng.integers(len(places))], int(rng.integers(0, 6)), False, rng)
 
 
 def medoid_clicks(truth: Mask, rng: np.random.Generator) -> Said:
     """Return 1 .. 10 medoids of the object and 0 .. 10 of the band around it as clicks."""
-    outside = ndimage.distance_transform_edt(~truth) * BAND_SIDE / truth.shape[0]
+    outside = _away(truth) * BAND_SIDE / truth.shape[0]
     band = (outside >= BAND[0]) & (outside <= BAND[1])
     positive = medoids(np.argwhere(truth), int(rng.integers(1, MOST_POSITIVE + 1)), rng)
     negative = medoids(np.argwhere(band), int(rng.integers(0, MOST_NEGATIVE + 1)), rng)
@@ -261,19 +261,23 @@ def medoids(points: npt.NDArray[np.intp], count: int, rng: np.random.Generator) 
 def box_clicks(truth: Mask, rng: np.random.Generator) -> Said:
     """Return two clicks that span a box around the object, then 2 .. 5 on it outside the box, and beside it inside.
 
-    The negative click lies at the distance of equation 7 along both axes where the box that it spans overlaps the
-    object's box by BOX_IOU at least, else on a corner of the object's box. Of some objects, only the pair is given.
+    The negative click lies where `robot.pick_beside` says, and only an object without surroundings goes without it. Of
+    some objects, fewer clicks are given.
     """
     where = np.argwhere(truth)
     if where.size == 0:
         return []
     centre = _displaced(truth, where, rng)
-    corner = _box_corner(truth, where, centre, rng)
-    said: Said = [(centre, True), (corner, False)]
-    if rng.random() < DROPPED:
+    corner = pick_beside(truth, ~truth, centre, rng)
+    kept = rng.random()
+    if corner is None or kept < DROPPED:
+        return [(centre, True)]
+    said: Said = [(centre, True), ((float(corner[0]), float(corner[1])), False)]
+    if kept < 2 * DROPPED:
         return said
     y, x = np.indices(truth.shape)
     half = np.abs(np.subtract(corner, centre))
+    half = np.maximum(half, NARROWEST * half.max())
     inside = (np.abs(y - centre[0]) <= half[0]) & (np.abs(x - centre[1]) <= half[1])
     count = int(rng.integers(2, 6))
     return said + _drawn(truth & ~inside, count, True, rng) + _drawn(~truth & inside, count, False, rng)
@@ -287,40 +291,10 @@ def _displaced(truth: Mask, where: npt.NDArray[np.intp], rng: np.random.Generato
     return float(y), float(x)
 
 
-def _box_corner(
-    truth: Mask, where: npt.NDArray[np.intp], centre: tuple[float, float], rng: np.random.Generator
-) -> tuple[float, float]:
-    low, high = where.min(axis=0), where.max(axis=0)
-    height, width = (high - low + 1) / 2
-    signs = rng.choice((-1, 1), 2)
-    for _ in range(8):
-        uniform, normal = rng.random(), rng.normal()
-        away = abs((uniform - normal) * width + (1 + normal) * height) / np.hypot(height, width)
-        corner = np.rint(centre + signs * away * np.array([height, width]))
-        if _is_outside(truth, corner) and _box_iou(centre, np.abs(corner - centre), low, high) >= BOX_IOU:
-            return float(corner[0]), float(corner[1])
-    outside = np.argwhere(~truth)
-    if outside.size == 0:
-        return centre
-    aim = np.where(signs > 0, high + 1, low - 1)
-    y, x = outside[((outside - aim) ** 2).sum(axis=1).argmin()]
-    return float(y), float(x)
-
-
-def _is_outside(truth: Mask, point: npt.NDArray[np.float64]) -> bool:
-    y, x = (int(k) for k in point)
-    return 0 <= y < truth.shape[0] and 0 <= x < truth.shape[1] and not truth[y, x]
-
-
-def _box_iou(
-    centre: tuple[float, float],
-    half: npt.NDArray[np.float64],
-    low: npt.NDArray[np.intp],
-    high: npt.NDArray[np.intp],
-) -> float:
-    first, last = np.subtract(centre, half), np.add(centre, half)
-    shared = np.prod(np.maximum(np.minimum(last, high) - np.maximum(first, low) + 1, 0))
-    return float(shared / (np.prod(last - first + 1) + np.prod(high - low + 1) - shared))
+def _away(truth: Mask) -> npt.NDArray[np.float64]:
+    """Each pixel's distance to the object; infinite where there is none."""
+    away: npt.NDArray[np.float64] = ndimage.distance_transform_edt(~truth)
+    return away if truth.any() else np.full(truth.shape, np.inf)
 
 
 def _drawn(pixels: Mask, count: int, positive: bool, rng: np.random.Generator) -> Said:

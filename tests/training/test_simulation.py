@@ -1,0 +1,382 @@
+"""Simulated users: what each asks of a network, what is graded, what comes back into the next question."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor
+
+from doubles import disk
+from napari_clickseg.robot import BOX_IOU, NARROWEST
+from napari_clickseg.training import simulation
+from napari_clickseg.training.data import Plane, Pool, Target, Windows
+from napari_clickseg.training.recipe import Clicks, Recipe, Schedule
+from napari_clickseg.training.rounds import Said, helpers
+from napari_clickseg.training.simulation import (
+    USERS,
+    Ask,
+    Memory,
+    Scene,
+    Slot,
+    box_clicks,
+    medoid_clicks,
+    medoids,
+    open_scene,
+    sampled_clicks,
+)
+
+SIDE = 48
+TRUTH = disk((SIDE, SIDE), (22, 25), 11)
+NEIGHBOUR = disk((SIDE, SIDE), (22, 44), 5)
+LABELS = TRUTH + 2 * NEIGHBOUR.astype(np.int32)
+NOTHING = np.zeros((SIDE, SIDE), bool)
+SEEDS = range(30)
+
+
+def scene(
+    user: str = "correcting", truths: tuple[np.ndarray, ...] = (TRUTH, TRUTH), seed: int = 0, **clicks: object
+) -> Scene:
+    """Windows with these objects, and users whose robots click in the middle of the largest error."""
+    labels = torch.from_numpy(np.stack([LABELS * truth.any() for truth in truths]))[:, None].float()
+    windows = Windows(
+        torch.zeros(len(truths), 3, SIDE, SIDE),
+        labels,
+        torch.from_numpy(np.stack(truths))[:, None],
+        np.zeros(len(truths), bool),
+    )
+    settings = Clicks(user, **{"rounds": 3, "robots": {"centre": 1.0}, **clicks})
+    return Scene(settings, windows, np.random.default_rng(seed), helpers(0))
+
+
+def nothing_found(ask: Ask) -> Tensor:
+    return torch.zeros_like(ask.prior)
+
+
+def play(scene: Scene, answer: Callable[[Ask], Tensor] = nothing_found) -> list[Ask]:
+    """What a user asks of a network that answers so; the clicks as they were when the question was put."""
+    user, asked = USERS[scene.clicks.user](scene), []
+    try:
+        ask = next(user)
+        while True:
+            asked.append(replace(ask, said=copy.deepcopy(ask.said)))
+            ask = user.send(answer(ask))
+    except StopIteration:
+        return asked
+
+
+def counts(asked: list[Ask]) -> list[list[int]]:
+    return [[len(points) for points in ask.said] for ask in asked]
+
+
+def on(mask: np.ndarray, said: Said) -> list[bool]:
+    return [bool(mask[int(y), int(x)]) for (y, x), _ in said]
+
+
+# -- what every user does ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_window_without_its_object_is_asked_about_too(user: str):
+    for seed in range(8):
+        slots = [Slot(0), Slot(1)]
+        asked = play(replace(scene(user, (NOTHING, TRUTH), seed), slots=slots))
+        assert all(not positive for ask in asked for _, positive in ask.said[0])
+        assert asked[-1].said[1]
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_the_last_answer_is_graded(user: str):
+    assert play(replace(scene(user), slots=[Slot(0), Slot(1)]))[-1].graded
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_clicks_lie_on_the_side_that_they_say(user: str):
+    asked = play(replace(scene(user), slots=[Slot(0), Slot(1)]))
+    for points in asked[-1].said:
+        assert on(TRUTH, points) == [positive for _, positive in points]
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_the_same_seed_asks_the_same(user: str):
+    first, second = (play(replace(scene(user, seed=5), slots=[Slot(0), Slot(1)])) for _ in range(2))
+    assert [ask.said for ask in first] == [ask.said for ask in second]
+
+
+# -- correcting --------------------------------------------------------------------------------------------------------
+
+
+def test_correcting_asks_up_to_as_many_times_as_there_are_rounds_with_one_more_click_each_and_grades_all():
+    games = [play(scene(from_mask=0.0, seed=seed)) for seed in SEEDS]
+    assert {len(asked) for asked in games} == {1, 2, 3}
+    for asked in games:
+        assert counts(asked) == [[k + 1, k + 1] for k in range(len(asked))]
+        assert all(ask.graded and not ask.step for ask in asked)
+
+
+def test_correcting_shows_the_last_answer_but_now_and_then_keeps_it_to_itself():
+    answer = torch.full((1, 1, SIDE, SIDE), 0.25)
+    games = [play(scene(truths=(TRUTH,), from_mask=0.0, seed=seed), lambda ask: answer) for seed in range(60)]
+    later = [ask for asked in games for ask in asked[1:]]
+    assert 0.02 < np.mean([not ask.told.any() for ask in later]) < 0.25
+    assert all(torch.equal(ask.prior, answer * ask.told) for ask in later)
+
+
+def test_correcting_begins_with_damaged_masks_where_it_should():
+    (first, *_) = play(scene(from_mask=1.0))
+    assert first.told.tolist() == [1.0, 1.0]
+    assert first.prior[0].any()
+    (bare, *_) = play(scene(from_mask=0.0))
+    assert bare.told.tolist() == [0.0, 0.0]
+    assert not bare.prior.any()
+
+
+# -- iterating ---------------------------------------------------------------------------------------------------------
+
+
+def test_iterating_grades_the_last_of_its_questions_only():
+    games = [play(scene("iterating", seed=seed)) for seed in SEEDS]
+    assert {len(asked) for asked in games} == {1, 2, 3, 4}
+    for asked in games:
+        assert [ask.graded for ask in asked] == [False] * (len(asked) - 1) + [True]
+
+
+def test_iterating_adds_a_click_and_shows_the_last_answer_at_each_further_question():
+    asked = next(g for g in (play(scene("iterating", seed=s), answer_of_round) for s in SEEDS) if len(g) == 4)
+    first, *rest = counts(asked)
+    assert rest == [[n + k for n in first] for k in (1, 2, 3)]
+    assert not asked[0].told.any()
+    for ask, before in zip(asked[1:], asked, strict=False):
+        assert ask.told.tolist() == [1.0, 1.0]
+        assert torch.equal(ask.prior, answer_of_round(before))
+
+
+def answer_of_round(ask: Ask) -> Tensor:
+    """A map that tells by which question it was given."""
+    return torch.full_like(ask.prior, 0.01 * len(ask.said[0]))
+
+
+# -- click by click ----------------------------------------------------------------------------------------------------
+
+
+def test_click_by_click_asks_after_every_click_and_wants_an_update_each_time():
+    asked = play(scene("click by click"), answer_of_round)
+    assert counts(asked) == [[1, 1], [2, 2], [3, 3]]
+    assert all(ask.graded and ask.step for ask in asked)
+    assert not asked[0].told.any()
+    assert torch.equal(asked[1].prior, answer_of_round(asked[0]))
+    assert asked[2].told.tolist() == [1.0, 1.0]
+
+
+def test_click_by_click_clicks_on_the_largest_error():
+    half = torch.from_numpy(TRUTH & (np.arange(SIDE)[:, None] < 22)).float()
+    asked = play(scene("click by click", (TRUTH,)), lambda ask: half[None, None])
+    (y, x), positive = asked[1].said[0][-1]
+    assert positive
+    assert TRUTH[int(y), int(x)]
+    assert y >= 22
+
+
+def test_users_stop_clicking_where_nothing_is_wrong():
+    perfect = torch.from_numpy(TRUTH).float()[None, None]
+    assert counts(play(scene("click by click", (TRUTH,)), lambda ask: perfect)) == [[1], [1], [1]]
+
+
+# -- remembering -------------------------------------------------------------------------------------------------------
+
+
+def test_remembering_asks_once_and_shows_the_mask_of_the_epoch_before_with_one_click_more():
+    slots = [Slot(0), Slot(1)]
+    half = torch.from_numpy(TRUTH & (np.arange(SIDE) < 25)).float().expand(2, 1, -1, -1)
+    first = play(replace(scene("remembering"), slots=slots), lambda ask: half * 0.9)
+    second = play(replace(scene("remembering", seed=1), slots=slots), lambda ask: half)
+    third = play(replace(scene("remembering", seed=2), slots=slots))
+    assert [len(first), len(second), len(third)] == [1, 1, 1]
+    assert not first[0].told.any()
+    for before, after in ((first, second), (second, third)):
+        assert counts(after) == [[n + 1 for n in counts(before)[0]]]
+        assert [new[:-1] for new in after[0].said] == before[0].said
+        assert after[0].told.tolist() == [1.0, 1.0]
+        assert torch.equal(after[0].prior, half)
+
+
+def test_memory_goes_round_its_slots_and_returns_to_them_after_an_epoch(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(simulation, "MEMORY", 6)
+    memory, rng = Memory(), np.random.default_rng(0)
+    epoch = [memory.next_slots(2, rng) for _ in range(3)]
+    assert len({slot.seed for pair in epoch for slot in pair}) == 6
+    assert [slot.seed for slot in memory.next_slots(2, rng)] == [slot.seed for slot in epoch[0]]
+
+
+def test_batch_larger_than_what_is_left_of_an_epoch_begins_the_next_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(simulation, "MEMORY", 3)
+    memory, rng = Memory(), np.random.default_rng(0)
+    first, second = memory.next_slots(2, rng), memory.next_slots(2, rng)
+    assert second[1] is first[0]
+
+
+def test_memory_resets_clicked_objects_as_often_as_it_should(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(simulation, "MEMORY", 1000)
+    memory, rng = Memory(), np.random.default_rng(0)
+    before = memory.next_slots(1000, rng)
+    for slot in before[:800]:
+        slot.said = [((1.0, 1.0), True)]
+    after = memory.next_slots(1000, rng)
+    kept = [new is old for new, old in zip(after, before, strict=True)]
+    assert 1 - sum(kept[:800]) / 800 == pytest.approx(simulation.RESET, abs=0.05)
+    assert all(kept[800:])
+    assert all(not slot.said and slot.mask is None for slot, same in zip(after, kept, strict=True) if not same)
+
+
+def test_memory_passes_through_its_state_exactly(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    monkeypatch.setattr(simulation, "MEMORY", 4)
+    memory = Memory()
+    slots = memory.next_slots(2, np.random.default_rng(0))
+    play(replace(scene("remembering"), slots=slots))
+    torch.save(memory.to_state(), tmp_path / "state.pt")
+    back = Memory.of_state(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert back.place == memory.place == 2
+    assert [(slot.seed, slot.said) for slot in back.slots] == [(slot.seed, slot.said) for slot in memory.slots]
+    for mine, theirs in zip(back.slots[:2], memory.slots[:2], strict=True):
+        assert torch.equal(mine.mask, theirs.mask)
+    chosen = [one.next_slots(4, np.random.default_rng(7)) for one in (memory, back)]
+    assert [slot.seed for slot in chosen[0]] == [slot.seed for slot in chosen[1]]
+
+
+def test_same_slot_shows_the_same_window_in_every_epoch(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(simulation, "MEMORY", 2)
+    recipe = Recipe("x", "x", "x", side=32, clicks=Clicks("remembering"), schedule=Schedule(batch=2))
+    pixels = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    target = Target(1, 22.0, (22.0, 25.0), np.array([[22, 25]], np.float32))
+    plane = Plane((pixels,), torch.from_numpy(LABELS.astype(np.float32))[None, None], (target,))
+    pool, memory, rng = Pool({"discs": [plane]}, {"discs": 1.0}), Memory(), np.random.default_rng(0)
+    first, second = (open_scene(recipe, pool, rng, helpers(0), memory) for _ in range(2))
+    assert torch.equal(first.windows.images, second.windows.images)
+    assert torch.equal(first.windows.truths, second.windows.truths)
+    assert not torch.equal(first.windows.images[0], first.windows.images[1])
+
+
+# -- clustering --------------------------------------------------------------------------------------------------------
+
+
+def test_clustering_asks_once_about_medoids_without_a_mask():
+    (ask,) = play(scene("clustering"))
+    assert ask.graded
+    assert not ask.told.any()
+    assert all(1 <= sum(positive for _, positive in points) <= 10 for points in ask.said)
+
+
+def test_medoids_are_the_middles_of_clusters_by_hand():
+    crosses = np.array([(y + dy, x) for y, x in ((5, 5), (40, 40)) for dy in (-1, 0, 1)])
+    for seed in SEEDS:
+        chosen = {tuple(point) for point in medoids(crosses, 2, np.random.default_rng(seed))}
+        if len({y > 20 for y, _ in chosen}) == 2:
+            assert chosen == {(5, 5), (40, 40)}
+
+
+def test_one_medoid_is_the_point_with_the_smallest_sum_of_distances():
+    row = np.array([(0, 0), (0, 1), (0, 2), (0, 3), (0, 30)])
+    assert medoids(row, 1, np.random.default_rng(0)).tolist() == [[0, 2]]
+
+
+def test_there_are_no_more_medoids_than_points():
+    assert len(medoids(np.array([(1, 1), (2, 2)]), 10, np.random.default_rng(0))) == 2
+    assert len(medoids(np.empty((0, 2), int), 3, np.random.default_rng(0))) == 0
+
+
+def test_medoid_clicks_off_the_object_lie_in_the_band_around_it():
+    away = np.hypot(*(np.indices(TRUTH.shape) - np.array([22, 25])[:, None, None])) - 11
+    scale = simulation.BAND_SIDE / SIDE
+    for seed in SEEDS:
+        said = medoid_clicks(TRUTH, np.random.default_rng(seed))
+        beside = [away[int(y), int(x)] * scale for (y, x), positive in said if not positive]
+        assert len(beside) <= simulation.MOST_NEGATIVE
+        assert all(simulation.BAND[0] - scale <= far <= simulation.BAND[1] + scale for far in beside)
+
+
+# -- boxing ------------------------------------------------------------------------------------------------------------
+
+
+def half_sides(middle: tuple[float, ...], corner: npt.ArrayLike) -> np.ndarray:
+    """Half the height and width of the boxes that a click spans with others, (.., axis)."""
+    half = np.abs(np.subtract(corner, middle))
+    return np.maximum(half, NARROWEST * half.max(axis=-1, keepdims=True))
+
+
+def overlaps(truth: np.ndarray, middle: tuple[float, ...], half: np.ndarray) -> np.ndarray:
+    """IoU of boxes around a middle with the box of the object."""
+    low, high = np.argwhere(truth).min(axis=0), np.argwhere(truth).max(axis=0)
+    sides = np.minimum(np.add(middle, half), high) - np.maximum(np.subtract(middle, half), low) + 1
+    shared = np.maximum(sides, 0).prod(axis=-1)
+    return shared / ((2 * half + 1).prod(axis=-1) + (high - low + 1).prod() - shared)
+
+
+def test_boxing_asks_once_without_a_mask():
+    (ask,) = play(scene("boxing"))
+    assert ask.graded
+    assert not ask.told.any()
+
+
+def test_first_two_clicks_span_a_box_that_fits_the_object_or_the_best_there_is():
+    for seed in SEEDS:
+        said = box_clicks(TRUTH, np.random.default_rng(seed))
+        assert [sign for _, sign in said[:2]] == [True, False][: len(said)]
+        if len(said) > 1:
+            middle, corner = said[0][0], said[1][0]
+            best = overlaps(TRUTH, middle, half_sides(middle, np.argwhere(~TRUTH))).max()
+            assert overlaps(TRUTH, middle, half_sides(middle, corner)) >= min(BOX_IOU, best)
+
+
+def test_later_clicks_mend_the_box_on_the_object_outside_and_beside_it_inside():
+    long = disk((SIDE, SIDE), (24, 24), 6) | (np.abs(np.indices((SIDE, SIDE)) - 24).max(axis=0) < 3)
+    long[22:27, 8:40] = True
+    for seed in SEEDS:
+        said = box_clicks(long, np.random.default_rng(seed))
+        for point, positive in said[2:]:
+            half = half_sides(said[0][0], said[1][0])
+            inside = bool((np.abs(np.subtract(point, said[0][0])) <= half).all())
+            assert inside != positive
+            assert on(long, [(point, positive)]) == [positive]
+
+
+def test_some_objects_get_the_pair_alone_and_some_the_first_click_alone():
+    numbers = [len(box_clicks(TRUTH, np.random.default_rng(seed))) for seed in range(300)]
+    assert numbers.count(1) / 300 == pytest.approx(simulation.DROPPED, abs=0.06)
+    assert numbers.count(2) / 300 == pytest.approx(simulation.DROPPED, abs=0.06)
+
+
+def test_object_without_surroundings_is_clicked_once():
+    assert [sign for _, sign in box_clicks(np.ones((9, 9), bool), np.random.default_rng(0))] == [True]
+
+
+# -- sampled clicks ----------------------------------------------------------------------------------------------------
+
+
+def test_sampled_clicks_are_1_to_5_inside_and_at_most_5_outside():
+    games = [sampled_clicks(TRUTH, LABELS, np.random.default_rng(seed)) for seed in range(100)]
+    signs = [[sign for _, sign in said] for said in games]
+    assert {sum(some) for some in signs} == {1, 2, 3, 4, 5}
+    assert {len(some) - sum(some) for some in signs} == {0, 1, 2, 3, 4, 5}
+    assert all(on(TRUTH, said) == some for said, some in zip(games, signs, strict=True))
+
+
+def test_sampled_clicks_keep_off_the_objects_rim():
+    away = np.hypot(*(np.indices(TRUTH.shape) - np.array([22, 25])[:, None, None]))
+    for seed in SEEDS:
+        said = sampled_clicks(TRUTH, LABELS, np.random.default_rng(seed))
+        assert all(away[int(y), int(x)] <= 0.7 * 11 + 1 for (y, x), positive in said if positive)
+
+
+def test_sampled_clicks_reach_the_band_the_neighbours_and_everything_else():
+    off = [
+        point for s in range(100) for point in sampled_clicks(TRUTH, LABELS, np.random.default_rng(s)) if not point[1]
+    ]
+    band = disk((SIDE, SIDE), (22, 25), 11 + SIDE / 8)
+    assert 0.2 < np.mean(on(NEIGHBOUR, off)) < 0.7
+    assert 0.2 < np.mean(on(band, off)) < 0.8
+    assert not all(on(band | NEIGHBOUR, off))
