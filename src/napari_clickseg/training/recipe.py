@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from importlib.resources import files
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+RECIPES = Path(__file__).parent / "recipes"
 SYNTHETIC = "synthetic"
 """The source that stands for drawn planes."""
 
@@ -108,15 +109,19 @@ class Recipe:
     schedule: Schedule = Schedule()
 
     @classmethod
-    def from_toml(cls, text: str) -> Recipe:
-        """Return the recipe written in TOML. What it does not say is as in the recipe that `extends` names, if any.
+    def from_toml(cls, text: str, folder: Path = Path()) -> Recipe:
+        """Return the recipe written in TOML.
+
+        It may name another recipe in `extends`, one of the package or the path of a TOML file, seen from `folder`. What
+        it then does not say of `INHERITED` is as there.
 
         Raises
         ------
         ValueError
-            For keys that no recipe has, with those that it may have.
+            For text that is no TOML; for keys that no recipe has and names that stand for nothing, with those that it
+            may have; for a recipe to extend that is not there, or that extends this one.
         """
-        return cls.from_table(_extended(tomllib.loads(text)))
+        return cls.from_table(_extended(_parsed(text), folder, ()))
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Recipe:
@@ -134,6 +139,7 @@ class Recipe:
             if key in values:
                 values[key] = tuple(values[key])
         recipe: Recipe = _table_to(cls, values)
+        _check_names(recipe)
         return recipe
 
     def to_json(self) -> dict[str, Any]:
@@ -157,35 +163,76 @@ def for_folder(recipe: Recipe, folder: Path) -> Recipe:
 
 INHERITED = ("side", "shares", "sources", "credits", "schedule")
 """What `extends` takes over: the windows, the data and the budget, key by key; never the system itself."""
+TABLES = {
+    "network": "napari_clickseg.networks.catalogue:NETWORKS",
+    "refinement": "napari_clickseg.models.card:REFINEMENTS",
+    "loss": "napari_clickseg.training.losses:LOSSES",
+    "simulated user": "napari_clickseg.training.simulation:USERS",
+    "robot": "napari_clickseg.robot:ROBOTS",
+    "optimiser": "napari_clickseg.training.trainer:OPTIMISERS",
+}
+"""What a recipe names, and where the table of such names lies. Imported when a recipe is read."""
 
 
-def _extended(table: dict[str, Any]) -> dict[str, Any]:
+def _check_names(recipe: Recipe) -> None:
+    from napari_clickseg.engine.guidance import Encoding
+
+    named: dict[str, Iterable[str]] = {
+        "network": (recipe.network,),
+        "refinement": recipe.refinements,
+        "loss": recipe.losses,
+        "simulated user": (recipe.clicks.user,),
+        "robot": recipe.clicks.robots,
+        "optimiser": (recipe.schedule.optimiser,),
+    }
+    for what, names in named.items():
+        module, attribute = TABLES[what].split(":")
+        table = getattr(import_module(module), attribute)
+        unknown = [name for name in names if name not in table]
+        if unknown:
+            raise ValueError(
+                f"There is no {what} {', '.join(map(repr, unknown))} for a recipe; there are {', '.join(table)}."
+            )
+    Encoding.from_mapping(recipe.encoding)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"A recipe is written in TOML, and this is none: {error}.") from None
+
+
+def _extended(table: dict[str, Any], folder: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """Add what is inherited; `above` are the files that, one after the other, extend this table."""
     named = table.pop("extends", None)
     if named is None:
         return table
-    base = read_recipe(named).to_json()
+    path = _locate(named, folder)
+    if path in above:
+        raise ValueError(f"The recipe {path} extends itself.")
+    base = Recipe.from_table(_extended(_parsed(path.read_text("utf-8")), path.parent, (*above, path))).to_json()
     merged = {key: base[key] for key in INHERITED} | table
     merged["schedule"] = base["schedule"] | table.get("schedule", {})
     return merged
 
 
 def _table_to(kind: Any, table: Mapping[str, Any]) -> Any:
-    known = [f.name for f in fields(kind)]
+    known = {f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(kind)}
+    what = kind.__name__.lower()
+    whose = "A recipe" if kind is Recipe else f"A recipe's {what}"
     unknown = sorted(set(table) - set(known))
     if unknown:
-        raise ValueError(
-            f"A recipe's {kind.__name__.lower()} has no {', '.join(unknown)}; it may have {', '.join(known)}."
-        )
+        raise ValueError(f"{whose} has no {', '.join(unknown)}; it may have {', '.join(known)}.")
+    missing = [name for name, needed in known.items() if needed and name not in table]
+    if missing:
+        raise ValueError(f"{whose} needs {', '.join(missing)}, which this one does not say.")
     return kind(**table)
 
 
 def list_recipes() -> list[str]:
     """Return the names of the recipes that come with the package."""
-    return sorted(
-        p.name.removesuffix(".toml")
-        for p in files(__package__).joinpath("recipes").iterdir()
-        if p.name.endswith(".toml")
-    )
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
 def read_recipe(name_or_path: str) -> Recipe:
@@ -194,15 +241,16 @@ def read_recipe(name_or_path: str) -> Recipe:
     Raises
     ------
     ValueError
-        Where there is none, with the names that there are.
+        Where there is none, with the names that there are; as `Recipe.from_toml`.
     """
-    if name_or_path in list_recipes():
-        return Recipe.from_toml(
-            files(__package__).joinpath("recipes", f"{name_or_path}.toml").read_text(encoding="utf-8")
-        )
-    path = Path(name_or_path)
+    path = _locate(name_or_path, Path())
+    return Recipe.from_toml(path.read_text("utf-8"), path.parent)
+
+
+def _locate(name_or_path: str, folder: Path) -> Path:
+    """The TOML file of a recipe; of a path, seen from a folder."""
+    names = list_recipes()
+    path = RECIPES / f"{name_or_path}.toml" if name_or_path in names else folder / name_or_path
     if not path.is_file():
-        raise ValueError(
-            f"There is no recipe {name_or_path!r}: give a TOML file, or one of {', '.join(list_recipes())}."
-        )
-    return Recipe.from_toml(path.read_text(encoding="utf-8"))
+        raise ValueError(f"There is no recipe {str(name_or_path)!r}: give a TOML file, or one of {', '.join(names)}.")
+    return path.resolve()
