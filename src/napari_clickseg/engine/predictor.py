@@ -23,6 +23,7 @@ from napari_clickseg.engine.runtime import (
     free_memory,
     ran_out_of_memory,
 )
+from napari_clickseg.engine.weights import new_network, read_weights
 from napari_clickseg.engine.window import (
     Points,
     WindowRule,
@@ -36,11 +37,10 @@ from napari_clickseg.engine.window import (
     put_back,
     to_window,
 )
-from napari_clickseg.engine.weights import new_network, read_weights
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
 from napari_clickseg.models.card import ModelCard, read_card
-from napari_clickseg.networks.catalogue import Streams, streams_of
+from napari_clickseg.networks.catalogue import Guided, Streams, streams_of
 from napari_clickseg.questions import NEVER, Request, Stop
 from napari_clickseg.regions import Region
 from napari_clickseg.scale import estimate_diameter
@@ -93,8 +93,7 @@ class ClickPredictor:
     def of(cls, network: nn.Module, card: ModelCard, device: torch.device, note: str = "") -> ClickPredictor:
         """Return the predictor of a network, which is put on the device and made ready to answer."""
         precision = choose_precision(device)
-        if hasattr(network, "guided"):
-            network.guided = "guided" in card.refinements
+        _switch_filter(network, card)
         ready = fuse_batch_norms(network.eval()).requires_grad_(False)
         ready = ready.to(device=device, dtype=precision)
         ready = cast(nn.Module, ready.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
@@ -113,10 +112,18 @@ class ClickPredictor:
         return Guidance(Encoding.from_mapping(self.card.encoding))
 
     def with_refinements(self, switches: Mapping[str, bool]) -> ClickPredictor:
-        """Return the same model with refinements switched on or off (names in `REFINEMENTS`)."""
+        """Return the same model with refinements switched on or off (names in `REFINEMENTS`); this one stays as it is.
+
+        Raises
+        ------
+        ValueError
+            Where the guided filter is asked for and the network has none.
+        """
         on = {**dict.fromkeys(self.card.refinements, True), **switches}
         card = replace(self.card, refinements=tuple(name for name, wanted in on.items() if wanted))
-        return ClickPredictor.of(self.network, card, self.torch_device, self.note)
+        network = copy.deepcopy(self.network) if "guided" in switches else self.network
+        _switch_filter(network, card)
+        return replace(self, network=network, card=card, cache=FeatureCache())
 
     @property
     def rule(self) -> WindowRule:
@@ -237,6 +244,15 @@ class ClickPredictor:
         duplicate: nn.Module = copy.deepcopy(self.network.cpu())
         self.network.to(self.torch_device)
         return duplicate
+
+
+def _switch_filter(network: nn.Module, card: ModelCard) -> None:
+    """Let the network end with its guided filter or without, as the card says."""
+    wanted = "guided" in card.refinements
+    if isinstance(network, Guided):
+        network.guided = wanted
+    elif wanted:
+        raise ValueError(f"The network {card.network} of the model {card.name!r} has no guided filter.")
 
 
 def fuse_batch_norms(network: nn.Module) -> nn.Module:

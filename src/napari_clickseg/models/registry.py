@@ -26,8 +26,9 @@ ENTRY_POINTS = "napari_clickseg.models"
 FOLDER_VARIABLE = "CLICKSEG_MODELS"
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
 
-SWITCHED = re.compile(r"(?P<model>.+?)(?P<switches>(:[a-z]+=(on|off))+)")
+SWITCHED = re.compile(r"(?P<model>.+?)(?P<switches>(:\w+=\w*)+)")
 """A model's name or path, then refinements to switch."""
+POSITIONS = {"on": True, "off": False}
 
 USER_DATA = {
     "darwin": "~/Library/Application Support",
@@ -104,7 +105,7 @@ def find_model(name_or_path: str | Path = DEFAULT) -> ModelEntry:
     ------
     ValueError
         Where there is no such model, with the names there are; where the file has no readable card; where no
-        refinement is of that name.
+        refinement is of that name, or it is switched neither on nor off.
     FileNotFoundError
         Where a path leads to no file.
     """
@@ -133,7 +134,10 @@ def _switches(entry: ModelEntry, text: str) -> dict[str, bool]:
     unknown = [name for name, _ in pairs if name not in REFINEMENTS]
     if unknown:
         raise ValueError(f"There is no refinement {', '.join(unknown)}; there are {', '.join(REFINEMENTS)}.")
-    return {name: value == "on" for name, value in pairs}
+    odd = [f"{name}={value}" for name, value in pairs if value not in POSITIONS]
+    if odd:
+        raise ValueError(f"A refinement is switched {' or '.join(POSITIONS)}, not {', '.join(odd)}.")
+    return {name: POSITIONS[value] for name, value in pairs}
 
 
 def present_devices() -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from inspect import signature
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -25,13 +26,24 @@ def build_network(name: str, options: Mapping[str, Any]) -> nn.Module:
     Raises
     ------
     ValueError
-        For a name that is not in the table, with the names that are.
+        For a name that is not in the table, or an option that the network does not have, with those that there are.
     """
     if name not in NETWORKS:
         raise ValueError(f"There is no network {name!r}; there are {', '.join(sorted(NETWORKS))}.")
     module, attribute = NETWORKS[name].split(":")
-    network: nn.Module = getattr(import_module(module), attribute)(**options)
-    return network
+    kind: type[nn.Module] = getattr(import_module(module), attribute)
+    known = list(signature(kind).parameters)
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ValueError(f"The network {name} has no option {', '.join(unknown)}; it may have {', '.join(known)}.")
+    return kind(**options)
+
+
+@runtime_checkable
+class Guided(Protocol):
+    """A network that may end with a guided filter; whether it does can be switched."""
+
+    guided: bool
 
 
 class Streams(Protocol):

@@ -164,7 +164,7 @@ class TwoStreamNet(ClickedNetwork):
     interaction : bool
         Whether there is an interaction stream. Without one, nothing sees the previous mask (the paper's baseline).
     guided : bool
-        Whether the matte is filtered along the image's edges at the end.
+        Whether the matte is filtered along the image's edges at the end; may be switched afterwards.
     stem, widths, depth
         Channels of the image stream's first convolution and of its four layers, and residual blocks per layer.
     interaction_widths : sequence of int
@@ -199,7 +199,8 @@ class TwoStreamNet(ClickedNetwork):
         coarse = widths[-1] + said[2]
         self.pooling = PyramidPooling(coarse, pooled, activation=nn.LeakyReLU)
         self.decoder = Decoder((stem + said[0], widths[0] + said[1], coarse + 4 * pooled), inputs, decoder)
-        self.filter = GuidedFilter() if guided else None
+        self.filter = GuidedFilter()
+        self.guided = guided
 
     def outputs(self, image: Tensor, guidance: Tensor) -> tuple[Tensor, ...]:
         inputs = torch.cat((image, guidance[:, :-1]), dim=1)
@@ -208,7 +209,7 @@ class TwoStreamNet(ClickedNetwork):
             said = self.interaction_stream(guidance)
             maps = [torch.cat(pair, dim=1) for pair in zip(maps, said, strict=True)]
         logits: Tensor = self.decoder((*maps[:2], self.pooling(maps[2])), inputs)
-        if self.filter is None:
+        if not self.guided:
             return (logits,)
         alpha = self.filter(image, torch.sigmoid(logits.float()))
         return (torch.logit(alpha, eps=FAINTEST),)
