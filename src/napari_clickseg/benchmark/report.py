@@ -173,13 +173,13 @@ def report(results: Results, peaks: Mapping[str, float] | None = None) -> str:
     order = ranking(results)
     parts = ["# Benchmark", LEGEND.format(robot=results.robot, clicks=clicks, limit=LIMIT, tied=TIED)]
     for target in MAIN_TARGETS:
-        parts += [f"## NoC@{_percent(target)}", _main_table(results, order, target)]
+        parts += [f"## NoC@{_percent(target)}", main_table(results, order, target)]
     if len(results.microscopy) > 1:
         parts += ["## Averages over the microscopy sources"]
-        parts += [_average_table(results, order, columns) for columns in (AVERAGED, AVERAGED_EDGES)]
-        parts += _robots_part("## Robots", results, results.microscopy, order)
-        parts += _starts_part("## From a bad mask", results, results.microscopy, order)
-    parts += ["## Time and memory", _speed_table(results, order, peaks or {})]
+        parts += [average_table(results, order, columns) for columns in (AVERAGED, AVERAGED_EDGES)]
+        parts += robots_part("## Robots", results, results.microscopy, order)
+        parts += starts_part("## From a bad mask", results, results.microscopy, order)
+    parts += ["## Time and memory", speed_table(results, order, peaks or {})]
     for source in results.sources:
         parts += _source_part(results, source, order)
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -209,7 +209,7 @@ def ranking(results: Results) -> list[str]:
     return sorted(names, key=lambda name: (np.nan_to_num(averages[name], nan=np.inf), name))
 
 
-def _main_table(results: Results, order: Sequence[str], target: float) -> str:
+def main_table(results: Results, order: Sequence[str], target: float) -> str:
     """Sources below each other, models side by side, the average between microscopy and photographs."""
     needed = {
         source: {name: clicks_to_reach(m.ious, target) for name, m in results.scratch(source).models.items()}
@@ -219,7 +219,7 @@ def _main_table(results: Results, order: Sequence[str], target: float) -> str:
     microscopy = [needed[source] for source in results.microscopy]
     if len(microscopy) > 1:
         lines.insert(len(microscopy), ["**average over microscopy**", "", *_ranked(order, microscopy)])
-    return _table(["source", "objects", *order], lines)
+    return table(["source", "objects", *order], lines)
 
 
 def _ranked(order: Sequence[str], groups: Sequence[Mapping[str, Values]]) -> list[str]:
@@ -239,14 +239,14 @@ def _ranked(order: Sequence[str], groups: Sequence[Mapping[str, Values]]) -> lis
     return list(cells.values())
 
 
-def _average_table(results: Results, order: Sequence[str], columns: Sequence[Column]) -> str:
+def average_table(results: Results, order: Sequence[str], columns: Sequence[Column]) -> str:
     there = _reached(columns, min(results.scratch(source).clicks for source in results.microscopy))
     lines = []
     for name in order:
         means = [_average(results, results.microscopy, name, column) for column in there]
         if not np.isnan(means).all():
             lines.append([name, *(column.written(mean) for column, mean in zip(there, means, strict=True))])
-    return _table(["model", *(column.head for column in there)], lines)
+    return table(["model", *(column.head for column in there)], lines)
 
 
 def _average(results: Results, sources: Sequence[str], name: str, column: Column) -> float:
@@ -257,7 +257,7 @@ def _average(results: Results, sources: Sequence[str], name: str, column: Column
     return float(np.mean([column.mean(measured[name]) for measured in models]))
 
 
-def _speed_table(results: Results, order: Sequence[str], peaks: Mapping[str, float]) -> str:
+def speed_table(results: Results, order: Sequence[str], peaks: Mapping[str, float]) -> str:
     """Over all sources; shares of the reference's time over the sources on which both ran."""
     models = {source: results.scratch(source).models for source in results.sources}
     lines = []
@@ -274,10 +274,10 @@ def _speed_table(results: Results, order: Sequence[str], peaks: Mapping[str, flo
         times = [_milliseconds(seconds, percentile) for percentile in (50, 95)]
         lines.append([name, str(seconds.size), *times, share, peak, memory])
     of = f"of `{REFERENCE}`'s"
-    return _table(["model", "clicks", "ms per click", "ms p95", f"median {of}", "peak MB", f"peak {of}"], lines)
+    return table(["model", "clicks", "ms per click", "ms p95", f"median {of}", "peak MB", f"peak {of}"], lines)
 
 
-def _robots_part(title: str, results: Results, sources: Sequence[str], order: Sequence[str]) -> list[str]:
+def robots_part(title: str, results: Results, sources: Sequence[str], order: Sequence[str]) -> list[str]:
     """Models below each other, robots side by side; nothing where one robot alone clicked on all the sources."""
     robots = [r for r in results.robots if all(Setting(s, r) in results.comparisons for s in sources)]
     if len(robots) < 2:
@@ -292,7 +292,7 @@ def _robots_part(title: str, results: Results, sources: Sequence[str], order: Se
     if not lines:
         return []
     objects = sum(len(measured[robots[0], names[0]].objects) for measured in alike)
-    return [title, ROBOTS_NOTE.format(count=objects), _table(["model", *robots], lines)]
+    return [title, ROBOTS_NOTE.format(count=objects), table(["model", *robots], lines)]
 
 
 def _alike(comparisons: Mapping[str, Comparison]) -> dict[tuple[str, str], Measured]:
@@ -303,7 +303,7 @@ def _alike(comparisons: Mapping[str, Comparison]) -> dict[tuple[str, str], Measu
     return {(robot, name): comparisons[robot].models[name].of(both) for robot, name in pairs}
 
 
-def _starts_part(title: str, results: Results, sources: Sequence[str], order: Sequence[str]) -> list[str]:
+def starts_part(title: str, results: Results, sources: Sequence[str], order: Sequence[str]) -> list[str]:
     """A line per kind of bad mask and model, averaged over those of the sources that have this kind."""
     lines = []
     found = {
@@ -320,7 +320,7 @@ def _starts_part(title: str, results: Results, sources: Sequence[str], order: Se
                 cells = [column.written(float(mean)) for column, mean in zip(there, means, strict=True)]
                 lines.append([start, name, objects, *cells])
     head = ["start", "model", "objects", *(column.head for column in there)]
-    return [title, STARTS_NOTE.format(clicks=min(LIMIT, deepest)), _table(head, lines, words=2)] if lines else []
+    return [title, STARTS_NOTE.format(clicks=min(LIMIT, deepest)), table(head, lines, words=2)] if lines else []
 
 
 def _source_part(results: Results, source: str, order: Sequence[str]) -> list[str]:
@@ -330,7 +330,7 @@ def _source_part(results: Results, source: str, order: Sequence[str]) -> list[st
     parts += [SET_NOTE, _set_table(comparison, order)]
     for note, columns in ((CURVE_NOTE, CURVE), (SHARES_NOTE, SHARES), (EDGES_NOTE, EDGES)):
         parts += [note, _models_table(comparison, order, columns)]
-    return [*parts, *_robots_part("", results, [source], order), *_starts_part("", results, [source], order)]
+    return [*parts, *robots_part("", results, [source], order), *starts_part("", results, [source], order)]
 
 
 def _models_table(
@@ -344,7 +344,7 @@ def _models_table(
     lines = [
         [name, *(column.text(m) for column in there), *(written(m) for written in also.values())] for name, m in models
     ]
-    return _table(["model", *(column.head for column in there), *also], lines)
+    return table(["model", *(column.head for column in there), *also], lines)
 
 
 def _set_table(comparison: Comparison, order: Sequence[str]) -> str:
@@ -354,7 +354,7 @@ def _set_table(comparison: Comparison, order: Sequence[str]) -> str:
             counts = [clicks_of_set(comparison.models[name].ious, target) for target in TARGETS]
             never = f"> {min(LIMIT, comparison.clicks)}"
             lines.append([name, *(never if count is None else str(count) for count in counts)])
-    return _table(["model", *(f"{_percent(target)} %" for target in TARGETS)], lines)
+    return table(["model", *(f"{_percent(target)} %" for target in TARGETS)], lines)
 
 
 # -- cells -------------------------------------------------------------------------------------------------------------
@@ -387,7 +387,7 @@ def _span(interval: tuple[float, float], form: str) -> str:
     return "-".join(form.format(end) for end in interval)
 
 
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]], words: int = 1) -> str:
+def table(head: Sequence[str], lines: Iterable[Sequence[str]], words: int = 1) -> str:
     """A Markdown table whose first columns hold words and whose others hold numbers."""
     rows = [head, [*["---"] * words, *["---:"] * (len(head) - words)], *lines]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
