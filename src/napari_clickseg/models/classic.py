@@ -2,7 +2,8 @@
 
 All look at one window around the clicks at the object's scale, coarse enough to stay quick, and share what is known
 before any method starts: clicked pixels are certain; what lies more than an object away is background; the prior mask
-holds except near clicks that contradict it. To GrabCut, which has a state for that, the prior mask is only probable.
+holds except near clicks that contradict it. To GrabCut, which has a state for that, the prior mask is only probable but
+for its core.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Scene:
     seeds : ndarray of int8
         OBJECT, BACKGROUND or UNKNOWN per pixel of the picture: what clicks and prior mask say.
     sure : ndarray of int8
-        The same, but UNKNOWN where only the prior mask says it.
+        The same, but of the prior mask only the core that no click contradicts.
     prior : ndarray of bool or None
         The prior mask in the picture.
     diameter : float
@@ -171,7 +172,8 @@ class GrabCut:
     """Colour models of object and background and the cheapest cut between them, in turns; computed by OpenCV.
 
     Rother et al. 2004, "GrabCut: interactive foreground extraction using iterated graph cuts". Clicks are sure, a prior
-    mask (without one, an object's surroundings of the clicks) is probable.
+    mask (without one, an object's size around each click) is probable. Its core is sure too: without any sure pixel the
+    cheapest cut is none, and a background click alone would delete the object.
 
     Raises
     ------
@@ -250,9 +252,10 @@ def look(image: Image, request: Request) -> Scene:
     if prior is None:
         sure = seeds = _over(around, _first_seeds(clicked, scale))
     else:
-        far = _first_seeds(np.where(prior, OBJECT, clicked), scale)
-        sure = _over(around, np.where(prior, UNKNOWN, far))
         seeds = _over(around, _later_seeds(clicked, prior, scale))
+        far = _first_seeds(np.where(prior, OBJECT, clicked), scale)
+        core = np.where(_core(prior) & (seeds == OBJECT), OBJECT, UNKNOWN)
+        sure = _over(around, np.where(prior, core, far))
     return Scene(region, step, _picture(small, seeds), seeds, sure, prior, scale)
 
 
@@ -343,6 +346,13 @@ def _disks(clicked: Seeds, radius: float) -> Seeds:
     inner = (to_object <= radius) & (2 * to_object < to_background)
     outer = (to_background <= radius) & (2 * to_background < to_object)
     return np.where(inner, OBJECT, np.where(outer, BACKGROUND, clicked)).astype(np.int8)
+
+
+def _core(prior: Mask) -> Mask:
+    """The pixels of a mask deeper inside than half its depth."""
+    inside = _away(~prior)
+    core: Mask = inside > inside.max() / 2
+    return core
 
 
 def _over(upper: Seeds, lower: Seeds) -> Seeds:
