@@ -185,7 +185,7 @@ def test_a_session_without_a_diameter_works_on_a_stack(predictor: Predictor) -> 
 
 
 def test_grabcut_gives_up_a_probable_mask_where_colours_speak_against_it() -> None:
-    truth, wrong = disk((80, 100), (40, 40), 12), disk((80, 100), (40, 42), 17)
+    truth, wrong = disk((80, 100), (40, 40), 12), disk((80, 100), (40, 44), 14)
     given = Prediction.from_mask(wrong, Region.whole(truth.shape))
     mask = ask(GrabCut(), noisy(truth), Click((40, 40)), prior=given, diameter=24)
     assert iou(mask, truth) > 0.9
