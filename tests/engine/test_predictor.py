@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,18 @@ import pytest
 import torch
 
 from napari_clickseg.clicks import Click
+from napari_clickseg.engine import guidance as guidance_module
 from napari_clickseg.engine import predictor as predictor_module
+from napari_clickseg.engine.guidance import Encoding
 from napari_clickseg.engine.predictor import ClickPredictor, fuse_batch_norms
-from napari_clickseg.engine.weights import save_model
+from napari_clickseg.engine.weights import new_network, save_model
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
 from napari_clickseg.models.card import ModelCard, read_card
 from napari_clickseg.networks.catalogue import build_network
 from napari_clickseg.questions import NEVER, Request, Stop, Stopped
 from napari_clickseg.regions import Region
+from napari_clickseg.training.recipe import list_recipes, read_recipe
 
 OPTIONS = {
     "widths": [8, 8, 8, 8, 8],
@@ -108,6 +112,178 @@ def test_stopped_job_ends(predictor: ClickPredictor, image: Image):
     stop.request()
     with pytest.raises(Stopped):
         predictor.predict(image, Request((), (CLICK,), None, 20.0), stop)
+
+
+# -- refinements -------------------------------------------------------------------------------------------------------
+
+
+WHOLE = Region((0, 0), (32, 32))
+POINT = [((16.0, 8.0), True)]
+
+
+class Lopsided(torch.nn.Module):
+    """Answers 2 in the left half of what it sees and -4 in the right."""
+
+    def forward(self, image: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
+        left = torch.arange(image.shape[-1]) < image.shape[-1] // 2
+        return torch.where(left, 2.0, -4.0).expand(len(image), 1, *image.shape[-2:])
+
+
+class Repeating(torch.nn.Module):
+    """Answers with the map of the positive clicks, and the image's first channel."""
+
+    def forward(self, image: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
+        return 4 * guidance[:, :1] + image[:, :1]
+
+
+def refined(network: torch.nn.Module, *refinements: str) -> ClickPredictor:
+    return ClickPredictor(network, replace(CARD, refinements=refinements), torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture
+def small_image() -> Image:
+    return Image.of(np.random.default_rng(0).normal(size=WHOLE.shape).astype(np.float32))
+
+
+def test_flip_answers_with_the_mean_probability_of_both_views(small_image: Image):
+    answer = refined(Lopsided(), "flip")._look(small_image, (), WHOLE, POINT, None, NEVER)
+    mean = (1 / (1 + np.exp(-2)) + 1 / (1 + np.exp(4))) / 2
+    np.testing.assert_allclose(answer.logits, np.log(mean / (1 - mean)), rtol=1e-4)
+
+
+def test_flip_shows_image_and_clicks_mirrored_alike(small_image: Image):
+    straight, both = (
+        refined(Repeating(), *names)._look(small_image, (), WHOLE, POINT, None, NEVER) for names in ((), ("flip",))
+    )
+    np.testing.assert_allclose(both.logits, straight.logits, atol=1e-3)
+
+
+def test_flip_changes_the_answer_of_a_network_that_is_not_symmetric(predictor: ClickPredictor, small_image: Image):
+    flipping = predictor.with_refinements({"flip": True})
+    both, straight = (p._look(small_image, (), WHOLE, POINT, None, NEVER) for p in (flipping, predictor))
+    assert not np.allclose(both.logits, straight.logits, atol=1e-3)
+
+
+@pytest.mark.parametrize(("refinements", "obeyed"), [((), False), (("obey",), True)])
+def test_only_obey_corrects_a_click_that_the_network_contradicts(
+    image: Image, refinements: tuple[str, ...], obeyed: bool
+):
+    request = Request((), (CLICK, Click((30.0, 47.0))), None, 20.0)
+    mask = refined(Lopsided(), *refinements).predict(image, request).full_mask(image.shape)
+    assert mask[30, 47] == obeyed
+
+
+@pytest.mark.parametrize(("refinements", "looks"), [((), 1), (("closer",), 2)])
+def test_only_closer_looks_twice_at_a_correction(
+    image: Image, monkeypatch: pytest.MonkeyPatch, refinements: tuple[str, ...], looks: int
+):
+    monkeypatch.setattr(predictor_module, "PASSES", 1)
+    window = Region.around((30, 40), (60, 60))
+    y, x = np.indices((60, 60)) - 30
+    prior = replace(Prediction.from_mask(np.hypot(y, x) < 12, window), window=window)
+    predictor = refined(Lopsided(), *refinements)
+    predictor.predict(image, Request((), (CLICK, Click((34.0, 41.0), False)), prior, 24.0))
+    assert len(predictor.cache) == looks
+
+
+def test_closer_does_not_look_twice_at_a_first_click(image: Image, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(predictor_module, "PASSES", 1)
+    predictor = refined(Lopsided(), "closer")
+    predictor.predict(image, Request((), (CLICK,), None, 24.0))
+    assert len(predictor.cache) == 1
+
+
+def test_guided_is_switched_on_a_copy_and_the_model_itself_answers_as_before():
+    torch.manual_seed(0)
+    card = replace(CARD, network="two_stream", network_options={}, side=64, refinements=("guided",))
+    filtering = ClickPredictor.of(build_network("two_stream", {"guidance": 6}), card, torch.device("cpu"))
+    image, whole = Image.of(np.random.default_rng(0).normal(size=(64, 64))), Region((0, 0), (64, 64))
+    before = filtering._look(image, (), whole, POINT, None, NEVER)
+    plain = filtering.with_refinements({"guided": False})
+    again = plain.with_refinements({"guided": True})
+    answers = [p._look(image, (), whole, POINT, None, NEVER).logits for p in (plain, filtering, again)]
+    assert not np.array_equal(answers[0], before.logits)
+    np.testing.assert_array_equal(answers[1], before.logits)
+    np.testing.assert_array_equal(answers[2], before.logits)
+
+
+def test_guided_is_refused_where_the_network_has_no_such_filter(predictor: ClickPredictor):
+    with pytest.raises(ValueError, match="The network ClickNet has no guided filter"):
+        predictor.with_refinements({"guided": True})
+
+
+def test_switching_leaves_the_models_own_card_and_features_as_they_are(predictor: ClickPredictor, image: Image):
+    request = Request((), (CLICK,), None, 20.0)
+    before = predictor.predict(image, request)
+    switched = predictor.with_refinements({"flip": True, "obey": False})
+    assert switched.card.refinements == ("closer", "flip")
+    switched.predict(image, request)
+    assert predictor.card == CARD
+    np.testing.assert_array_equal(predictor.predict(image, request).logits, before.logits)
+
+
+# -- superpixels -------------------------------------------------------------------------------------------------------
+
+
+def test_superpixels_are_kept_with_the_features_and_change_no_answer(image: Image, monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    encoding = {"clicks": "superpixel", "sizes": [255.0], "prior": "box", "superpixels": 60}
+    network = new_network("clicknet", OPTIONS, Encoding.from_mapping(encoding))
+    predictor = ClickPredictor.of(network, replace(CARD, encoding=encoding), torch.device("cpu"))
+    counted, slic = [], guidance_module.of_windows
+    monkeypatch.setattr(guidance_module, "of_windows", lambda *args: counted.append(args) or slic(*args))
+    request = Request((), (CLICK,), None, 20.0)
+    first = predictor.predict(image, request)
+    windows = len(counted)
+    assert windows == len(predictor.cache)
+    second = predictor.predict(image, request)
+    assert len(counted) == windows
+    predictor.cache.clear()
+    third = predictor.predict(image, request)
+    np.testing.assert_array_equal(first.logits, second.logits)
+    np.testing.assert_array_equal(first.logits, third.logits)
+
+
+# -- the recipes' networks ---------------------------------------------------------------------------------------------
+
+
+@cache
+def untrained(name: str) -> ClickPredictor:
+    """A recipe's model before training, with smaller windows."""
+    torch.manual_seed(0)
+    recipe = read_recipe(name)
+    network = new_network(recipe.network, recipe.network_options, Encoding.from_mapping(recipe.encoding))
+    card = ModelCard(
+        name,
+        name,
+        name,
+        recipe.network,
+        recipe.network_options,
+        64,
+        recipe.encoding,
+        recipe.shares[0],
+        recipe.refinements,
+    )
+    return ClickPredictor.of(network, card, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("shape", [(80, 90), (80, 90, 3), (4, 80, 90)], ids=["grey", "colour", "stack"])
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_recipes_network_answers_a_first_click_and_a_correction(name: str, shape: tuple[int, ...]):
+    image = Image.of(np.random.default_rng(0).integers(0, 255, shape, np.uint8))
+    frame = (2,) if image.ndim == 3 else ()
+    clicks = (Click((*map(float, frame), 30.0, 40.0)), Click((*map(float, frame), 44.0, 52.0), False))
+    predictor = untrained(name)
+    first = predictor.predict(image, Request(frame, clicks[:1], None, 20.0))
+    second = predictor.predict(image, Request(frame, clicks, first, 20.0))
+    for answer in (first, second):
+        assert np.isfinite(answer.logits).all()
+        assert Region.whole((80, 90)).intersection(answer.region) == answer.region
+    again = predictor.predict(image, Request(frame, clicks, first, 20.0))
+    np.testing.assert_array_equal(again.logits, second.logits)
+
+
+# -- out of memory -----------------------------------------------------------------------------------------------------
 
 
 class CrowdedGpu(ClickPredictor):

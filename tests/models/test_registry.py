@@ -7,9 +7,12 @@ import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from napari_clickseg.models import classic, registry
+from napari_clickseg.models.card import ModelCard
 from napari_clickseg.models.registry import find_model, list_models, load_model, user_folder
 
 WITHOUT_WEIGHTS = ["geodesic", "grabcut", "random-walker", "superpixels"]
@@ -41,6 +44,87 @@ def test_an_unknown_name_is_answered_with_the_names_there_are() -> None:
 def test_a_missing_weights_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"There is no weights file .*none\.safetensors"):
         load_model(tmp_path / "none.safetensors")
+
+
+# -- switches ----------------------------------------------------------------------------------------------------------
+
+
+CARD = ModelCard("small", "Small", "For tests.", "clicknet", {}, 64, {"clicks": "disk", "sizes": [5]}, 0.4, ("flip",))
+
+
+@pytest.fixture
+def weights(folder: Path) -> Path:
+    """A model of the user's own, which flips."""
+    path = folder / "small.safetensors"
+    save_file({"a": np.zeros(1, np.float16)}, str(path), metadata=CARD.to_metadata())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "switches"),
+    [
+        ("", {}),
+        (":flip=off", {"flip": False}),
+        (":flip=off:obey=on", {"flip": False, "obey": True}),
+    ],
+)
+def test_switches_follow_a_name_or_a_path(weights: Path, text: str, switches: dict[str, bool]) -> None:
+    for model in ("small", str(weights)):
+        entry = find_model(model + text)
+        assert entry.path == weights
+        assert entry.switches == switches
+
+
+def test_switched_model_is_told_apart_by_its_name_and_not_listed(weights: Path) -> None:
+    assert find_model("small:flip=off").name == "small:flip=off"
+    small = next(entry for entry in list_models() if entry.path == weights)
+    assert (small.name, small.switches) == ("small", {})
+
+
+@pytest.mark.parametrize("text", ["", ":flip=off", ":flip=off:obey=on"])
+def test_the_colon_of_a_windows_drive_is_no_switch(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(Path, "is_file", lambda path: asked.append(path) or True)
+    monkeypatch.setattr(registry, "_card", lambda path: CARD)
+    monkeypatch.setattr(registry, "list_models", list)
+    entry = find_model(r"C:\x\y.safetensors" + text)
+    assert str(entry.path) == str(asked[-1]) == r"C:\x\y.safetensors"
+    assert len(entry.switches) == text.count("=")
+
+
+def test_a_missing_windows_file_with_switches_is_named_without_them() -> None:
+    with pytest.raises(FileNotFoundError, match=r"There is no weights file C:\\x\\y\.safetensors\.$"):
+        find_model(r"C:\x\y.safetensors:flip=off")
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ("small:zoom=on", r"There is no refinement zoom; there are closer, flip, guided, obey\.$"),
+        ("small:flip=maybe", r"A refinement is switched on or off, not flip=maybe\.$"),
+        ("small:flip=", r"A refinement is switched on or off, not flip=\.$"),
+        ("geodesic:flip=off", r"'geodesic' has no refinements to switch: only models with weights have\.$"),
+        ("weightless:flip=off", r"no model 'weightless'; there are"),
+    ],
+)
+def test_switches_that_cannot_be_are_refused_in_one_sentence(weights: Path, model: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        find_model(model)
+
+
+def test_loaded_model_has_its_refinements_switched(folder: Path) -> None:
+    from napari_clickseg.engine.guidance import Encoding
+    from napari_clickseg.engine.weights import new_network, save_model
+
+    network = new_network(CARD.network, CARD.network_options, Encoding.from_mapping(CARD.encoding))
+    save_model(folder / "real.safetensors", network, CARD)
+    assert load_model("real:flip=off:obey=on", "cpu").card.refinements == ("obey",)
+    assert load_model("real", "cpu").card.refinements == ("flip",)
+    with pytest.raises(ValueError, match="network ClickNet has no guided filter"):
+        load_model("real:guided=on", "cpu")
+
+
+# -- damage and clashes ------------------------------------------------------------------------------------------------
 
 
 def test_a_damaged_file_in_the_users_folder_is_listed_as_such_and_stops_nothing(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from skimage.io import imsave
 
 from napari_clickseg.damage import KINDS, damage
-from napari_clickseg.engine.guidance import PointSet
+from napari_clickseg.engine.guidance import Encoding, PointSet
+from napari_clickseg.engine.weights import new_network
 from napari_clickseg.training import losses
 from napari_clickseg.training.augment import vary
 from napari_clickseg.training.data import connected_pieces, cut_windows, load_pool, read_planes
@@ -24,10 +26,86 @@ NO_CLICKS = PointSet.of([[]], "cpu")
 # -- recipes -----------------------------------------------------------------------------------------------------------
 
 
+HEADER = 'name = "x"\ntitle = "x"\ndescription = "x"\n'
+LARGEST_FILE = 12_000_000
+"""Bytes of a weights file."""
+
+
 @pytest.mark.parametrize("name", list_recipes())
 def test_every_recipe_of_the_package_reads_and_credits_its_sources(name: str):
     recipe = read_recipe(name)
     assert {source.split(":")[0] for source in recipe.sources} - {"synthetic"} == set(recipe.credits)
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_recipe_builds_a_network_whose_weights_fit_the_largest_file(name: str):
+    recipe = read_recipe(name)
+    network = new_network(recipe.network, recipe.network_options, Encoding.from_mapping(recipe.encoding))
+    assert 2 * sum(value.numel() for value in network.state_dict().values()) < LARGEST_FILE
+
+
+@pytest.mark.parametrize("name", sorted(set(list_recipes()) - {"clickseg"}))
+def test_the_published_systems_share_windows_data_and_budget_with_the_default_and_nothing_else(name: str):
+    default, recipe = read_recipe("clickseg"), read_recipe(name)
+    for shared in ("side", "shares", "sources", "credits"):
+        assert getattr(recipe, shared) == getattr(default, shared)
+    assert (recipe.schedule.steps, recipe.schedule.batch) == (default.schedule.steps, default.schedule.batch)
+    assert recipe.network != default.network
+    assert recipe.encoding != default.encoding
+    assert recipe.clicks != default.clicks
+
+
+def test_extending_takes_over_what_is_not_said_of_data_and_budget_but_never_the_system():
+    recipe = Recipe.from_toml(HEADER + 'extends = "ritm"\nside = 64\n[schedule]\nsteps = 7\n')
+    ritm = read_recipe("ritm")
+    assert (recipe.side, recipe.shares, recipe.sources) == (64, ritm.shares, ritm.sources)
+    assert recipe.schedule == replace(ritm.schedule, steps=7)
+    plain = Recipe("x", "x", "x")
+    for own in ("network", "encoding", "refinements", "losses", "clicks", "auxiliary"):
+        assert getattr(recipe, own) == getattr(plain, own)
+
+
+def test_recipe_to_extend_is_looked_for_beside_the_file_that_names_it(tmp_path: Path):
+    (tmp_path / "bases").mkdir()
+    (tmp_path / "bases" / "base.toml").write_text(HEADER + "side = 80\n")
+    (tmp_path / "bases" / "middle.toml").write_text(HEADER + 'extends = "base.toml"\n')
+    (tmp_path / "top.toml").write_text(HEADER + 'extends = "bases/middle.toml"\n')
+    assert read_recipe(str(tmp_path / "top.toml")).side == 80
+
+
+def test_recipe_that_extends_itself_is_refused(tmp_path: Path):
+    (tmp_path / "a.toml").write_text(HEADER + 'extends = "b.toml"\n')
+    (tmp_path / "b.toml").write_text(HEADER + 'extends = "a.toml"\n')
+    with pytest.raises(ValueError, match=r"The recipe .*\.toml extends itself"):
+        read_recipe(str(tmp_path / "a.toml"))
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ('extends = "abacus"', "no recipe 'abacus': give a TOML file, or one of brs, clickseg"),
+        ('network = "abacus"', "no network 'abacus' for a recipe; there are clicknet, "),
+        ("network_options = { beads = 10 }", "network clicknet has no option beads; it may have guidance, widths"),
+        ('encoding = { clicks = "abacus" }', "no click map 'abacus'; there are gaussian"),
+        ("encoding = { beads = 10 }", "An encoding has no beads; it may have clicks"),
+        ('refinements = ["flip", "abacus"]', "no refinement 'abacus' for a recipe; there are closer, flip"),
+        ('refinements = ["guided"]', "network ClickNet has no guided filter"),
+        ("losses = { abacus = 1.0 }", "no loss 'abacus' for a recipe; there are bce"),
+        ('clicks = { user = "abacus" }', "no simulated user 'abacus' for a recipe; there are correcting"),
+        ("clicks = { robots = { abacus = 1.0 } }", "no robot 'abacus' for a recipe; there are centre"),
+        ('schedule = { optimiser = "abacus" }', "no optimiser 'abacus' for a recipe; there are adamw"),
+        ("beads = 10", "A recipe has no beads; it may have name, title"),
+        ("beads", "written in TOML, and this is none: .* line 4"),
+    ],
+)
+def test_recipe_that_names_what_is_not_there_is_refused_when_it_is_read(said: str, sentence: str):
+    with pytest.raises(ValueError, match=sentence):
+        Recipe.from_toml(HEADER + said + "\n")
+
+
+def test_recipe_without_a_name_is_refused_with_what_it_needs():
+    with pytest.raises(ValueError, match="A recipe needs title, description"):
+        Recipe.from_toml('name = "x"')
 
 
 def test_recipe_refuses_a_key_that_it_does_not_know():
@@ -36,7 +114,7 @@ def test_recipe_refuses_a_key_that_it_does_not_know():
 
 
 def test_unknown_recipe_is_refused_with_those_that_there_are():
-    with pytest.raises(ValueError, match="one of clickseg"):
+    with pytest.raises(ValueError, match="give a TOML file, or one of brs, clickseg"):
         read_recipe("abacus")
 
 
@@ -60,6 +138,40 @@ def test_click_loss_is_the_squared_error_at_the_clicks():
 def test_click_loss_ignores_the_padding_of_other_samples():
     points = PointSet.of([[((1.0, 1.0), True)], []], "cpu")
     assert losses.click(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4), points).tolist() == [0.25, 0.0]
+
+
+def test_bootstrapped_is_the_mean_over_the_worst_quarter_of_the_pixels():
+    logits = torch.tensor([0.0, 3.0, -1.0, -2.0, -3.0, -4.0, -5.0, -6.0]).reshape(1, 1, 2, 4)
+    worst = (np.log1p(np.exp(3.0)) + np.log(2.0)) / 2
+    assert float(losses.bootstrapped(logits, torch.zeros(1, 1, 2, 4), NO_CLICKS)) == pytest.approx(worst)
+
+
+def test_normalised_focal_is_the_cross_entropy_weighted_by_what_is_missing_of_each_probability():
+    right, wrong = 0.9, 0.2
+    logits = torch.logit(torch.tensor([right, 1 - wrong])).reshape(1, 1, 1, 2)
+    target = torch.tensor([1.0, 0.0]).reshape(1, 1, 1, 2)
+    by_hand = -(0.1 * np.log(right) + 0.8 * np.log(wrong)) / (0.1 + 0.8)
+    assert float(losses.normalised_focal(logits, target, NO_CLICKS)) == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_normaliser_of_the_focal_loss_carries_no_gradient():
+    logits = torch.tensor([0.5, -1.0]).reshape(1, 1, 1, 2).requires_grad_()
+    target = torch.ones(1, 1, 1, 2)
+    (given,) = torch.autograd.grad(losses.normalised_focal(logits, target, NO_CLICKS).sum(), logits)
+    p = torch.sigmoid(logits.detach())
+    slope = p * (1 - p) * (torch.log(p) - (1 - p) / p)  # d/dz of -(1 - p) log p
+    torch.testing.assert_close(given, slope / (1 - p).sum())
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_every_loss_gives_one_finite_value_per_sample_and_a_gradient(name: str):
+    logits = torch.tensor([-80.0, 80.0, 0.0, 1.0]).expand(3, 1, 4, 4).clone().requires_grad_()
+    points = PointSet.of([[((1.0, 2.0), True)], [((1.0, 3.0), False)], []], "cpu")
+    values = losses.LOSSES[name](logits, torch.eye(4).expand(3, 1, 4, 4), points)
+    (gradient,) = torch.autograd.grad(values.sum(), logits)
+    assert values.shape == (3,)
+    assert torch.isfinite(values).all()
+    assert torch.isfinite(gradient).all()
 
 
 def test_unknown_loss_is_refused():

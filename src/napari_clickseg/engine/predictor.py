@@ -40,7 +40,7 @@ from napari_clickseg.engine.window import (
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
 from napari_clickseg.models.card import ModelCard, read_card
-from napari_clickseg.networks.catalogue import Guided, Streams, streams_of
+from napari_clickseg.networks.catalogue import Streams, streams_of, switch_filter
 from napari_clickseg.questions import NEVER, Request, Stop
 from napari_clickseg.regions import Region
 from napari_clickseg.scale import estimate_diameter
@@ -93,7 +93,7 @@ class ClickPredictor:
     def of(cls, network: nn.Module, card: ModelCard, device: torch.device, note: str = "") -> ClickPredictor:
         """Return the predictor of a network, which is put on the device and made ready to answer."""
         precision = choose_precision(device)
-        _switch_filter(network, card)
+        switch_filter(network, "guided" in card.refinements)
         ready = fuse_batch_norms(network.eval()).requires_grad_(False)
         ready = ready.to(device=device, dtype=precision)
         ready = cast(nn.Module, ready.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
@@ -122,7 +122,7 @@ class ClickPredictor:
         on = {**dict.fromkeys(self.card.refinements, True), **switches}
         card = replace(self.card, refinements=tuple(name for name, wanted in on.items() if wanted))
         network = copy.deepcopy(self.network) if "guided" in switches else self.network
-        _switch_filter(network, card)
+        switch_filter(network, "guided" in card.refinements)
         return replace(self, network=network, card=card, cache=FeatureCache())
 
     @property
@@ -244,15 +244,6 @@ class ClickPredictor:
         duplicate: nn.Module = copy.deepcopy(self.network.cpu())
         self.network.to(self.torch_device)
         return duplicate
-
-
-def _switch_filter(network: nn.Module, card: ModelCard) -> None:
-    """Let the network end with its guided filter or without, as the card says."""
-    wanted = "guided" in card.refinements
-    if isinstance(network, Guided):
-        network.guided = wanted
-    elif wanted:
-        raise ValueError(f"The network {card.network} of the model {card.name!r} has no guided filter.")
 
 
 def fuse_batch_norms(network: nn.Module) -> nn.Module:

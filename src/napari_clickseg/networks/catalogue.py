@@ -46,6 +46,20 @@ class Guided(Protocol):
     guided: bool
 
 
+def switch_filter(network: nn.Module, on: bool) -> None:
+    """Let a network end with its guided filter, or without.
+
+    Raises
+    ------
+    ValueError
+        Where the filter is to be on and the network has none.
+    """
+    if isinstance(network, Guided):
+        network.guided = on
+    elif on:
+        raise ValueError(f"The network {type(network).__name__} has no guided filter.")
+
+
 class Streams(Protocol):
     """A network in two parts: one that runs once per window, and one that runs once per click."""
 

@@ -139,7 +139,7 @@ class Recipe:
             if key in values:
                 values[key] = tuple(values[key])
         recipe: Recipe = _table_to(cls, values)
-        _check_names(recipe)
+        _check(recipe)
         return recipe
 
     def to_json(self) -> dict[str, Any]:
@@ -174,8 +174,13 @@ TABLES = {
 """What a recipe names, and where the table of such names lies. Imported when a recipe is read."""
 
 
-def _check_names(recipe: Recipe) -> None:
+def _check(recipe: Recipe) -> None:
+    """Look up every name and build the network once, which draws no random numbers that anybody else would."""
+    import torch
+
     from napari_clickseg.engine.guidance import Encoding
+    from napari_clickseg.engine.weights import new_network
+    from napari_clickseg.networks.catalogue import switch_filter
 
     named: dict[str, Iterable[str]] = {
         "network": (recipe.network,),
@@ -193,7 +198,9 @@ def _check_names(recipe: Recipe) -> None:
             raise ValueError(
                 f"There is no {what} {', '.join(map(repr, unknown))} for a recipe; there are {', '.join(table)}."
             )
-    Encoding.from_mapping(recipe.encoding)
+    with torch.random.fork_rng(devices=[]):
+        network = new_network(recipe.network, recipe.network_options, Encoding.from_mapping(recipe.encoding))
+    switch_filter(network, "guided" in recipe.refinements)
 
 
 def _parsed(text: str) -> dict[str, Any]:
