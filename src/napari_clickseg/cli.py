@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import product
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from napari_clickseg.benchmark.run import Job
     from napari_clickseg.clicks import Click
     from napari_clickseg.images import Image
+    from napari_clickseg.questions import Stop
     from napari_clickseg.session import Session
-    from napari_clickseg.training.trainer import Progress
+    from napari_clickseg.training.recipe import Recipe
+    from napari_clickseg.training.trainer import Plan, Progress
 
 BAD_INPUT, INTERRUPTED = 2, 130
 CLICKS_TABLE, MEMORY_TABLE = "clicks.csv", "memory.csv"
@@ -208,38 +211,60 @@ def run_models(chosen: argparse.Namespace) -> None:
 
 def run_train(chosen: argparse.Namespace) -> None:
     """Train a model from a recipe; a run that was stopped goes on from its last checkpoint."""
+    if chosen.list:
+        return _list_recipes()
+    from napari_clickseg.training.parallel import leads
+    from napari_clickseg.training.trainer import train
+
+    recipe, plan = _train_plan(chosen)
+    shared = None if chosen.no_install else _place_of_model(recipe.name, plan.out, chosen.replace)
+    if not leads():
+        train(recipe, plan)
+        return None
+    _tell_of_tensorboard()
+    with _progress_bar() as show, _stopped_by_interrupt() as stop:
+        weights = train(recipe, plan, show, stop)
+    print(f"written: {weights}")
+    if shared is not None:
+        _install(weights, shared)
+    return None
+
+
+def _list_recipes() -> None:
+    from napari_clickseg.training.recipe import list_recipes, read_recipe
+
+    names = list_recipes()
+    width = max(map(len, names))
+    for name in names:
+        recipe = read_recipe(name)
+        print(f"{name:{width}}  {recipe.title}: {recipe.description}")
+
+
+def _train_plan(chosen: argparse.Namespace) -> tuple[Recipe, Plan]:
+    """Return the recipe with what the options change in it, and the run."""
     from dataclasses import replace
 
-    from tqdm import tqdm
-
     from napari_clickseg.benchmark.datasets import find_data
-    from napari_clickseg.sources import IMAGES, is_source
-    from napari_clickseg.training.recipe import for_folder, read_recipe
-    from napari_clickseg.training.trainer import Plan, train
+    from napari_clickseg.training.folders import find_folders
+    from napari_clickseg.training.recipe import for_start, read_recipe
+    from napari_clickseg.training.trainer import CHECKPOINT, Plan
 
-    recipe, data = read_recipe(chosen.recipe), find_data(chosen.data)
-    if (data / IMAGES).is_dir() or is_source(data):
-        data = data.resolve()
-        recipe, data = for_folder(recipe, data), data.parent
+    folders = chosen.data or [find_data()]
+    recipe, places = find_folders(read_recipe(chosen.recipe), folders)
+    start = None if chosen.start is None else _weights_of(chosen.start)
+    recipe = recipe if start is None else for_start(recipe)
     if chosen.steps is not None:
         recipe = replace(recipe, schedule=replace(recipe.schedule, steps=chosen.steps))
     if chosen.name is not None:
-        recipe = replace(recipe, name=chosen.name, title=chosen.name)
-    start = None if chosen.start is None else _weights_of(chosen.start)
+        recipe = replace(recipe, name=_file_name(chosen.name), title=chosen.name)
+    out = chosen.out or Path("clickseg-train") / recipe.name
+    if chosen.resume and not (out / CHECKPOINT).is_file():
+        raise FileNotFoundError(f"There is no run in {out} to resume: it has no {CHECKPOINT}.")
+    resume = chosen.resume is not False
     plan = Plan(
-        data, chosen.out, chosen.device, start, chosen.minutes, chosen.jobs, chosen.seed, resume=not chosen.anew
+        folders[0], out, chosen.device, start, chosen.minutes, chosen.jobs, chosen.seed, resume=resume, places=places
     )
-    with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed} {postfix}") as bar:
-        bar.set_description("reading and drawing images")
-
-        def show(progress: Progress) -> None:
-            bar.set_description(f"step {progress.step}", refresh=False)
-            bar.update(100 * progress.share - bar.n)
-            bar.set_postfix({name: f"{value:.4g}" for name, value in progress.row.items()}, refresh=False)
-
-        weights = train(recipe, plan, show)
-    print(f"written: {weights}")
-    print("Run it with --model, or copy it into the folder that `clickseg models` names to have it in the picker.")
+    return recipe, plan
 
 
 def _weights_of(name: str) -> Path:
@@ -252,11 +277,90 @@ def _weights_of(name: str) -> Path:
     return entry.path
 
 
+def _file_name(name: str) -> str:
+    if not name.strip() or Path(name).name != name:
+        raise ValueError(f"{name!r} is no name for a model: wanted is one that can be a file's name.")
+    return name
+
+
+def _tell_of_tensorboard() -> None:
+    from napari_clickseg.training.logs import has_tensorboard
+
+    if not has_tensorboard():
+        print('The log is a CSV only: TensorBoard is not installed (pip install "napari-clickseg[train]").')
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[Progress], None]]:
+    from tqdm import tqdm
+
+    with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed} {postfix}") as bar:
+        bar.set_description("reading and drawing images")
+
+        def show(progress: Progress) -> None:
+            bar.set_description(f"step {progress.step}", refresh=False)
+            bar.update(100 * progress.share - bar.n)
+            bar.set_postfix({name: f"{value:.4g}" for name, value in progress.row.items()}, refresh=False)
+
+        yield show
+
+
+@contextmanager
+def _stopped_by_interrupt() -> Iterator[Stop]:
+    """Give a stop that the first Ctrl+C requests, so that a checkpoint is written; the second one ends at once."""
+    import signal
+
+    from napari_clickseg.questions import Stop, Stopped
+
+    stop, usual = Stop(), signal.getsignal(signal.SIGINT)
+
+    def on_interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, usual)
+        stop.request()
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield stop
+    except Stopped:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _place_of_model(name: str, out: Path, replaces: bool) -> Path:
+    """Return where the picker finds a model of this name; a model that another run put there is not lost unasked."""
+    from filecmp import cmp
+
+    from napari_clickseg.models.registry import SUFFIX, user_folder
+
+    place, own = user_folder() / f"{name}{SUFFIX}", out / f"{name}{SUFFIX}"
+    if place.exists() and not replaces and not (own.is_file() and cmp(place, own, shallow=False)):
+        raise ValueError(
+            f"{place} is a model of another run: choose another --name, or give --replace or --no-install."
+        )
+    return place
+
+
+def _install(weights: Path, place: Path) -> None:
+    from shutil import copyfile
+
+    from napari_clickseg.files import written_whole
+    from napari_clickseg.models.registry import list_models
+
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(place) as unfinished:
+        copyfile(weights, unfinished)
+    name = next(entry.name for entry in list_models() if entry.path == place)
+    print(f"In the model picker and for --model it is {name!r} ({place}).")
+
+
 # -- bench -------------------------------------------------------------------------------------------------------------
 
 
 def run_bench(chosen: argparse.Namespace) -> None:
     """Measure clicks to quality over labelled images, or the panel's speed; or tell anew what was measured."""
+    if chosen.page is not None:
+        return _bench_page(chosen.page)
     if chosen.report:
         return _bench_report(chosen)
     return _bench_gui(chosen) if chosen.gui else _bench(chosen)
@@ -309,6 +413,17 @@ def _bench_report(chosen: argparse.Namespace) -> None:
     peaks = [table.with_name(MEMORY_TABLE) for table in tables]
     chosen.out.mkdir(parents=True, exist_ok=True)
     _write_report(chosen, tables, [path for path in dict.fromkeys(peaks) if path.is_file()])
+
+
+def _bench_page(page: Path) -> None:
+    """Fill the tables of a page from the results in the folder `results` beside it."""
+    from napari_clickseg.benchmark.page import fill
+    from napari_clickseg.files import written_whole
+
+    text = fill(page.read_text(encoding="utf-8"), page.parent / "results")
+    with written_whole(page) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    print(f"written: {page}")
 
 
 def _clicks_table(path: Path) -> Path:
@@ -448,21 +563,38 @@ COMMANDS = (
                 metavar="RECIPE",
                 help="name or TOML file" + DEFAULT,
             ),
+            Option.of("--list", action="store_true", help="tell the recipes that there are, and train nothing"),
             Option.of(
                 "--data",
                 type=Path,
+                nargs="+",
                 metavar="FOLDER",
-                help="a folder of the recipe's sources, or one folder with images/ and labels/",
+                help="folders with images and labels of your own, or a folder of the recipe's sources",
+            ),
+            Option.of("--out", type=Path, metavar="FOLDER", help="where to write (default: clickseg-train/NAME)"),
+            Option.of("--from", dest="start", metavar="MODEL", help="begin with this model's weights (name or file)"),
+            Option.of(
+                "--name", metavar="NAME", help="of the model that comes out (default: the recipe's, or your folder's)"
             ),
             Option.of(
-                "--out", type=Path, default=Path("clickseg-train"), metavar="FOLDER", help="where to write" + DEFAULT
+                "--steps",
+                type=_count,
+                metavar="N",
+                help="updates of the weights (default: the recipe's; fewer after --from)",
             ),
-            Option.of("--from", dest="start", metavar="MODEL", help="begin with this model's weights (name or file)"),
-            Option.of("--name", metavar="NAME", help="of the model that comes out (default: the recipe's)"),
-            Option.of("--steps", type=_count, metavar="N", help="updates of the weights (default: the recipe's)"),
             Option.of("--minutes", type=_size, metavar="M", help="train for this long instead of for steps"),
             Option.of("--seed", type=int, default=0, metavar="N", help="of the random choices" + DEFAULT),
-            Option.of("--anew", action="store_true", help="start anew even where there is a checkpoint"),
+            Option.of(
+                "--resume",
+                action="store_true",
+                default=None,
+                help="go on where the run in --out stopped, as without this option, but only if there is one",
+            ),
+            Option.of(
+                "--anew", dest="resume", action="store_false", help="start anew even where there is a checkpoint"
+            ),
+            Option.of("--replace", action="store_true", help="replace your model of the same name"),
+            Option.of("--no-install", action="store_true", help="leave the model in --out, out of the model picker"),
             DEVICE,
             Option.of("--jobs", type=int, default=0, metavar="N", help="extra processes that place clicks" + DEFAULT),
         ),
@@ -515,6 +647,9 @@ COMMANDS = (
                 nargs="+",
                 metavar="FOLDER_OR_CSV",
                 help="measure nothing, only make report and plots anew from what was measured",
+            ),
+            Option.of(
+                "--page", type=Path, metavar="PAGE", help="measure nothing, fill a page from the folder results beside it"
             ),
             Option.of("--record", action="store_true", help="write the result into the cards of the models' weights"),
             Option.of("--gui", action="store_true", help="measure the panel in a real window instead"),

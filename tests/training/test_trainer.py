@@ -10,14 +10,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from skimage.io import imsave
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from napari_clickseg.engine.predictor import ClickPredictor
 from napari_clickseg.questions import Stop, Stopped
 from napari_clickseg.session import Session
-from napari_clickseg.training import validation
+from napari_clickseg.training import logs, validation
+from napari_clickseg.training.logs import EVENTS, LOG
 from napari_clickseg.training.recipe import Clicks, Recipe, Schedule
 from napari_clickseg.training.simulation import USERS
-from napari_clickseg.training.trainer import CHECKPOINT, LOG, Plan, train
+from napari_clickseg.training.trainer import CHECKPOINT, Plan, train
 
 OPTIONS = {
     "widths": [8, 8, 16, 16, 16],
@@ -101,9 +103,59 @@ def test_weights_of_another_network_are_no_start(plan: Plan):
 
 def test_checkpoint_of_another_recipe_is_refused(plan: Plan):
     train(RECIPE, plan)
-    with pytest.raises(ValueError, match="belongs to another recipe"):
-        train(replace(RECIPE, encoding={"sizes": [1.5, 3.0, 7.0]}), plan)
+    with pytest.raises(ValueError, match="belongs to another recipe, of another encoding, side"):
+        train(replace(RECIPE, encoding={"sizes": [1.5, 3.0, 7.0]}, side=64), plan)
     assert (plan.out / CHECKPOINT).is_file()
+
+
+def test_checkpoint_of_two_processes_is_refused_by_one(plan: Plan):
+    train(RECIPE, plan)
+    state = torch.load(plan.out / CHECKPOINT, weights_only=True)
+    torch.save({**state, "ranks": state["ranks"] * 2}, plan.out / CHECKPOINT)
+    with pytest.raises(ValueError, match="belongs to a run of 2 processes, and there are 1: go on with 2, or start"):
+        train(RECIPE, plan)
+
+
+def test_finished_run_goes_on_where_more_steps_are_wanted(plan: Plan):
+    train(RECIPE, plan)
+    longer = replace(RECIPE, schedule=replace(RECIPE.schedule, steps=8))
+    assert "8 steps" in ClickPredictor.load(train(longer, plan), "cpu").card.budget
+    assert [line.partition(",")[0] for line in (plan.out / LOG).read_text().splitlines()] == ["step", "6", "8"]
+
+
+def test_tensorboard_shows_the_rows_of_the_csv_once_after_steps_were_lost_and_done_again(plan: Plan):
+    checking = replace(plan, validate_every=-1.0)
+    stop = Stop()
+    with pytest.raises(Stopped):
+        train(RECIPE, checking, stopping_after(2, stop), stop)
+    checkpoint = (plan.out / CHECKPOINT).read_bytes()
+    train(RECIPE, checking)
+    (plan.out / CHECKPOINT).write_bytes(checkpoint)
+    train(RECIPE, checking)
+    rows = [line.split(",") for line in (plan.out / LOG).read_text().splitlines()]
+    shown = EventAccumulator(str(plan.out / EVENTS)).Reload()
+    for name, column in zip(rows[0], list(zip(*rows[1:], strict=True)), strict=True):
+        if name != "step":
+            scalars = shown.Scalars(name)
+            assert [event.step for event in scalars] == [1, 2, 3, 4, 5, 6]
+            assert [event.value for event in scalars] == pytest.approx([float(value) for value in column])
+
+
+def test_without_tensorboard_the_log_is_the_csv(plan: Plan, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(logs, "find_spec", lambda name: None)
+    train(RECIPE, plan)
+    assert (plan.out / LOG).is_file()
+    assert not (plan.out / EVENTS).exists()
+
+
+@pytest.mark.gpu
+def test_a_few_steps_on_a_gpu_in_half_precision_leave_finite_weights(plan: Plan):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    rows = []
+    weights = train(RECIPE, replace(plan, device="cuda"), lambda progress: rows.append(dict(progress.row)))
+    assert all(np.isfinite(row["loss"]) for row in rows)
+    assert all(torch.isfinite(value).all() for value in load_file(weights).values())
 
 
 @pytest.mark.parametrize("user", USERS)

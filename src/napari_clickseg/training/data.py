@@ -93,6 +93,7 @@ def load_pool(
     first_spread: float,
     seed: int = 0,
     executor: Executor | None = None,
+    places: Mapping[str, Path] | None = None,
 ) -> Pool:
     """Read the sources of a data folder.
 
@@ -102,6 +103,8 @@ def load_pool(
         "source" or "source:modality" (as in index.csv), and its weight; "synthetic" is drawn from the others' planes.
     split : str
         Only items of this split are read, where the index names one.
+    places : mapping of str to Path, optional
+        Folders of sources that lie elsewhere than in `folder`.
 
     Raises
     ------
@@ -111,9 +114,11 @@ def load_pool(
     raw: dict[str, list[tuple[ImagePlane, LabelPlane]]] = {}
     for name in sources:
         if name != SYNTHETIC:
-            raw[name] = list(read_planes(folder, name, split))
+            source, colon, modality = name.partition(":")
+            place = (places or {}).get(source, folder / source)
+            raw[name] = list(read_planes(place.parent, f"{place.name}{colon}{modality}", split))
             if not raw[name]:
-                raise ValueError(f"{folder / name.split(':')[0]} has no annotated image of the split {split!r}.")
+                raise ValueError(f"{place} has no annotated image of the split {split!r}.")
     if SYNTHETIC in sources:
         raw[SYNTHETIC] = draw_planes([pair for pairs in raw.values() for pair in pairs], seed, executor)
     rng = np.random.default_rng(seed)

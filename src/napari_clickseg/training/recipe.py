@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 RECIPES = Path(__file__).parent / "recipes"
 SYNTHETIC = "synthetic"
 """The source that stands for drawn planes."""
+TUNING_STEPS, TUNING_RATE = 600, 0.2
+"""How long and how fast weights are tuned that are trained already; measured in docs/training.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +149,40 @@ class Recipe:
         return asdict(self)
 
 
-def for_folder(recipe: Recipe, folder: Path) -> Recipe:
-    """Return the recipe for one folder of one's own images and labels, with the recipe's share of drawn planes."""
+def for_sources(recipe: Recipe, names: Sequence[str], beside: bool = False) -> Recipe:
+    """Return the recipe for sources of one's own, each as often as the others, with the recipe's share of drawn planes.
+
+    Parameters
+    ----------
+    beside : bool
+        Half of the real images still come from the recipe's own sources.
+    """
     drawn = {name: weight for name, weight in recipe.sources.items() if name == SYNTHETIC}
-    sources = {folder.name: max(1 - sum(drawn.values()), 0.1), **drawn}
+    real = {name: weight for name, weight in recipe.sources.items() if name != SYNTHETIC}
+    kept = {name: weight / 2 for name, weight in real.items()} if beside else {}
+    each = ((sum(real.values()) or 1.0) - sum(kept.values())) / len(names)
+    told = ", ".join(names)
     return replace(
         recipe,
-        name=folder.name,
-        title=f"{recipe.title} for {folder.name}",
-        description=f"Trained on the images in {folder.name}.",
-        sources=sources,
-        credits={folder.name: "the user's own images"},
+        name="-".join(names),
+        title=f"{recipe.title} for {told}",
+        description=f"Trained on the images in {told}.",
+        sources={**dict.fromkeys(names, each), **kept, **drawn},
+        credits={**dict.fromkeys(names, "the user's own images"), **(recipe.credits if beside else {})},
     )
+
+
+def for_start(recipe: Recipe) -> Recipe:
+    """Return the recipe for weights that are trained already: TUNING_STEPS, at a TUNING_RATE of the recipe's rate."""
+    schedule = recipe.schedule
+    gentle = replace(
+        schedule,
+        steps=min(schedule.steps, TUNING_STEPS),
+        rate=schedule.rate * TUNING_RATE,
+        warm_up=min(schedule.warm_up, TUNING_STEPS // 20),
+        coarse_until=0.0,
+    )
+    return replace(recipe, schedule=gentle)
 
 
 INHERITED = ("side", "shares", "sources", "credits", "schedule")

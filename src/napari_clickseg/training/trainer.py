@@ -1,13 +1,17 @@
-"""Training: windows, rounds of robot clicks, loss on every round. Checkpoints resume exactly where they stopped."""
+"""Training: windows, rounds of robot clicks, loss on every round. Checkpoints resume exactly where they stopped.
+
+Several processes of `parallel` do the same steps on batches of their own; the first one validates, logs and writes.
+"""
 
 from __future__ import annotations
 
 import copy
-import csv
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,16 +22,17 @@ import torch
 from torch import Tensor, nn
 
 from napari_clickseg.engine.guidance import Encoding, Guidance, PointSet
-from napari_clickseg.engine.runtime import choose_device
 from napari_clickseg.engine.weights import new_network, read_weights, save_model
 from napari_clickseg.engine.window import normalise
 from napari_clickseg.files import written_whole
 from napari_clickseg.models.card import ModelCard
 from napari_clickseg.networks.catalogue import streams_of
-from napari_clickseg.questions import NEVER, Stop
+from napari_clickseg.questions import NEVER, Stop, Stopped
 from napari_clickseg.training.augment import vary
 from napari_clickseg.training.data import Pool, load_pool
+from napari_clickseg.training.logs import Row, Write, open_logs, write_nothing
 from napari_clickseg.training.losses import Loss, weighted
+from napari_clickseg.training.parallel import Team, joined
 from napari_clickseg.training.recipe import SYNTHETIC, Recipe
 from napari_clickseg.training.rounds import helpers
 from napari_clickseg.training.simulation import USERS, Ask, Memory, open_scene
@@ -35,8 +40,8 @@ from napari_clickseg.training.validation import validate
 
 LARGEST_GRADIENT = 2.0
 CHECKPOINT = "checkpoint.pt"
-LOG = "log.csv"
-Row = dict[str, float]
+TOLD = {"name", "title", "description", "credits", "refinements"}
+"""What a recipe says for the model card alone."""
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -66,7 +71,7 @@ class Plan:
     out : Path
         Folder for the log, the checkpoint and the weights.
     device : str
-        "auto", "cpu", "cuda" ..
+        "auto", "cpu", "cuda" .. Several processes have a GPU each.
     start : Path or None
         A weights file to begin from.
     minutes : float or None
@@ -77,6 +82,8 @@ class Plan:
         Go on from the checkpoint in `out`, if there is one.
     validate_every, save_every : float
         Seconds.
+    places : mapping of str to Path
+        Folders of sources that lie elsewhere than in `data`.
     """
 
     data: Path
@@ -89,12 +96,15 @@ class Plan:
     resume: bool = True
     validate_every: float = 240.0
     save_every: float = 120.0
+    places: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Run:
-    """Mutable owner of everything that a checkpoint holds."""
+    """Mutable owner of everything that a checkpoint holds. Processes have the same weights, but other random states."""
 
+    team: Team
+    made: Mapping[str, Any]
     network: nn.Module
     average: nn.Module
     optimiser: torch.optim.Optimizer
@@ -106,58 +116,81 @@ class Run:
     rows: list[Row] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, recipe: Recipe, plan: Plan, device: torch.device) -> Run:
+    def begin(cls, recipe: Recipe, plan: Plan, team: Team) -> Run:
         """Return a run at its first step, with new weights or those of `plan.start`."""
         torch.manual_seed(plan.seed)
         network = new_network(recipe.network, recipe.network_options, Encoding.from_mapping(recipe.encoding))
         if plan.start is not None:
             read_weights(network, plan.start)
-        network.to(device).train()
+        network.load_state_dict(team.share(network.state_dict()))
+        network.to(team.device).train()
         schedule = recipe.schedule
         optimiser = _chosen("optimiser", OPTIMISERS, schedule.optimiser)(
             network.parameters(), lr=schedule.rate, weight_decay=schedule.weight_decay
         )
         average = copy.deepcopy(network).eval().requires_grad_(False)
-        generator = torch.Generator(device).manual_seed(plan.seed)
-        return cls(network, average, optimiser, np.random.default_rng(plan.seed), generator)
+        rng = np.random.default_rng([plan.seed, team.rank])
+        generator = torch.Generator(team.device).manual_seed(plan.seed + team.rank)
+        return cls(team, _made(recipe), network, average, optimiser, rng, generator)
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, whole or not at all."""
-        state = {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+        """Write a checkpoint, whole or not at all; every process calls this, and the first one writes."""
+        own = {
             "rng": self.rng.bit_generator.state,
             "generator": self.generator.get_state(),
             "memory": self.memory.to_state(),
+        }
+        state = {
+            "made": self.made,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "ranks": self.team.gather(own),
             "step": self.step,
             "seconds": self.seconds,
             "rows": self.rows,
         }
-        with written_whole(path) as unfinished:
-            torch.save(state, unfinished)
+        if self.team.leads:
+            with written_whole(path) as unfinished:
+                torch.save(state, unfinished)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint.
+        """Go on from a checkpoint, which the first process reads.
 
         Raises
         ------
         ValueError
-            Where it belongs to another recipe.
+            Where it belongs to another recipe, or to another number of processes.
         """
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        try:
-            self.network.load_state_dict(state["network"])
-        except RuntimeError:
+        state = torch.load(path, map_location="cpu", weights_only=True) if self.team.leads else None
+        state = self.team.share(state)
+        count = len(state["ranks"])
+        if count != self.team.size:
             raise ValueError(
-                f"{path} belongs to another recipe; choose another output folder, or start anew."
-            ) from None
+                f"{path} belongs to a run of {count} processes, and there are {self.team.size}: "
+                f"go on with {count}, or start anew."
+            )
+        others = [name for name, value in self.made.items() if state["made"].get(name) != value]
+        if others:
+            raise ValueError(
+                f"{path} belongs to another recipe, of another {', '.join(others)}; "
+                "choose another output folder, or start anew."
+            )
+        self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.rng.bit_generator.state = state["rng"]
-        self.generator.set_state(state["generator"])
-        self.memory = Memory.of_state(state["memory"])
+        own = state["ranks"][self.team.rank]
+        self.rng.bit_generator.state = own["rng"]
+        self.generator.set_state(own["generator"])
+        self.memory = Memory.of_state(own["memory"])
         self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
+
+
+def _made(recipe: Recipe) -> dict[str, Any]:
+    """Return what a run is made of, as plain values: a run may go on for longer than it was begun for, no more."""
+    values: dict[str, Any] = json.loads(json.dumps(recipe.to_json()))
+    del values["schedule"]["steps"]
+    return {name: value for name, value in values.items() if name not in TOLD}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,7 +203,7 @@ class Material:
 
 
 def train(recipe: Recipe, plan: Plan, report: Callable[[Progress], None] = lambda p: None, stop: Stop = NEVER) -> Path:
-    """Train a model and return its weights file.
+    """Train a model and return its weights file, which the first process writes.
 
     Raises
     ------
@@ -179,34 +212,49 @@ def train(recipe: Recipe, plan: Plan, report: Callable[[Progress], None] = lambd
     Stopped
         Where `stop` was requested; the checkpoint is written first.
     """
-    device = choose_device(plan.device)
-    run = Run.begin(recipe, plan, device)
+    with joined(plan.device) as team:
+        return _train(recipe, plan, team, report, stop)
+
+
+def _train(recipe: Recipe, plan: Plan, team: Team, report: Callable[[Progress], None], stop: Stop) -> Path:
+    run = Run.begin(recipe, plan, team)
     plan.out.mkdir(parents=True, exist_ok=True)
-    checkpoint = plan.out / CHECKPOINT
-    if plan.resume and checkpoint.is_file():
+    checkpoint, weights = plan.out / CHECKPOINT, plan.out / f"{recipe.name}.safetensors"
+    if team.agree(plan.resume and checkpoint.is_file()):
         run.load(checkpoint)
-    real = {name: weight for name, weight in recipe.sources.items() if name != SYNTHETIC}
-    spread = recipe.clicks.first_spread
     with helpers(plan.jobs) as executor:
-        material = Material(
-            load_pool(plan.data, recipe.sources, "train", device, spread, plan.seed, executor),
-            load_pool(plan.data, real, "val", device, spread),
-            executor,
-        )
-        _loop(recipe, plan, run, material, report, stop)
+        material = _material(recipe, plan, team.device, executor)
+        with open_logs(plan.out, run.step) if team.leads else nullcontext(write_nothing) as write:
+            _loop(recipe, plan, run, material, write, report, stop)
     run.save(checkpoint)
-    weights = plan.out / f"{recipe.name}.safetensors"
-    save_model(weights, run.average, _card(recipe, run, device))
+    if team.leads:
+        save_model(weights, run.average, _card(recipe, run))
     return weights
 
 
+def _material(recipe: Recipe, plan: Plan, device: torch.device, executor: Executor) -> Material:
+    real = {name: weight for name, weight in recipe.sources.items() if name != SYNTHETIC}
+    spread = recipe.clicks.first_spread
+    return Material(
+        load_pool(plan.data, recipe.sources, "train", device, spread, plan.seed, executor, plan.places),
+        load_pool(plan.data, real, "val", device, spread, places=plan.places),
+        executor,
+    )
+
+
 def _loop(
-    recipe: Recipe, plan: Plan, run: Run, material: Material, report: Callable[[Progress], None], stop: Stop
+    recipe: Recipe,
+    plan: Plan,
+    run: Run,
+    material: Material,
+    write: Write,
+    report: Callable[[Progress], None],
+    stop: Stop,
 ) -> None:
     began = time.monotonic() - run.seconds
     saved = validated = run.seconds
     losses: list[float] = []
-    while (share := _share(recipe, plan, run)) < 1:
+    while (share := run.team.agree(_share(recipe, plan, run))) < 1:
         for group in run.optimiser.param_groups:
             group["lr"] = _rate(recipe, share, run.step)
         losses.append(_step(recipe, run, material, share))
@@ -214,15 +262,22 @@ def _loop(
         run.seconds = time.monotonic() - began
         if run.seconds - validated > plan.validate_every or _share(recipe, plan, run) >= 1:
             validated = run.seconds
-            numbers = {"step": run.step, "seconds": round(run.seconds), "loss": float(np.mean(losses))}
-            run.rows.append(numbers | validate(recipe, run.average, material.validation, material.executor))
+            if run.team.leads:
+                run.rows.append(_row(recipe, run, material, losses))
+                write(run.rows)
             losses.clear()
-            _write_log(plan.out / LOG, run.rows)
-        if run.seconds - saved > plan.save_every or stop.requested:
+        if run.team.agree(run.seconds - saved > plan.save_every or stop.requested):
             saved = run.seconds
             run.save(plan.out / CHECKPOINT)
-            stop.check()
-        report(Progress(share, run.step, run.rows[-1] if run.rows else {"loss": losses[-1]}))
+            if run.team.agree(stop.requested):
+                raise Stopped
+        if run.team.leads:
+            report(Progress(share, run.step, run.rows[-1] if run.rows else {"loss": losses[-1]}))
+
+
+def _row(recipe: Recipe, run: Run, material: Material, losses: Sequence[float]) -> Row:
+    numbers = {"step": run.step, "seconds": round(run.seconds), "loss": float(np.mean(losses))}
+    return numbers | validate(recipe, run.average, material.validation, material.executor)
 
 
 def _share(recipe: Recipe, plan: Plan, run: Run) -> float:
@@ -300,6 +355,7 @@ def _update(run: Run, loss: Tensor, decay: float) -> float:
     """Step down the gradient; the averaged weights follow."""
     run.optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
+    run.team.average_gradients(run.network.parameters())
     nn.utils.clip_grad_norm_(run.network.parameters(), LARGEST_GRADIENT)
     run.optimiser.step()
     decay = min(decay, (1 + run.step) / (10 + run.step))
@@ -318,14 +374,8 @@ def _chosen(what: str, table: Mapping[str, Any], name: str) -> Any:
     return table[name]
 
 
-def _write_log(path: Path, rows: Sequence[Row]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as handle:
-        table = csv.DictWriter(handle, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
-
-
-def _card(recipe: Recipe, run: Run, device: torch.device) -> ModelCard:
+def _card(recipe: Recipe, run: Run) -> ModelCard:
+    windows, device = recipe.schedule.batch * run.team.size, run.team.device.type
     return ModelCard(
         name=recipe.name,
         title=recipe.title,
@@ -338,5 +388,5 @@ def _card(recipe: Recipe, run: Run, device: torch.device) -> ModelCard:
         object_share=recipe.shares[0],
         data=recipe.credits,
         recipe=recipe.to_json(),
-        budget=f"{run.step} steps of {recipe.schedule.batch} windows in {run.seconds / 60:.0f} minutes ({device.type})",
+        budget=f"{run.step} steps of {windows} windows in {run.seconds / 60:.0f} minutes ({device})",
     )
