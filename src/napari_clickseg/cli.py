@@ -649,7 +649,10 @@ COMMANDS = (
                 help="measure nothing, only make report and plots anew from what was measured",
             ),
             Option.of(
-                "--page", type=Path, metavar="PAGE", help="measure nothing, fill a page from the folder results beside it"
+                "--page",
+                type=Path,
+                metavar="PAGE",
+                help="measure nothing, fill a page from the folder results beside it",
             ),
             Option.of("--record", action="store_true", help="write the result into the cards of the models' weights"),
             Option.of("--gui", action="store_true", help="measure the panel in a real window instead"),
