@@ -363,7 +363,9 @@ def test_train_tunes_a_model_to_a_folder_and_puts_it_into_the_picker(
 def test_train_does_not_lose_a_model_of_the_same_name_unasked(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train("--steps", "1", "--out", "first") == 0
     first = Path("models/pack.safetensors").read_bytes()
-    assert "is a model of another run: choose another --name" in refused(capsys, train("--seed", "1", "--out", "second"))
+    assert "is a model of another run: choose another --name" in refused(
+        capsys, train("--seed", "1", "--out", "second")
+    )
     assert not Path("second").exists()
     assert train("--steps", "2", "--out", "first") == 0
     assert Path("models/pack.safetensors").read_bytes() != first

@@ -12,15 +12,21 @@ from safetensors.torch import load_file
 from skimage.io import imsave
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from napari_clickseg.engine.guidance import CLICK_MAPS, PRIORS
 from napari_clickseg.engine.predictor import ClickPredictor
+from napari_clickseg.models.card import REFINEMENTS
+from napari_clickseg.networks.catalogue import NETWORKS
 from napari_clickseg.questions import Stop, Stopped
+from napari_clickseg.robot import ROBOTS
 from napari_clickseg.session import Session
 from napari_clickseg.training import logs, validation
 from napari_clickseg.training.logs import EVENTS, LOG
-from napari_clickseg.training.recipe import Clicks, Recipe, Schedule
+from napari_clickseg.training.losses import LOSSES
+from napari_clickseg.training.recipe import Clicks, Recipe, Schedule, list_recipes
 from napari_clickseg.training.simulation import USERS
-from napari_clickseg.training.trainer import CHECKPOINT, Plan, train
+from napari_clickseg.training.trainer import CHECKPOINT, OPTIMISERS, Plan, train
 
+PAGE = Path(__file__).parents[2] / "docs" / "training.md"
 OPTIONS = {
     "widths": [8, 8, 16, 16, 16],
     "depths": [1, 1, 1, 1],
@@ -123,6 +129,12 @@ def test_finished_run_goes_on_where_more_steps_are_wanted(plan: Plan):
     assert [line.partition(",")[0] for line in (plan.out / LOG).read_text().splitlines()] == ["step", "6", "8"]
 
 
+def test_progress_is_told_after_each_step_and_ends_at_the_whole(plan: Plan):
+    shares = []
+    train(RECIPE, plan, lambda progress: shares.append(progress.share))
+    assert shares == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
+
+
 def test_tensorboard_shows_the_rows_of_the_csv_once_after_steps_were_lost_and_done_again(plan: Plan):
     checking = replace(plan, validate_every=-1.0)
     stop = Stop()
@@ -146,6 +158,14 @@ def test_without_tensorboard_the_log_is_the_csv(plan: Plan, monkeypatch: pytest.
     train(RECIPE, plan)
     assert (plan.out / LOG).is_file()
     assert not (plan.out / EVENTS).exists()
+
+
+def test_the_page_on_training_shows_a_recipe_that_can_be_read_and_names_every_choice():
+    page = PAGE.read_text("utf-8")
+    shown = Recipe.from_toml(page.partition("```toml\n")[2].partition("```")[0])
+    assert (shown.name, shown.schedule.rate, shown.side) == ("mine", 5e-4, 128)
+    tables = (NETWORKS, CLICK_MAPS, PRIORS, LOSSES, USERS, ROBOTS, OPTIMISERS, REFINEMENTS, list_recipes())
+    assert [name for table in tables for name in table if f"`{name}`" not in page] == []
 
 
 @pytest.mark.gpu

@@ -164,6 +164,17 @@ class Run:
         """
         state = torch.load(path, map_location="cpu", weights_only=True) if self.team.leads else None
         state = self.team.share(state)
+        self._check(path, state)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        own = state["ranks"][self.team.rank]
+        self.rng.bit_generator.state = own["rng"]
+        self.generator.set_state(own["generator"])
+        self.memory = Memory.of_state(own["memory"])
+        self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
+
+    def _check(self, path: Path, state: Mapping[str, Any]) -> None:
         count = len(state["ranks"])
         if count != self.team.size:
             raise ValueError(
@@ -176,14 +187,6 @@ class Run:
                 f"{path} belongs to another recipe, of another {', '.join(others)}; "
                 "choose another output folder, or start anew."
             )
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        own = state["ranks"][self.team.rank]
-        self.rng.bit_generator.state = own["rng"]
-        self.generator.set_state(own["generator"])
-        self.memory = Memory.of_state(own["memory"])
-        self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
 
 
 def _made(recipe: Recipe) -> dict[str, Any]:
@@ -272,7 +275,8 @@ def _loop(
             if run.team.agree(stop.requested):
                 raise Stopped
         if run.team.leads:
-            report(Progress(share, run.step, run.rows[-1] if run.rows else {"loss": losses[-1]}))
+            done = min(_share(recipe, plan, run), 1.0)
+            report(Progress(done, run.step, run.rows[-1] if run.rows else {"loss": losses[-1]}))
 
 
 def _row(recipe: Recipe, run: Run, material: Material, losses: Sequence[float]) -> Row:
@@ -293,7 +297,8 @@ def _rate(recipe: Recipe, share: float, step: int) -> float:
 
 def _step(recipe: Recipe, run: Run, material: Material, share: float) -> float:
     """One batch: cut windows, let the recipe's user ask, mean of the graded answers' losses."""
-    scene = open_scene(recipe, material.training, run.rng, material.executor, run.memory)
+    pool = material.training.drawn() if share < recipe.schedule.drawn_until else material.training
+    scene = open_scene(recipe, pool, run.rng, material.executor, run.memory)
     varied = vary(scene.windows.images, run.generator)
     ask_network = _Asking(recipe, run, varied, scene.windows.truths.float(), share)
     user = _chosen("user", USERS, recipe.clicks.user)(scene)
