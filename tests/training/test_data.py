@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from imageio import v3
 
-from napari_clickseg.training.data import read_planes
+from napari_clickseg.training.data import Plane, Pool, read_planes
 
 IMAGE = np.array([[0, 51], [102, 255]], np.uint8)
 
@@ -47,3 +48,11 @@ def test_an_image_without_labels_is_told(tmp_path: Path):
     write(tmp_path, images__a=IMAGE, images__b=IMAGE, labels__b=IMAGE)
     with pytest.raises(ValueError, match="There is an image a, but"):
         list(read_planes(tmp_path.parent, tmp_path.name, "train"))
+
+
+def test_of_a_pool_with_drawn_planes_these_can_be_had_alone():
+    plane = Plane((), torch.zeros(0), ())
+    mixed = Pool({"cells": [plane], "synthetic": [plane, plane]}, {"cells": 0.7, "synthetic": 0.3})
+    assert list(mixed.drawn().planes) == ["synthetic"]
+    real = Pool({"cells": [plane]}, {"cells": 1.0})
+    assert list(real.drawn().planes) == ["cells"]

@@ -27,7 +27,7 @@ from napari_clickseg.benchmark.report import (
 from napari_clickseg.benchmark.run import read_rows
 
 CLICKS = 20
-PLACE = "<!-- {name}: begin -->\n{text}\n<!-- {name}: end -->"
+BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +94,14 @@ def fill(page: str, folder: Path) -> str:
     ValueError
         Where the page has a place that nothing fills.
     """
-    names = re.findall(r"<!-- ([a-z ]+): begin -->", page)
+    names = re.findall(BEGIN.format("([a-z ]+)"), page)
     unknown = [name for name in names if name not in PLACES]
     if unknown:
         raise ValueError(f"Nothing fills {', '.join(unknown)} on the page; it may have {', '.join(PLACES)}.")
     for name in names:
-        filled = PLACE.format(name=name, text=PLACES[name](Folder(folder)))
-        pattern = PLACE.format(name=name, text=".*?")
-        page = re.sub(pattern, lambda _, new=filled: new, page, flags=re.DOTALL)
+        before, _, rest = page.partition(BEGIN.format(name))
+        _, end, after = rest.partition(END.format(name))
+        page = f"{before}{BEGIN.format(name)}\n{PLACES[name](Folder(folder))}\n{end}{after}"
     return page
 
 

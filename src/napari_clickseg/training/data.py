@@ -75,6 +75,11 @@ class Pool:
     planes: Mapping[str, Sequence[Plane]]
     weights: Mapping[str, float]
 
+    def drawn(self) -> Pool:
+        """Return the drawn planes alone; all planes where none is drawn."""
+        only = {name: planes for name, planes in self.planes.items() if name == SYNTHETIC}
+        return Pool(only or self.planes, self.weights)
+
     def draw(self, rng: np.random.Generator) -> tuple[Plane, Target]:
         """Draw a source by its weight, then a plane by the square root of its number of objects, then an object."""
         names = list(self.planes)

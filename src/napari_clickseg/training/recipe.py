@@ -53,6 +53,8 @@ class Schedule:
         Decay of the moving average of the weights, which is what comes out.
     coarse_until : float
         Up to this share of the run only the last auxiliary output is graded, as BRS trains its coarse decoder first.
+    drawn_until : float
+        Up to this share of the run only drawn planes are shown, as Forte et al. train on composites before real images.
     """
 
     optimiser: str = "adamw"
@@ -63,6 +65,7 @@ class Schedule:
     warm_up: int = 200
     average: float = 0.999
     coarse_until: float = 0.0
+    drawn_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +184,7 @@ def for_start(recipe: Recipe) -> Recipe:
         rate=schedule.rate * TUNING_RATE,
         warm_up=min(schedule.warm_up, TUNING_STEPS // 20),
         coarse_until=0.0,
+        drawn_until=0.0,
     )
     return replace(recipe, schedule=gentle)
 
