@@ -12,7 +12,7 @@ from typing import Any
 RECIPES = Path(__file__).parent / "recipes"
 SYNTHETIC = "synthetic"
 """The source that stands for drawn planes."""
-TUNING_STEPS, TUNING_RATE = 600, 0.2
+TUNING_STEPS, TUNING_RATE = 400, 0.5
 """How long and how fast weights are tuned that are trained already; measured in docs/training.md."""
 
 
