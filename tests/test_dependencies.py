@@ -29,6 +29,7 @@ VOCABULARY = (
     "damage",
     "scale",
 )
+MAY_PRINT = ("commands", "cli")
 HEAVY = ("torch", "napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "PySide2", "vispy", "magicgui")
 
 MAY_IMPORT = {
@@ -41,8 +42,10 @@ MAY_IMPORT = {
     "training": {"vocabulary", "files", "sources", "training", "models", "engine", "networks"},
     "benchmark": {"vocabulary", "files", "sources", "benchmark", "models", "engine"},
     "gui": {"vocabulary", "files", "gui", "models"},
+    "commands": {"vocabulary", "files", "demo", "commands", "models", "training", "benchmark"},
+    "cli": {"commands"},
 }
-"""Who may import whom, by part of the package. What is not named here (the command line) stands on top of all."""
+"""Who may import whom, by part of the package. What is not named here (the demo) stands on its parts."""
 EXCEPTIONS = {
     ("benchmark.latency", "gui"): "measures the panel itself, from mouse event to refreshed layer",
     ("benchmark.yardstick", "networks"): "measures a network that no model of ours uses",
@@ -61,11 +64,15 @@ def part(module: str) -> str:
     return "vocabulary" if first in VOCABULARY else first
 
 
-def imports(module: str) -> Iterator[str]:
-    """Every module of this package that a module imports, anywhere in it."""
+def tree(module: str) -> ast.Module:
     path = PACKAGE / Path(*module.split("."))
     source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
-    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+    return ast.parse(source.read_text("utf-8"))
+
+
+def imports(module: str) -> Iterator[str]:
+    """Every module of this package that a module imports, anywhere in it."""
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("napari_clickseg."):
             inner = node.module.removeprefix("napari_clickseg.")
             yield inner
@@ -90,6 +97,12 @@ def test_the_arrows_point_one_way(module):
     for other in imports(module):
         known = part(other) in allowed or other in allowed or (module, part(other)) in EXCEPTIONS
         assert known, f"{module} imports {other}; {part(module)} may import only {', '.join(sorted(allowed))}."
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if part(m) not in MAY_PRINT])
+def test_only_commands_print(module):
+    calls = (node.func for node in ast.walk(tree(module)) if isinstance(node, ast.Call))
+    assert "print" not in {function.id for function in calls if isinstance(function, ast.Name)}
 
 
 def test_the_vocabulary_needs_no_torch_no_qt_no_napari():

@@ -1,0 +1,211 @@
+"""clickseg bench: models and robots click through labelled images; tables, report and plots come out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_clickseg.commands.options import DEFAULT, DEVICE, Command, Option, comma_separated, count
+
+if TYPE_CHECKING:
+    from napari_clickseg.benchmark.run import Job
+
+CLICKS_TABLE, MEMORY_TABLE = "clicks.csv", "memory.csv"
+
+
+def run_bench(chosen: argparse.Namespace) -> None:
+    """Measure clicks to quality over labelled images, or the panel's speed; or tell anew what was measured."""
+    if chosen.page is not None:
+        return _bench_page(chosen.page)
+    if chosen.report:
+        return _bench_report(chosen)
+    return _bench_gui(chosen) if chosen.gui else _bench(chosen)
+
+
+def _bench(chosen: argparse.Namespace) -> None:
+    from napari_clickseg.benchmark.memory import record_peaks
+    from napari_clickseg.benchmark.run import read_rows, run_jobs
+    from napari_clickseg.benchmark.starts import SCRATCH
+    from napari_clickseg.models.registry import find_model
+
+    models = [find_model(name).name if not Path(name).is_file() else name for name in chosen.models]
+    jobs = _bench_jobs(chosen, models)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    rows, peaks = chosen.out / CLICKS_TABLE, chosen.out / MEMORY_TABLE
+    run_jobs(jobs, rows, chosen.jobs, chosen.scheduler)
+    record_peaks(models, peaks, chosen.device)
+    print(f"written: {rows}, {peaks}")
+    if any((row["robot"], row["start"]) == (chosen.robot[0], SCRATCH) for row in read_rows(rows)):
+        _write_report(chosen, [rows], [peaks], models if chosen.record else [])
+    else:
+        print(f"There is no report yet: its tables need clicks of the robot {chosen.robot[0]!r} from scratch.")
+
+
+def _bench_jobs(chosen: argparse.Namespace, models: Sequence[str]) -> list[Job]:
+    """Return every sampled object for every model, robot and start."""
+    from napari_clickseg.benchmark.datasets import find_data, find_sources, list_targets, read_items, sample_targets
+    from napari_clickseg.benchmark.run import Job
+    from napari_clickseg.benchmark.starts import STARTS
+    from napari_clickseg.robot import ROBOTS
+
+    for what, names, there in (("robot", chosen.robot, ROBOTS), ("start", chosen.start, STARTS)):
+        unknown = [name for name in names if name not in there]
+        if unknown or not names:
+            raise ValueError(f"There is no {what} {', '.join(map(repr, unknown))}; there are {', '.join(there)}.")
+    sources = find_sources(find_data(chosen.data), chosen.sources)
+    items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
+    targets = sample_targets(list_targets(items), chosen.objects, chosen.seed)
+    if not targets:
+        raise ValueError(f"There are no objects in the split {chosen.split!r} of {', '.join(sources)}.")
+    return [
+        Job(target, model, robot, chosen.max_clicks, chosen.device, start)
+        for start, robot, model, target in product(chosen.start, chosen.robot, models, targets)
+    ]
+
+
+def _bench_report(chosen: argparse.Namespace) -> None:
+    """Make the report anew from the tables of earlier runs: folders, or the tables of clicks themselves."""
+    tables = [_clicks_table(path) for path in chosen.report]
+    peaks = [table.with_name(MEMORY_TABLE) for table in tables]
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    _write_report(chosen, tables, [path for path in dict.fromkeys(peaks) if path.is_file()])
+
+
+def _bench_page(page: Path) -> None:
+    """Fill the tables of a page from the results in the folder `results` beside it."""
+    from napari_clickseg.benchmark.page import fill
+    from napari_clickseg.files import written_whole
+
+    text = fill(page.read_text(encoding="utf-8"), page.parent / "results")
+    with written_whole(page) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    print(f"written: {page}")
+
+
+def _clicks_table(path: Path) -> Path:
+    places = [path / name for name in (CLICKS_TABLE, f"{CLICKS_TABLE}.gz")] if path.is_dir() else [path]
+    there = [place for place in places if place.is_file()]
+    if not there:
+        raise FileNotFoundError(f"There is no {' or '.join(map(str, places))}.")
+    return there[0]
+
+
+def _write_report(
+    chosen: argparse.Namespace, tables: Sequence[Path], peaks: Sequence[Path], recorded: Sequence[str] = ()
+) -> None:
+    """Write report and plots into the folder; tell the cards of some models what was measured of them."""
+    from napari_clickseg.benchmark.curves import collect, read_peaks
+    from napari_clickseg.benchmark.plots import draw_curves
+    from napari_clickseg.benchmark.report import card_metrics, report
+    from napari_clickseg.benchmark.run import read_rows
+    from napari_clickseg.files import written_whole
+    from napari_clickseg.models.card import record_metrics
+    from napari_clickseg.models.registry import find_model
+
+    results = collect([row for table in tables for row in read_rows(table)], chosen.robot[0], chosen.max_clicks)
+    page, text = chosen.out / "report.md", report(results, read_peaks(peaks))
+    with written_whole(page) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    print(text)
+    plots = draw_curves(results, chosen.out) if find_spec("matplotlib") else []
+    print(f"written: {', '.join(map(str, [page, *plots]))}")
+    if not plots:
+        print('There are no plots: they need matplotlib (pip install "napari-clickseg[bench]").')
+    for entry in map(find_model, recorded):
+        if entry.path is not None:
+            record_metrics(entry.path, card_metrics(results, entry.name))
+            print(f"recorded in the card of {entry.path}")
+
+
+def _bench_gui(chosen: argparse.Namespace) -> None:
+    """Measure clicks in a real window at each size of image, and a plain HRNet-18s beside them; milliseconds."""
+    from dataclasses import asdict
+
+    from napari_clickseg.benchmark.latency import measure
+    from napari_clickseg.benchmark.yardstick import measure_yardstick
+
+    rows = [asdict(row) for model in chosen.models for row in measure(model)]
+    yardstick = asdict(measure_yardstick())
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    for name, table in (("latency.csv", rows), ("yardstick.csv", [yardstick])):
+        _write_table(chosen.out / name, table)
+    for row in [*rows, yardstick]:
+        print(
+            ", ".join(
+                f"{name} {value:.1f}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()
+            )
+        )
+    print(f"written: {chosen.out / 'latency.csv'}, {chosen.out / 'yardstick.csv'}")
+
+
+def _write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    import csv
+
+    from napari_clickseg.files import written_whole
+
+    with written_whole(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as handle:
+        table = csv.DictWriter(handle, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+
+
+COMMAND = Command(
+    "bench",
+    "Measure how many clicks models need on labelled images. The same command goes on where it was stopped.",
+    run_bench,
+    (
+        Option.of(
+            "--models",
+            type=comma_separated,
+            default=["default"],
+            metavar="A,B",
+            help="names or weights files, with refinements to switch as in ritm:flip=off (default: default)",
+        ),
+        Option.of("--data", type=Path, metavar="FOLDER", help="one source (images/, labels/) or a folder of sources"),
+        Option.of("--sources", type=comma_separated, default=[], metavar="A,B", help="only these sources"),
+        Option.of("--split", default="test", help="train, val or test" + DEFAULT),
+        Option.of(
+            "--robot",
+            type=comma_separated,
+            default=["centre"],
+            metavar="A,B",
+            help="centre, cluster, random, eroded, human, pair; the report is about the first (default: centre)",
+        ),
+        Option.of(
+            "--start",
+            type=comma_separated,
+            default=["scratch"],
+            metavar="A,B",
+            help="scratch; or a mask to correct: damaged, automatic (default: scratch)",
+        ),
+        Option.of("--objects", type=count, default=100, metavar="N", help="sampled objects per source" + DEFAULT),
+        Option.of("--max-clicks", type=count, default=20, metavar="N", help="clicks per object" + DEFAULT),
+        Option.of("--seed", type=int, default=0, metavar="N", help="of the sample" + DEFAULT),
+        Option.of(
+            "--out", type=Path, default=Path("clickseg-bench"), metavar="FOLDER", help="where to write" + DEFAULT
+        ),
+        DEVICE,
+        Option.of("--jobs", type=count, default=os.cpu_count() or 1, metavar="N", help="worker processes" + DEFAULT),
+        Option.of("--scheduler", metavar="ADDRESS", help="of a dask cluster that works instead of this machine"),
+        Option.of(
+            "--report",
+            type=Path,
+            nargs="+",
+            metavar="FOLDER_OR_CSV",
+            help="measure nothing, only make report and plots anew from what was measured",
+        ),
+        Option.of(
+            "--page",
+            type=Path,
+            metavar="PAGE",
+            help="measure nothing, fill a page from the folder results beside it",
+        ),
+        Option.of("--record", action="store_true", help="write the result into the cards of the models' weights"),
+        Option.of("--gui", action="store_true", help="measure the panel in a real window instead"),
+    ),
+)

@@ -1,0 +1,120 @@
+"""clickseg models: the models there are, or all that the card of one of them says."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from napari_clickseg.commands.options import Command, Option
+
+if TYPE_CHECKING:
+    from napari_clickseg.models.card import ModelCard
+    from napari_clickseg.models.registry import ModelEntry
+
+TOLD_ABOVE = ("name", "title", "description", "credits")
+"""Keys of a recipe that a card says in places of its own."""
+
+
+def run_models(chosen: argparse.Namespace) -> None:
+    """List the models, or tell of one."""
+    for line in _table() if chosen.name is None else _told(chosen.name):
+        print(line)
+
+
+def _table() -> Iterator[str]:
+    from napari_clickseg.models.registry import list_models, user_folder
+
+    entries = list_models()
+    width = max(len(entry.name) for entry in entries)
+    for entry in entries:
+        yield f"{entry.name:{width}}  {entry.kind:10}  {entry.title}: {entry.description}"
+    yield f"Your own models: {user_folder()}"
+
+
+def _told(name: str) -> Iterator[str]:
+    """What there is to say of one model; those without weights have no card."""
+    from napari_clickseg.models.card import read_card
+    from napari_clickseg.models.registry import find_model
+
+    entry = find_model(name)
+    card = None if entry.path is None else read_card(entry.path)
+    yield f"{entry.name} ({entry.kind}): {entry.title}"
+    yield entry.description
+    if card is not None:
+        yield from _card(entry, card)
+
+
+def _card(entry: ModelEntry, card: ModelCard) -> Iterator[str]:
+    """The parts of a card below each other; a part that the card leaves empty is left out."""
+    recipe = {key: value for key, value in card.recipe.items() if key not in TOLD_ABOVE}
+    parts: dict[str, list[str]] = {
+        "Weights": _pairs(_weights(entry, card)),
+        "Trained on": _pairs(card.data),
+        "Recipe": _pairs({key: json.dumps(value) for key, value in _flat(recipe)}),
+        "Measured on the test parts of": _measured(card.metrics),
+    }
+    for title, lines in parts.items():
+        if lines:
+            yield from ("", title, *(f"  {line}" for line in lines))
+
+
+def _weights(entry: ModelEntry, card: ModelCard) -> dict[str, str]:
+    from napari_clickseg.models.card import REFINEMENTS
+
+    assert entry.path is not None
+    on = [name for name in REFINEMENTS if entry.switches.get(name, name in card.refinements)]
+    rows = {
+        "file": f"{entry.path} ({entry.path.stat().st_size / 1e6:.1f} MB)",
+        "licence": card.licence,
+        "network": " ".join([card.network, *(f"{key}={value}" for key, value in card.network_options.items())]),
+        "window": f"{card.side} x {card.side} pixels, an object {100 * card.object_share:.0f} % of it",
+        "encoding": ", ".join(f"{key} {json.dumps(value)}" for key, value in card.encoding.items()),
+        "refinements": ", ".join(on) or "none",
+        "budget": card.budget,
+    }
+    return {key: value for key, value in rows.items() if value}
+
+
+def _flat(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Keys of a recipe as `clickseg train --set` takes them; an empty table stays whole."""
+    for key, value in table.items():
+        path = (*above, key)
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, path)
+        else:
+            yield ".".join(path), value
+
+
+def _pairs(table: Mapping[str, str]) -> list[str]:
+    width = max(map(len, table), default=0)
+    return [f"{key:{width}}  {value}" for key, value in table.items()]
+
+
+def _measured(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """A row per source, a column per measure."""
+    heads = list(dict.fromkeys(head for measured in metrics.values() for head in measured))
+    width = max(map(len, metrics), default=0)
+    rows = [(source, [_number(measured, head) for head in heads]) for source, measured in metrics.items()]
+    lines = [("", heads), *rows] if rows else []
+    return [f"{source:{width}}  {'  '.join(f'{cell:>7}' for cell in cells)}" for source, cells in lines]
+
+
+def _number(measured: Mapping[str, float], head: str) -> str:
+    return f"{measured[head]:g}" if head in measured else ""
+
+
+COMMAND = Command(
+    "models",
+    "List the models there are, or tell all about one.",
+    run_models,
+    (
+        Option.of(
+            "name",
+            nargs="?",
+            metavar="NAME_OR_PATH",
+            help="tell of this one: where it comes from, how it was trained, what was measured on which images",
+        ),
+    ),
+)

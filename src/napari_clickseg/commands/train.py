@@ -1,0 +1,220 @@
+"""clickseg train: a recipe and annotated images become a model, which is put into the picker."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_clickseg.commands.options import DEFAULT, DEVICE, Command, Option, count, size
+
+if TYPE_CHECKING:
+    from napari_clickseg.questions import Stop
+    from napari_clickseg.training.recipe import Recipe
+    from napari_clickseg.training.trainer import Plan, Progress
+
+
+def run_train(chosen: argparse.Namespace) -> None:
+    """Train a model from a recipe; a run that was stopped goes on from its last checkpoint."""
+    if chosen.list:
+        return _list_recipes()
+    from napari_clickseg.training.parallel import leads
+    from napari_clickseg.training.trainer import train
+
+    recipe, plan = _train_plan(chosen)
+    shared = None if chosen.no_install else _place_of_model(recipe.name, plan.out, chosen.replace)
+    if not leads():
+        train(recipe, plan)
+        return None
+    _tell_of_tensorboard()
+    with _progress_bar() as show, _stopped_by_interrupt() as stop:
+        weights = train(recipe, plan, show, stop)
+    print(f"written: {weights}")
+    if shared is not None:
+        _install(weights, shared)
+    return None
+
+
+def _list_recipes() -> None:
+    from napari_clickseg.training.recipe import list_recipes, read_recipe
+
+    names = list_recipes()
+    width = max(map(len, names))
+    for name in names:
+        recipe = read_recipe(name)
+        print(f"{name:{width}}  {recipe.title}: {recipe.description}")
+
+
+def _train_plan(chosen: argparse.Namespace) -> tuple[Recipe, Plan]:
+    """Return the recipe with what the options change in it, and the run."""
+    from dataclasses import replace
+
+    from napari_clickseg.benchmark.datasets import find_data
+    from napari_clickseg.training.folders import find_folders
+    from napari_clickseg.training.recipe import changed, for_start, read_recipe
+    from napari_clickseg.training.trainer import CHECKPOINT, Plan
+
+    folders = chosen.data or [find_data()]
+    start = None if chosen.start is None else _weights_of(chosen.start)
+    recipe = read_recipe(chosen.recipe)
+    recipe = recipe if start is None else for_start(recipe)
+    recipe = changed(recipe, chosen.settings) if chosen.settings else recipe
+    recipe, places = find_folders(recipe, folders)
+    if chosen.steps is not None:
+        recipe = replace(recipe, schedule=replace(recipe.schedule, steps=chosen.steps))
+    if chosen.name is not None:
+        recipe = replace(recipe, name=chosen.name, title=chosen.name)
+    name = _file_name(recipe.name)
+    out = chosen.out or Path("clickseg-train") / name
+    if chosen.resume and not (out / CHECKPOINT).is_file():
+        raise FileNotFoundError(f"There is no run in {out} to resume: it has no {CHECKPOINT}.")
+    resume = chosen.resume is not False
+    plan = Plan(
+        folders[0], out, chosen.device, start, chosen.minutes, chosen.jobs, chosen.seed, resume=resume, places=places
+    )
+    return recipe, plan
+
+
+def _weights_of(name: str) -> Path:
+    """Return the weights file of a model's name, or the path itself."""
+    from napari_clickseg.models.registry import find_model
+
+    entry = find_model(name)
+    if entry.path is None:
+        raise ValueError(f"{name!r} has no weights to start from.")
+    return entry.path
+
+
+def _file_name(name: str) -> str:
+    if not name.strip() or Path(name).name != name:
+        raise ValueError(f"{name!r} is no name for a model: wanted is one that can be a file's name.")
+    return name
+
+
+def _tell_of_tensorboard() -> None:
+    from napari_clickseg.training.logs import has_tensorboard
+
+    if not has_tensorboard():
+        print('The log is a CSV only: TensorBoard is not installed (pip install "napari-clickseg[train]").')
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[Progress], None]]:
+    from tqdm import tqdm
+
+    with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed} {postfix}") as bar:
+        bar.set_description("reading and drawing images")
+
+        def show(progress: Progress) -> None:
+            bar.set_description(f"step {progress.step}", refresh=False)
+            bar.update(100 * progress.share - bar.n)
+            bar.set_postfix({name: f"{value:.4g}" for name, value in progress.row.items()}, refresh=False)
+
+        yield show
+
+
+@contextmanager
+def _stopped_by_interrupt() -> Iterator[Stop]:
+    """Give a stop that the first Ctrl+C requests, so that a checkpoint is written; the second one ends at once."""
+    import signal
+
+    from napari_clickseg.questions import Stop, Stopped
+
+    stop, usual = Stop(), signal.getsignal(signal.SIGINT)
+
+    def on_interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, usual)
+        stop.request()
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield stop
+    except Stopped:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _place_of_model(name: str, out: Path, replaces: bool) -> Path:
+    """Return where the picker finds a model of this name; a model that another run put there is not lost unasked."""
+    from filecmp import cmp
+
+    from napari_clickseg.models.registry import SUFFIX, user_folder
+
+    place, own = user_folder() / f"{name}{SUFFIX}", out / f"{name}{SUFFIX}"
+    if place.exists() and not replaces and not (own.is_file() and cmp(place, own, shallow=False)):
+        raise ValueError(
+            f"{place} is a model of another run: choose another --name, or give --replace or --no-install."
+        )
+    return place
+
+
+def _install(weights: Path, place: Path) -> None:
+    from shutil import copyfile
+
+    from napari_clickseg.files import written_whole
+    from napari_clickseg.models.registry import list_models
+
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(place) as unfinished:
+        copyfile(weights, unfinished)
+    name = next(entry.name for entry in list_models() if entry.path == place)
+    print(f"In the model picker and for --model it is {name!r} ({place}).")
+
+
+COMMAND = Command(
+    "train",
+    "Train a model from a recipe on annotated images. The same command goes on where it was stopped.",
+    run_train,
+    (
+        Option.of(
+            "recipe",
+            nargs="?",
+            default="clickseg",
+            metavar="RECIPE",
+            help="name or TOML file" + DEFAULT,
+        ),
+        Option.of("--list", action="store_true", help="tell the recipes that there are, and train nothing"),
+        Option.of(
+            "--data",
+            type=Path,
+            nargs="+",
+            metavar="FOLDER",
+            help="folders with images and labels of your own, or a folder of the recipe's sources",
+        ),
+        Option.of("--out", type=Path, metavar="FOLDER", help="where to write (default: clickseg-train/NAME)"),
+        Option.of("--from", dest="start", metavar="MODEL", help="begin with this model's weights (name or file)"),
+        Option.of(
+            "--name", metavar="NAME", help="of the model that comes out (default: the recipe's, or your folder's)"
+        ),
+        Option.of(
+            "--steps",
+            type=count,
+            metavar="N",
+            help="updates of the weights (default: the recipe's; fewer after --from)",
+        ),
+        Option.of("--minutes", type=size, metavar="M", help="train for this long instead of for steps"),
+        Option.of(
+            "--set",
+            dest="settings",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="change a key of the recipe, as encoding.prior=none or 'losses={bce=1.0}'; may be given several times",
+        ),
+        Option.of("--seed", type=int, default=0, metavar="N", help="of the random choices" + DEFAULT),
+        Option.of(
+            "--resume",
+            action="store_true",
+            default=None,
+            help="go on where the run in --out stopped, as without this option, but only if there is one",
+        ),
+        Option.of("--anew", dest="resume", action="store_false", help="start anew even where there is a checkpoint"),
+        Option.of("--replace", action="store_true", help="replace your model of the same name"),
+        Option.of("--no-install", action="store_true", help="leave the model in --out, out of the model picker"),
+        DEVICE,
+        Option.of("--jobs", type=int, default=0, metavar="N", help="extra processes that place clicks" + DEFAULT),
+    ),
+)

@@ -1,0 +1,122 @@
+"""clickseg bench: rows, reports and plots, and what it says of bad input."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from command_lines import refused
+from napari_clickseg.benchmark import latency, yardstick
+from napari_clickseg.cli import main
+from napari_clickseg.commands import bench as command
+
+
+def bench(*more: str) -> int:
+    common = ["--data", "pack", "--objects", "2", "--max-clicks", "3", "--jobs", "1", "--out", "result"]
+    return main(["bench", "--models", "geodesic,superpixels", *common, *more])
+
+
+def test_bench_writes_rows_and_a_report_and_goes_on(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench() == 0
+    assert "## pack" in capsys.readouterr().out
+    rows = Path("result/clicks.csv").read_text()
+    assert bench() == 0
+    assert Path("result/clicks.csv").read_text() == rows
+    assert "2 objects, at most 3 clicks on each" in Path("result/report.md").read_text()
+
+
+def starts_and_robots(table: str) -> set[tuple[str, str]]:
+    with open(table, newline="") as handle:
+        return {(row["start"], row["robot"]) for row in csv.DictReader(handle)}
+
+
+def test_bench_draws_plots_and_weighs_the_models(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench() == 0
+    assert {"iou.png", "iou.svg"} <= {path.name for path in Path("result").iterdir()}
+    assert Path("result/memory.csv").read_text() == "model,peak_mb\ngeodesic,12.5\nsuperpixels,12.5\n"
+    assert "iou.svg" in capsys.readouterr().out
+
+
+def test_bench_without_matplotlib_says_so_and_goes_on(
+    pack: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    assert bench() == 0
+    assert "There are no plots: they need matplotlib" in capsys.readouterr().out
+    assert not Path("result/iou.png").exists()
+    assert Path("result/report.md").exists()
+
+
+def test_bench_takes_several_robots_and_starts(pack: Path) -> None:
+    assert bench("--robot", "human,pair", "--start", "scratch,automatic") == 0
+    pairs = {(start, robot) for start in ("scratch", "automatic") for robot in ("human", "pair")}
+    assert starts_and_robots("result/clicks.csv") == pairs
+
+
+def test_corrections_alone_are_measured_but_not_yet_reported(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--start", "damaged") == 0
+    assert "There is no report yet" in capsys.readouterr().out
+    assert not Path("result/report.md").exists()
+    assert bench() == 0
+    assert Path("result/report.md").exists()
+
+
+def test_a_report_is_made_anew_from_several_runs(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench("--out", "one") == 0
+    assert bench("--out", "two", "--start", "damaged") == 0
+    assert main(["bench", "--report", "one", "two/clicks.csv", "--max-clicks", "3", "--out", "both"]) == 0
+    assert sorted(path.name for path in Path("both").iterdir()) == ["iou.png", "iou.svg", "report.md"]
+    assert "IoU@0" in Path("both/report.md").read_text()
+
+
+def test_a_report_of_nothing_is_one_sentence(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["bench", "--report", str(pack), "--out", "result"])
+    assert "There is no" in refused(capsys, code)
+    assert not Path("result").exists()
+
+
+def test_bench_works_on_a_cluster(pack: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    assert bench("--out", "here") == 0
+    with distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        assert bench("--out", "there", "--scheduler", cluster.scheduler_address) == 0
+    assert starts_and_robots("there/clicks.csv") == starts_and_robots("here/clicks.csv")
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--models", "resnet"], "There is no model 'resnet'"),
+        (["--data", "nowhere"], "There is no folder nowhere"),
+        (["--sources", "moon"], "There is no source moon"),
+        (["--robot", "hal"], "There is no robot 'hal'; there are centre"),
+        (["--robot", "centre,hal"], "There is no robot 'hal'; there are centre"),
+        (["--start", "middle"], "There is no start 'middle'; there are scratch, damaged, automatic"),
+        (["--models", "geodesic:flip=off"], "has no refinements to switch"),
+    ],
+)
+def test_bad_options_of_bench_end_with_one_sentence(
+    pack: Path, capsys: pytest.CaptureFixture[str], more: list[str], sentence: str
+) -> None:
+    assert sentence in refused(capsys, bench(*more))
+    assert not Path("result").exists()
+
+
+def test_bench_of_the_panel_writes_what_was_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = latency.LatencyRow("geodesic", 512, 40.0, 20.0, 50.0, 50.0, held=5.0)
+    monkeypatch.setattr(latency, "measure", lambda model: [row])
+    monkeypatch.setattr(
+        yardstick, "measure_yardstick", lambda: yardstick.YardstickRow("hrnet18s", 400, "cpu", "float32", 80.0)
+    )
+    assert main(["bench", "--gui", "--models", "geodesic", "--out", "result"]) == 0
+    told = capsys.readouterr().out
+    assert "model geodesic, side 512, first 40.0, further 20.0" in told
+    assert "network hrnet18s, side 400, device cpu, precision float32, forward 80.0" in told
+    assert Path("result/yardstick.csv").read_text().splitlines()[1] == "hrnet18s,400,cpu,float32,80.0"
+    lines = Path("result/latency.csv").read_text().splitlines()
+    assert lines[0].startswith("model,side,first,further")
+    assert len(lines) == 2

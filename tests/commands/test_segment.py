@@ -1,0 +1,117 @@
+"""clickseg segment: what it writes, and what it says of bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from imageio import v3
+
+from command_lines import discs, refused, segment, write_clicks
+from napari_clickseg.commands import segment as command
+
+
+def test_segment_writes_labels_with_the_ids_of_the_table_and_the_images_spacing() -> None:
+    assert segment() == 0
+    with tifffile.TiffFile("out.tif") as tiff:
+        labels, metadata = tiff.asarray(), tiff.ome_metadata
+    assert labels[20, 20] == 1
+    assert labels[20, 60] == 2
+    assert labels[20, 40] == 0
+    assert 'PhysicalSizeX="0.5"' in metadata
+
+
+def test_segment_takes_up_objects_of_given_labels_and_leaves_the_others_alone() -> None:
+    prior = np.zeros((40, 80), np.uint8)
+    prior[10:31, 10:16] = 1
+    prior[0:5, 70:80] = 9
+    tifffile.imwrite("prior.tif", prior)
+    assert segment("--labels", "prior.tif") == 0
+    labels = tifffile.imread("out.tif")
+    np.testing.assert_array_equal(labels == 9, prior == 9)
+    assert labels[20, 20] == 1
+    assert labels[20, 12] == 1
+    assert (labels == 1).sum() > (prior == 1).sum()
+
+
+def test_segment_works_on_a_stack_with_a_column_per_axis() -> None:
+    tifffile.imwrite("image.tif", np.stack([discs()] * 3), metadata={"axes": "TYX"}, photometric="minisblack")
+    write_clicks("clicks.csv", [(5, 1, 1, 20, 20), (5, 1, 2, 20, 20)], ("t", "y", "x"))
+    assert segment() == 0
+    labels = tifffile.imread("out.tif")
+    assert labels[:, 20, 20].tolist() == [0, 5, 5]
+
+
+def test_an_object_without_pixels_is_left_out_and_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+    write_clicks("clicks.csv", [(1, 0, 20, 20), (2, 1, 20, 60)])
+    assert segment() == 0
+    assert "object 1 is left out" in capsys.readouterr().err
+    assert set(np.unique(tifffile.imread("out.tif"))) == {0, 2}
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--labels", "none.tif"], "There is no file none.tif"),
+        (["--model", "resnet"], "There is no model 'resnet'; there are"),
+        (["--model", "none.safetensors"], "There is no weights file none.safetensors"),
+        (["--channel", "3"], "There is no channel 3"),
+        (["--axes", "ZYX"], "must name each of the 2 axes"),
+        (["--labels", "clicks.csv"], "clicks.csv cannot be read as an image"),
+        (["--output", "out.jpg"], "must end in .tif"),
+        (["--output", "nowhere/out.tif"], "There is no folder nowhere"),
+    ],
+)
+def test_bad_options_of_segment_end_with_one_sentence(
+    capsys: pytest.CaptureFixture[str], more: list[str], sentence: str
+) -> None:
+    assert sentence in refused(capsys, segment(*more))
+
+
+@pytest.mark.parametrize(
+    ("rows", "axes", "sentence"),
+    [
+        ([(3, 1, 20, 80)], ("y", "x"), "Object 3: the click (20, 80) lies outside the image of shape (40, 80)"),
+        ([(3, 1, 20, "nan")], ("y", "x"), "line 2: y, x must be finite numbers"),
+        ([(3, "maybe", 20, 20)], ("y", "x"), "line 2: 'positive' is 'maybe'"),
+        ([(0, 1, 20, 20)], ("y", "x"), "object ids are whole numbers from 1 on"),
+        ([(1, 1, 20, 20)], ("row", "column"), "has no column y, x"),
+        ([], ("y", "x"), "holds no clicks"),
+    ],
+)
+def test_bad_clicks_end_with_one_sentence(
+    capsys: pytest.CaptureFixture[str], rows: list[tuple], axes: tuple[str, str], sentence: str
+) -> None:
+    write_clicks("clicks.csv", rows, axes)
+    assert sentence in refused(capsys, segment())
+
+
+def test_missing_files_end_with_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("clicks.csv").unlink()
+    assert "There is no file clicks.csv" in refused(capsys, segment())
+    Path("image.tif").unlink()
+    assert "There is no file image.tif" in refused(capsys, segment())
+
+
+def test_corrupt_weights_end_with_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.safetensors").write_bytes(b"\x00" * 64)
+    assert "mine.safetensors" in refused(capsys, segment("--model", "mine.safetensors"))
+
+
+def test_labels_of_another_shape_or_kind_end_with_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    v3.imwrite("prior.png", np.zeros((8, 8), np.uint8))
+    assert "(8, 8)" in refused(capsys, segment("--labels", "prior.png"))
+    tifffile.imwrite("prior.tif", np.zeros((40, 80), np.float32))
+    assert "labels must be integers" in refused(capsys, segment("--labels", "prior.tif"))
+
+
+def test_ctrl_c_ends_with_130_and_no_file(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_replay", interrupted)
+    assert segment() == 130
+    assert not Path("out.tif").exists()
+    assert "stopped" in capsys.readouterr().err
