@@ -60,7 +60,7 @@ bench ablations-pair --sources "$THREE" --objects 40 --models sp-box,sp-maps,sp-
 bench starts --models "default,$FIVE" --sources "$MICROSCOPY" --objects 10 --max-clicks 10 \
     --start scratch,damaged,automatic
 bench robots --models default,ritm --sources "$THREE" --objects 15 --robot centre,cluster,random,eroded,pair,human
-bench speed --models "default,$FIVE" --sources dsb2018 --objects 8 --jobs 1
+OMP_NUM_THREADS=1 bench speed --models "default,$FIVE" --sources dsb2018 --objects 8 --jobs 1
 
 # -- the page ----------------------------------------------------------------------------------------------------------
 
