@@ -52,7 +52,6 @@ class Claim:
 
 CLAIMS = (
     Claim("ITIS", "Gaussians need fewer clicks than distance maps", "ab-gaussian", "ab-distance"),
-    Claim("Superpixel box", "superpixel maps need fewer clicks than distance maps", "sp-maps", "sp-distance", "pair"),
     Claim("Superpixel box", "the superpixel box saves clicks", "sp-box", "sp-maps", "pair"),
     Claim("Getting to 99 %", "interaction stream and mask feedback save clicks", "fo-full", "fo-single"),
     Claim("RITM", "the previous mask saves clicks", "ri-full", "ri-nomask"),
