@@ -13,6 +13,7 @@ import torch
 from napari_clickseg.clicks import Click
 from napari_clickseg.engine import guidance as guidance_module
 from napari_clickseg.engine import predictor as predictor_module
+from napari_clickseg.engine.brs import Budget
 from napari_clickseg.engine.guidance import Encoding
 from napari_clickseg.engine.predictor import ClickPredictor, fuse_batch_norms
 from napari_clickseg.engine.weights import new_network, save_model
@@ -249,7 +250,7 @@ def test_superpixels_are_kept_with_the_features_and_change_no_answer(image: Imag
 
 @cache
 def untrained(name: str) -> ClickPredictor:
-    """A recipe's model before training, with smaller windows."""
+    """A recipe's model before training, with smaller windows; what it does follows from no clock."""
     torch.manual_seed(0)
     recipe = read_recipe(name)
     network = new_network(recipe.network, recipe.network_options, Encoding.from_mapping(recipe.encoding))
@@ -264,7 +265,7 @@ def untrained(name: str) -> ClickPredictor:
         recipe.shares[0],
         recipe.refinements,
     )
-    return ClickPredictor.of(network, card, torch.device("cpu"))
+    return replace(ClickPredictor.of(network, card, torch.device("cpu")), budget=Budget(float("inf"), looks=3))
 
 
 @pytest.mark.parametrize("shape", [(80, 90), (80, 90, 3), (4, 80, 90)], ids=["grey", "colour", "stack"])

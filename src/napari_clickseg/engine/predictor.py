@@ -1,9 +1,9 @@
-"""ClickPredictor: window -> cut -> normalise -> image features (kept) -> guidance -> network -> put back -> obey."""
+"""ClickPredictor: window -> cut -> normalise -> image features (kept) -> guidance -> network -> put back -> refine."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from napari_clickseg.clicks import Frame
+from napari_clickseg.engine.brs import VARIABLES, Asked, Budget, Clicked, check_layer, refine
 from napari_clickseg.engine.guidance import Encoding, Guidance, PointSet
 from napari_clickseg.engine.obedience import contradicted, obey
 from napari_clickseg.engine.runtime import (
@@ -40,7 +41,7 @@ from napari_clickseg.engine.window import (
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
 from napari_clickseg.models.card import ModelCard, read_card
-from napari_clickseg.networks.catalogue import Streams, streams_of, switch_filter
+from napari_clickseg.networks.catalogue import streams_of, switch_filter
 from napari_clickseg.questions import NEVER, Request, Stop
 from napari_clickseg.regions import Region
 from napari_clickseg.scale import estimate_diameter
@@ -54,6 +55,9 @@ RETHOUGHT = 3
 DISOBEDIENCE_COST, CHANGE_COST = 0.5, 0.05
 """What clicks that an answer contradicts (all of them), and leaving the window in use, take from its credibility."""
 
+OBEDIENT = frozenset(("obey", *VARIABLES))
+"""Refinements after which a clicked pixel has its label in any case: what optimisation left is corrected locally."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClickPredictor:
@@ -65,6 +69,8 @@ class ClickPredictor:
         In evaluation mode, on its device and in its precision.
     card : ModelCard
         What the network was made for, and what is done to its answers.
+    budget : Budget
+        What backpropagating refinement may spend on a click, where the card has it on.
     """
 
     network: nn.Module
@@ -74,6 +80,7 @@ class ClickPredictor:
     note: str = ""
     cache: FeatureCache = field(default_factory=FeatureCache)
     ndim: int = 2
+    budget: Budget = field(default_factory=Budget)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> ClickPredictor:
@@ -93,11 +100,11 @@ class ClickPredictor:
     def of(cls, network: nn.Module, card: ModelCard, device: torch.device, note: str = "") -> ClickPredictor:
         """Return the predictor of a network, which is put on the device and made ready to answer."""
         precision = choose_precision(device)
-        switch_filter(network, "guided" in card.refinements)
+        _fit(network, card)
         ready = fuse_batch_norms(network.eval()).requires_grad_(False)
         ready = ready.to(device=device, dtype=precision)
         ready = cast(nn.Module, ready.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
-        return cls(ready, card, device, precision, note)
+        return cls(ready, card, device, precision, note, budget=Budget.of_device(device))
 
     @property
     def name(self) -> str:
@@ -117,12 +124,12 @@ class ClickPredictor:
         Raises
         ------
         ValueError
-            Where the guided filter is asked for and the network has none.
+            Where the guided filter, or a change of features, is asked for and the network has nothing of the kind.
         """
         on = {**dict.fromkeys(self.card.refinements, True), **switches}
         card = replace(self.card, refinements=tuple(name for name, wanted in on.items() if wanted))
         network = copy.deepcopy(self.network) if "guided" in switches else self.network
-        switch_filter(network, "guided" in card.refinements)
+        _fit(network, card)
         return replace(self, network=network, card=card, cache=FeatureCache())
 
     @property
@@ -145,22 +152,26 @@ class ClickPredictor:
     def _predict(self, image: Image, request: Request, stop: Stop) -> Prediction:
         points, shape = request.points(2), image.frame_shape(2)
         diameter = request.diameter or estimate_diameter(image, request.frame, 2)
-        answer = self._most_credible(image, request, points, diameter, stop)
+        answer, prior = self._most_credible(image, request, points, diameter, stop)
         windows = [answer.window]
         for _ in range(PASSES - 1):
             better = choose_window(points, answer, diameter, shape, self.rule)
             if better in windows or not answer.mask().any():
                 break
             windows.append(better)
-            answer = self._look(image, request.frame, better, points, request.prior, stop)
+            answer, prior = self._look(image, request.frame, better, points, request.prior, stop), request.prior
+        looks = self.budget.spend()
+        answer = self._insist(image, request.frame, points, answer, prior, looks, stop)
         if request.prior is not None and "closer" in self.card.refinements:
-            answer = self._look_closer(image, request.frame, points, answer, stop)
-        if "obey" in self.card.refinements:
+            answer = self._look_closer(image, request.frame, points, answer, looks, stop)
+        if OBEDIENT.intersection(self.card.refinements):
             answer = replace(answer, logits=obey(answer.logits, answer.region, points, diameter))
         return replace(answer, note=self.note)
 
-    def _most_credible(self, image: Image, request: Request, points: Points, diameter: float, stop: Stop) -> Prediction:
-        """Look at the window in use and, while the scale is in doubt, at others; return the best answer."""
+    def _most_credible(
+        self, image: Image, request: Request, points: Points, diameter: float, stop: Stop
+    ) -> tuple[Prediction, Prediction | None]:
+        """Look at the window in use and, while the scale is in doubt, at others; return the best and its prior."""
         shape, doubted = image.frame_shape(2), self._unsure(request)
         windows: dict[Region, float] = {}
         if not doubted or request.prior is not None:
@@ -171,16 +182,20 @@ class ClickPredictor:
         for window, cost in windows.items():
             prior = request.prior if cost == 0 else None
             answer = self._look(image, request.frame, window, points, prior, stop)
-            answers.append((self._score(answer, points, shape) - cost, answer))
-        return max(answers, key=lambda pair: pair[0])[1]
+            answers.append((self._score(answer, points, shape) - cost, answer, prior))
+        _, best, prior = max(answers, key=lambda scored: scored[0])
+        return best, prior
 
-    def _look_closer(self, image: Image, frame: Frame, points: Points, answer: Prediction, stop: Stop) -> Prediction:
+    def _look_closer(
+        self, image: Image, frame: Frame, points: Points, answer: Prediction, looks: Iterable[int], stop: Stop
+    ) -> Prediction:
         """Where the window shows the frame too small for fine detail, look again around the last click, and blend."""
         close = close_window(answer.window, points, self.card.side)
         if close is None:
             return answer
         near = [(point, positive) for point, positive in points if close.contains(point)]
         look = self._look(image, frame, close, near, answer, stop)
+        look = self._insist(image, frame, near, look, answer, looks, stop)
         return replace(answer, logits=blended(answer, look, points[-1][0], close.shape[0]))
 
     @staticmethod
@@ -207,24 +222,58 @@ class ClickPredictor:
         self, image: Image, frame: Frame, window: Region, points: Points, prior: Prediction | None, stop: Stop
     ) -> Prediction:
         stop.check()
-        side, streams, guidance = self.card.side, streams_of(self.network), self.guidance
         with torch.inference_mode():
-            features = self.cache.get(image, (frame, window), lambda: self._encode(image, frame, window, streams))
-            stop.check()
-            clicks = PointSet.of([to_window(points, window, side)], self.torch_device)
-            mask = torch.zeros((1, 1, side, side)) if prior is None else torch.sigmoid(cut_logits(prior, window, side))
-            told = torch.full((1,), 0.0 if prior is None else 1.0, device=self.torch_device)
-            kept = features[: guidance.keeps]
-            maps = guidance(clicks, mask.to(self.torch_device), told, kept)
-            logits = self._unmirrored(streams.decode(features[guidance.keeps :], self._ready(self._mirrored(maps))))
+            features, maps = self._see(image, frame, window, points, prior, stop)
+            logits = self._decode(self.network, features, maps)
         region, values = put_back(logits, window, image.frame_shape(2))
         return Prediction(region, values, window=window)
 
-    def _encode(self, image: Image, frame: Frame, window: Region, streams: Streams) -> Features:
+    def _insist(
+        self,
+        image: Image,
+        frame: Frame,
+        points: Points,
+        answer: Prediction,
+        prior: Prediction | None,
+        looks: Iterable[int],
+        stop: Stop,
+    ) -> Prediction:
+        """Where an answer contradicts clicks and the model refines by backpropagation, make the network obey them."""
+        changed = next((name for name in VARIABLES if name in self.card.refinements), None)
+        window, side = answer.window, self.card.side
+        if changed is None or window is None or not contradicted(answer.logits, answer.region, points):
+            return answer
+        with torch.inference_mode():
+            features, maps = self._see(image, frame, window, points, prior, stop)
+        features = tuple(feature.clone() for feature in features)
+        asked = Asked(self.network, features, maps.clone(), self.guidance.encoding.click_channels, self._decode)
+        pixels = [((round(y), round(x)), positive) for (y, x), positive in points if window.contains((y, x))]
+        clicked = Clicked.of(to_window(pixels, window, side), (side, side), self.torch_device)
+        logits = refine(VARIABLES[changed](asked), clicked, looks, stop)
+        region, values = put_back(logits, window, image.frame_shape(2))
+        return replace(answer, region=region, logits=values)
+
+    def _see(
+        self, image: Image, frame: Frame, window: Region, points: Points, prior: Prediction | None, stop: Stop
+    ) -> tuple[Features, Tensor]:
+        """Return what enters the network's second part: features of a window, and the guidance."""
+        side, guidance = self.card.side, self.guidance
+        features = self.cache.get(image, (frame, window), lambda: self._encode(image, frame, window))
+        stop.check()
+        clicks = PointSet.of([to_window(points, window, side)], self.torch_device)
+        mask = torch.zeros((1, 1, side, side)) if prior is None else torch.sigmoid(cut_logits(prior, window, side))
+        told = torch.full((1,), 0.0 if prior is None else 1.0, device=self.torch_device)
+        maps = guidance(clicks, mask.to(self.torch_device), told, features[: guidance.keeps])
+        return features[guidance.keeps :], maps
+
+    def _decode(self, network: nn.Module, features: Features, maps: Tensor) -> Tensor:
+        return self._unmirrored(streams_of(network).decode(features, self._ready(self._mirrored(maps))))
+
+    def _encode(self, image: Image, frame: Frame, window: Region) -> Features:
         """What is kept of a window: what the guidance stands on, then the network's features."""
         cut = normalise(cut_window(image, frame, window, self.card.side))
         kept = self.guidance.prepare(cut.to(self.torch_device))
-        return (*kept, *streams.encode(self._ready(self._mirrored(cut))))
+        return (*kept, *streams_of(self.network).encode(self._ready(self._mirrored(cut))))
 
     def _mirrored(self, maps: Tensor) -> Tensor:
         """The maps and their mirror images as a batch of two, where the model wants to see both."""
@@ -244,6 +293,13 @@ class ClickPredictor:
         duplicate: nn.Module = copy.deepcopy(self.network.cpu())
         self.network.to(self.torch_device)
         return duplicate
+
+
+def _fit(network: nn.Module, card: ModelCard) -> None:
+    """Make a network ready for its card's refinements, or refuse it with a ValueError."""
+    switch_filter(network, "guided" in card.refinements)
+    if "fbrs" in card.refinements:
+        check_layer(network)
 
 
 def fuse_batch_norms(network: nn.Module) -> nn.Module:

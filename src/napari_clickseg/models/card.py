@@ -20,6 +20,8 @@ REFINEMENTS = {
     "flip": "averages the answers to the window and to its mirror image (RITM)",
     "guided": "ends with the guided-filter layer (Forte et al.)",
     "obey": "gives every clicked pixel and its surroundings their label, whatever the network answers",
+    "brs": "changes the click maps until the network's answer obeys the clicks (Jang and Kim)",
+    "fbrs": "changes a scale and a bias per channel inside the network until its answer obeys the clicks (f-BRS)",
 }
 """What the engine can do to a network's answers; which of them a model has on is part of its card."""
 READABLE = 0o644

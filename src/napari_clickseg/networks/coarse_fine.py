@@ -133,6 +133,9 @@ class CoarseFineNet(ClickedNetwork):
         Channels of the fine decoder, which works at stride 2.
     """
 
+    refined_layer = "coarse.blocks.0"
+    """Whose output f-BRS rescales."""
+
     def __init__(
         self,
         guidance: int,

@@ -83,6 +83,9 @@ class DeepLabV3Plus(ClickedNetwork):
         Channels of each branch of the pyramid, and of the low-level skip connection.
     """
 
+    refined_layer = "pyramid"
+    """Whose output f-BRS rescales."""
+
     def __init__(
         self,
         guidance: int,

@@ -105,6 +105,9 @@ class ObjectContext(nn.Module):
 class HRNet18s(ClickedNetwork):
     """Image (batch, 3, y, x) and guidance (batch, g, y, x) -> fine logits, and the object context's coarse ones."""
 
+    refined_layer = "head.pixels"
+    """Whose output f-BRS rescales."""
+
     def __init__(self, guidance: int, ocr: int = 48) -> None:
         super().__init__()
         self.enter = nn.Sequential(nn.Conv2d(3, 64, 3, 2, 1, bias=False), nn.BatchNorm2d(64))

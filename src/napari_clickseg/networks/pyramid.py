@@ -37,6 +37,9 @@ class PyramidNet(ClickedNetwork):
         8 as in the paper, or 4 (the first pooling keeps the size) for windows much smaller than the paper's images.
     """
 
+    refined_layer = "pooling"
+    """Whose output f-BRS rescales."""
+
     def __init__(
         self,
         guidance: int,

@@ -175,6 +175,9 @@ class TwoStreamNet(ClickedNetwork):
         Channels at strides 8, 4, 2, and of the two convolutions at full resolution.
     """
 
+    refined_layer = "pooling"
+    """Whose output f-BRS rescales."""
+
     def __init__(
         self,
         guidance: int,
