@@ -54,3 +54,28 @@ def test_the_last_of_several_settings_of_a_key_stands():
 def test_settings_that_a_recipe_cannot_take_are_refused(setting: str, sentence: str):
     with pytest.raises(ValueError, match=sentence):
         changed(read_recipe("ritm"), [setting])
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("side=0", "side is 0; wanted is a multiple of 16 from 16 on"),
+        ("side=100", "side is 100; wanted is a multiple of 16"),
+        ("side=96.0", "side is 96.0; wanted is a multiple of 16"),
+        ("losses.bce=much", "losses.bce is 'much'; wanted is a number from 0 on"),
+        ("losses={bce=0}", "losses are all without weight; wanted is one above 0"),
+        ("clicks.robots={}", "clicks.robots are all without weight"),
+        ("clicks.rounds=0", "clicks.rounds is 0; wanted is a whole number from 1 on"),
+        ("clicks.from_mask=1.5", "clicks.from_mask is 1.5; wanted is a number from 0 to 1"),
+        ("schedule.rate=0", "schedule.rate is 0; wanted is a number above 0"),
+        ("schedule.rate=nan", "schedule.rate is nan; wanted is a number above 0"),
+        ("schedule.warm_up=0", "schedule.warm_up is 0; wanted is a whole number from 1 on"),
+        ("schedule.batch=2.5", "schedule.batch is 2.5; wanted is a whole number from 1 on"),
+        ("sources.mine=-1", "sources.mine is -1; wanted is a number from 0 on"),
+        ("shares=[0.4, 0.5]", r"shares are 3 numbers \(typical, octaves, uniform\), not \(0.4, 0.5\)"),
+        ("shares=[0.4, 0.5, 2]", r"shares \(uniform\) is 2; wanted is a number from 0 to 1"),
+    ],
+)
+def test_numbers_beyond_their_limits_are_refused_before_anything_is_trained(setting: str, sentence: str):
+    with pytest.raises(ValueError, match=f"A recipe's {sentence}"):
+        changed(read_recipe("ritm"), [setting])

@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from napari_clickseg.training.limits import check_numbers
+
 RECIPES = Path(__file__).parent / "recipes"
 SYNTHETIC = "synthetic"
 """The source that stands for drawn planes."""
@@ -125,7 +127,8 @@ class Recipe:
         ------
         ValueError
             For text that is no TOML; for keys that no recipe has and names that stand for nothing, with those that it
-            may have; for a recipe to extend that is not there, or that extends this one.
+            may have; for numbers beyond their limits (`training.limits`); for a recipe to extend that is not there, or
+            that extends this one.
         """
         return cls.from_table(_extended(_parsed(text), folder, ()))
 
@@ -232,7 +235,7 @@ TABLES = {
 
 
 def _check(recipe: Recipe) -> None:
-    """Look up every name and build the network once, which draws no random numbers that anybody else would."""
+    """Look up every name, check every number and build the network; nobody else's random numbers are drawn for it."""
     import torch
 
     from napari_clickseg.engine.guidance import Encoding
@@ -255,6 +258,7 @@ def _check(recipe: Recipe) -> None:
             raise ValueError(
                 f"There is no {what} {', '.join(map(repr, unknown))} for a recipe; there are {', '.join(table)}."
             )
+    check_numbers(recipe.to_json())
     with torch.random.fork_rng(devices=[]):
         network = new_network(recipe.network, recipe.network_options, Encoding.from_mapping(recipe.encoding))
     switch_filter(network, "guided" in recipe.refinements)
