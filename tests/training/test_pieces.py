@@ -254,6 +254,12 @@ def test_only_the_split_asked_for_is_read(folder: Path):
     assert len(list(read_planes(folder, "discs", "val"))) == 2
 
 
+def test_item_of_no_split_belongs_to_each_as_in_the_benchmark(folder: Path):
+    (folder / "discs" / "index.csv").write_text("name,split\n0,train\n1,\n2\n3, val\n")
+    assert len(list(read_planes(folder, "discs", "train"))) == 3
+    assert len(list(read_planes(folder, "discs", "val"))) == 3
+
+
 def test_folder_without_an_index_keeps_every_fifth_image_for_validation(folder: Path):
     assert len(list(read_planes(folder, "plain", "train"))) == 4
     assert len(list(read_planes(folder, "plain", "val"))) == 2

@@ -138,8 +138,9 @@ def read_planes(folder: Path, name: str, split: str) -> Iterator[tuple[ImagePlan
     for row in _rows(folder / source, pairs):
         if modality and row.get("modality") != modality:
             continue
-        ranges = split_ranges(row.get("split", ""))
-        if not ranges and row.get("split", split) != split:
+        said = (row.get("split") or "").strip()
+        ranges = split_ranges(said)
+        if not ranges and said not in ("", split):
             continue
         image, labels = _read_pair(find_pair(folder / source, pairs, row["name"]))
         if labels.ndim == 2:
@@ -245,13 +246,22 @@ def _cutouts(image: ImagePlane, labels: LabelPlane, rng: np.random.Generator) ->
 def _to_plane(
     image: ImagePlane, labels: LabelPlane, device: torch.device, spread: float, rng: np.random.Generator
 ) -> Plane:
-    level = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device)
-    levels = [level]
-    while len(levels) < LEVELS and min(level.shape[-2:]) >= 64:
-        level = functional.avg_pool2d(level, 2)
-        levels.append(level)
     precise = torch.float16 if device.type == "cuda" else torch.float32
-    targets = []
+    levels = _levels(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device))
+    marks = torch.from_numpy(labels.astype(np.float32))[None, None].to(device)
+    return Plane(tuple(level.to(precise) for level in levels), marks, tuple(_targets(labels, spread, rng)))
+
+
+def _levels(image: Tensor) -> list[Tensor]:
+    """The image (1, 3, y, x), then halves of halves."""
+    levels = [image]
+    while len(levels) < LEVELS and min(levels[-1].shape[-2:]) >= 64:
+        levels.append(functional.avg_pool2d(levels[-1], 2))
+    return levels
+
+
+def _targets(labels: LabelPlane, spread: float, rng: np.random.Generator) -> Iterator[Target]:
+    """The objects that are large enough, with first clicks up to `spread` off-centre."""
     for k, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is None:
             continue
@@ -261,11 +271,7 @@ def _to_plane(
             middle = origin + (np.array(mask.shape) - 1) / 2
             spreads = rng.uniform(0, spread, POINTS_PER_OBJECT)
             points = np.array([click.position for click in first_clicks(mask, rng, spreads)], np.float32) + origin
-            targets.append(
-                Target(k, equivalent_diameter(int(mask.sum()), 2), (float(middle[0]), float(middle[1])), points)
-            )
-    marks = torch.from_numpy(labels.astype(np.float32))[None, None].to(device)
-    return Plane(tuple(one.to(precise) for one in levels), marks, tuple(targets))
+            yield Target(k, equivalent_diameter(int(mask.sum()), 2), (float(middle[0]), float(middle[1])), points)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
