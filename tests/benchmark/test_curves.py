@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from bench_rows import rows_of
-from napari_clickseg.benchmark.curves import Setting, collect, read_peaks
+from napari_clickseg.benchmark.curves import Setting, collect
 
 LONG = [0.5, 0.6, 0.7, 0.8]
 
@@ -70,15 +68,3 @@ def test_a_click_on_a_right_pixel_has_corrected_nothing() -> None:
     rows[1]["corrected"], rows[2]["corrected"] = "", "nan"
     corrected = collect(rows, "centre", 4).scratch("cells").models["a"].corrected
     assert np.isnan(corrected).tolist() == [[False, True, True, False]]
-
-
-def test_peaks_of_several_runs_are_the_largest(tmp_path: Path) -> None:
-    for name, peak in (("one", 300), ("two", 500)):
-        (tmp_path / name).write_text(f"model,peak_mb\ndefault,{peak}\n{name},100\n")
-    assert read_peaks([tmp_path / "one", tmp_path / "two"]) == {"default": 500, "one": 100, "two": 100}
-
-
-def test_other_tables_are_no_peaks(tmp_path: Path) -> None:
-    (tmp_path / "clicks.csv").write_text("source,image\n")
-    with pytest.raises(ValueError, match="wanted are model, peak_mb"):
-        read_peaks([tmp_path / "clicks.csv"])

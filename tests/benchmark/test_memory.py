@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_clickseg.benchmark import memory
-from napari_clickseg.benchmark.memory import measure_peak, peak_bytes, record_peaks
+from napari_clickseg.benchmark.memory import measure_peak, peak_bytes, read_peaks, record_peaks
 
 
 def test_the_peak_of_a_process_only_grows_and_holds_what_was_once_used() -> None:
@@ -38,3 +38,15 @@ def test_a_foreign_csv_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no table of memory"):
         record_peaks(["geodesic"], path)
     assert path.read_text() == "a,b\n"
+
+
+def test_peaks_of_several_runs_are_the_largest(tmp_path: Path) -> None:
+    for name, peak in (("one", 300), ("two", 500)):
+        (tmp_path / name).write_text(f"model,peak_mb\ndefault,{peak}\n{name},100\n")
+    assert read_peaks([tmp_path / "one", tmp_path / "two"]) == {"default": 500, "one": 100, "two": 100}
+
+
+def test_other_tables_are_no_peaks(tmp_path: Path) -> None:
+    (tmp_path / "clicks.csv").write_text("source,image\n")
+    with pytest.raises(ValueError, match="wanted are the columns model, peak_mb"):
+        read_peaks([tmp_path / "clicks.csv"])

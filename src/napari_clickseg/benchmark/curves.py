@@ -5,15 +5,13 @@ Models are compared on the objects that all of them saw, and up to the click tha
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from napari_clickseg.benchmark.memory import COLUMNS as PEAK_COLUMNS
+from napari_clickseg.benchmark.memory import read_peaks as read_peaks
 from napari_clickseg.benchmark.metrics import Values, carried_on
 from napari_clickseg.benchmark.run import Row
 from napari_clickseg.benchmark.starts import SCRATCH
@@ -150,27 +148,6 @@ def collect(rows: Iterable[Row], robot: str, clicks: int) -> Results:
 def shared(measured: Iterable[Measured]) -> list[ObjectKey]:
     """Return the objects that are in all of these, sorted."""
     return sorted(set.intersection(*(set(one.objects) for one in measured)))
-
-
-def read_peaks(paths: Iterable[Path]) -> dict[str, float]:
-    """Return each model's peak memory in MB from files that were written beside the clicks (columns model, peak_mb).
-
-    The largest counts where a model is in several.
-
-    Raises
-    ------
-    ValueError
-        Where the columns are others.
-    """
-    peaks: dict[str, float] = {}
-    for path in paths:
-        with open(path, newline="", encoding="utf-8") as handle:
-            table = csv.DictReader(handle)
-            if tuple(table.fieldnames or ()) != PEAK_COLUMNS:
-                raise ValueError(f"{path} has the columns {table.fieldnames}; wanted are {', '.join(PEAK_COLUMNS)}.")
-            for row in table:
-                peaks[row["model"]] = max(peaks.get(row["model"], 0.0), float(row["peak_mb"]))
-    return peaks
 
 
 def _comparison(setting: Setting, models: Mapping[str, Mapping[ObjectKey, Sequence[Row]]], clicks: int) -> Comparison:

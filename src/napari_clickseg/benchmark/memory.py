@@ -34,12 +34,36 @@ def record_peaks(models: Iterable[str], path: Path, device: str = "auto") -> Non
     ValueError
         Where the CSV is not one of ours.
     """
-    peaks = _read_peaks(path) if path.exists() else {}
+    peaks = read_peaks([path]) if path.exists() else {}
     for model in models:
         if model not in peaks:
-            peaks[model] = f"{measure_peak(model, device):.1f}"
+            peaks[model] = measure_peak(model, device)
     with written_whole(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle, lineterminator="\n").writerows([COLUMNS, *peaks.items()])
+        rows = ((model, f"{peak:.1f}") for model, peak in peaks.items())
+        csv.writer(handle, lineterminator="\n").writerows([COLUMNS, *rows])
+
+
+def read_peaks(paths: Iterable[Path]) -> dict[str, float]:
+    """Return each model's peak memory in MB from CSVs that `record_peaks` wrote.
+
+    The largest counts where a model is in several.
+
+    Raises
+    ------
+    ValueError
+        Where the columns are others.
+    """
+    peaks: dict[str, float] = {}
+    for path in paths:
+        with open(path, newline="", encoding="utf-8") as handle:
+            table = csv.DictReader(handle)
+            if tuple(table.fieldnames or ()) != COLUMNS:
+                raise ValueError(
+                    f"{path} is no table of memory: wanted are the columns {', '.join(COLUMNS)}; move it away."
+                )
+            for row in table:
+                peaks[row["model"]] = max(peaks.get(row["model"], 0.0), float(row["peak_mb"]))
+    return peaks
 
 
 def measure_peak(model: str, device: str = "auto") -> float:
@@ -77,11 +101,3 @@ def peak_bytes() -> int:
 
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return largest if sys.platform == "darwin" else largest << 10
-
-
-def _read_peaks(path: Path) -> dict[str, str]:
-    with open(path, newline="", encoding="utf-8") as handle:
-        table = csv.DictReader(handle)
-        if tuple(table.fieldnames or ()) != COLUMNS:
-            raise ValueError(f"{path} is no table of memory ({', '.join(COLUMNS)}); name another folder (--out).")
-        return {row["model"]: row["peak_mb"] for row in table}
