@@ -231,7 +231,7 @@ def test_packed_run_lengths_are_read(tmp_path: Path) -> None:
 def test_without_pycocotools_a_sentence_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     coco(tmp_path)
     monkeypatch.setitem(sys.modules, "pycocotools", None)
-    with pytest.raises(ValueError, match=r"pip install 'napari-clickseg\[bench\]'"):
+    with pytest.raises(ValueError, match=r'pip install "napari-clickseg\[bench\]"'):
         objects(tmp_path)
 
 

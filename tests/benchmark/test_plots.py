@@ -59,5 +59,5 @@ def test_without_matplotlib_the_error_says_what_to_install(
     results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ValueError, match=r"pip install 'napari-clickseg\[bench\]'"):
+    with pytest.raises(ValueError, match=r'pip install "napari-clickseg\[bench\]"'):
         draw_curves(results, tmp_path)

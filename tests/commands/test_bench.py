@@ -93,6 +93,7 @@ def test_bench_works_on_a_cluster(pack: Path) -> None:
         (["--sources", "moon"], "There is no source moon"),
         (["--robot", "hal"], "There is no robot 'hal'; there are centre"),
         (["--robot", "centre,hal"], "There is no robot 'hal'; there are centre"),
+        (["--robot", ","], "There is no robot named; there are centre"),
         (["--start", "middle"], "There is no start 'middle'; there are scratch, damaged, automatic"),
         (["--models", "geodesic:flip=off"], "has no refinements to switch"),
     ],

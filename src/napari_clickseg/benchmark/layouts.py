@@ -369,7 +369,7 @@ def _decode(segmentation: Any, height: int, width: int) -> npt.NDArray[np.bool_]
     try:
         from pycocotools import mask as coco
     except ImportError:
-        raise ValueError("Reading COCO and LVIS needs pycocotools: pip install 'napari-clickseg[bench]'.") from None
+        raise ValueError('Reading COCO and LVIS needs pycocotools: pip install "napari-clickseg[bench]".') from None
     packed = isinstance(segmentation, dict) and not isinstance(segmentation["counts"], list)
     runs = segmentation if packed else coco.frPyObjects(segmentation, height, width)
     merged = coco.merge(runs) if isinstance(runs, list) else runs

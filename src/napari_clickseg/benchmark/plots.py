@@ -61,7 +61,7 @@ def draw_curves(results: Results, folder: Path) -> list[Path]:
         Where matplotlib is not installed.
     """
     if find_spec("matplotlib") is None:
-        raise ValueError("Plots need matplotlib: pip install 'napari-clickseg[bench]'.")
+        raise ValueError('Plots need matplotlib: pip install "napari-clickseg[bench]".')
     import matplotlib
 
     paths = [folder / name for name in FILES]

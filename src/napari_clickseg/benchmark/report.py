@@ -240,6 +240,7 @@ def _ranked(order: Sequence[str], groups: Sequence[Mapping[str, Values]]) -> lis
 
 
 def average_table(results: Results, order: Sequence[str], columns: Sequence[Column]) -> str:
+    """Models below each other, each column's mean over the microscopy sources; without models that ran on but some."""
     there = _reached(columns, min(results.scratch(source).clicks for source in results.microscopy))
     lines = []
     for name in order:

@@ -54,9 +54,9 @@ def _bench_jobs(chosen: argparse.Namespace, models: Sequence[str]) -> list[Job]:
     from napari_clickseg.robot import ROBOTS
 
     for what, names, there in (("robot", chosen.robot, ROBOTS), ("start", chosen.start, STARTS)):
-        unknown = [name for name in names if name not in there]
+        unknown = ", ".join(repr(name) for name in names if name not in there)
         if unknown or not names:
-            raise ValueError(f"There is no {what} {', '.join(map(repr, unknown))}; there are {', '.join(there)}.")
+            raise ValueError(f"There is no {what} {unknown or 'named'}; there are {', '.join(there)}.")
     sources = find_sources(find_data(chosen.data), chosen.sources)
     items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
     targets = sample_targets(list_targets(items), chosen.objects, chosen.seed)
@@ -99,7 +99,8 @@ def _write_report(
     chosen: argparse.Namespace, tables: Sequence[Path], peaks: Sequence[Path], recorded: Sequence[str] = ()
 ) -> None:
     """Write report and plots into the folder; tell the cards of some models what was measured of them."""
-    from napari_clickseg.benchmark.curves import collect, read_peaks
+    from napari_clickseg.benchmark.curves import collect
+    from napari_clickseg.benchmark.memory import read_peaks
     from napari_clickseg.benchmark.plots import draw_curves
     from napari_clickseg.benchmark.report import card_metrics, report
     from napari_clickseg.benchmark.run import read_rows
