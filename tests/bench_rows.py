@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from napari_clickseg.benchmark.run import KEY
+
 Row = dict[str, str]
 
 
@@ -28,3 +30,8 @@ def rows_of(
             place = ("0", "0", "1", "0.50000") if click else ("", "", "", "")
             rows.append(row | dict(zip(("y", "x", "positive", "corrected"), place, strict=True)))
     return rows
+
+
+def key_of(row: Row) -> tuple[str, ...]:
+    """Which object, robot, start and model a row belongs to."""
+    return tuple(row[column] for column in KEY)

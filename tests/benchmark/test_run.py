@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench_rows import key_of
 from doubles import Disks
 from napari_clickseg.benchmark import run
 from napari_clickseg.benchmark.datasets import Target, list_targets, read_items
-from napari_clickseg.benchmark.run import COLUMNS, Job, click_through, key_of, read_rows, run_jobs
+from napari_clickseg.benchmark.run import COLUMNS, Job, click_through, read_rows, run_jobs
 from napari_clickseg.damage import KINDS
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction

@@ -178,11 +178,6 @@ def read_rows(path: Path) -> list[Row]:
         return [row for row in table if all(isinstance(row[column], str) for column in COLUMNS)]
 
 
-def key_of(row: Row) -> tuple[str, ...]:
-    """Return which object, robot, start and model a row belongs to."""
-    return tuple(row[column] for column in KEY)
-
-
 def _begun(case: Case) -> Session:
     """A session in which the mask to correct, if any, was taken up."""
     predictor = _model(case.job.model, case.job.device)
