@@ -105,7 +105,7 @@ def test_gradient_is_that_of_finite_differences(seed: int):
 
 def test_first_step_through_a_linear_network_ends_one_logit_beyond_the_border():
     variables = identity([[-2.0, -2.0], [-2.0, -2.0]])
-    start, end = descend(variables, Clicked.of([((0, 1), True)], (2, 2)), range(9), NEVER)
+    start, end = descend(variables, Clicked.of([((0, 1), True)], (2, 2)), iter(range(9)), NEVER)
     torch.testing.assert_close(end.logits, torch.tensor([[[[-2.0, 1.0], [-2.0, -2.0]]]]))
     assert start.energy == pytest.approx((1 - sigmoid(-2)) ** 2)
     assert end.energy == pytest.approx((1 - sigmoid(1)) ** 2 + INERTIA * 9)
@@ -114,7 +114,7 @@ def test_first_step_through_a_linear_network_ends_one_logit_beyond_the_border():
 def test_clicks_that_contradict_each_other_end_at_the_optimum_between_them():
     variables = identity([[-1.5]])
     clicked = Clicked.of([((0, 0), True), ((0, 0), False)], (1, 1))
-    reached = refine(variables, clicked, range(60), NEVER)
+    reached = refine(variables, clicked, iter(range(60)), NEVER)
     grid = torch.linspace(-2, 2, 4001)
     energies = (1 - torch.sigmoid(grid)) ** 2 + torch.sigmoid(grid) ** 2 + INERTIA * (grid + 1.5) ** 2
     assert float(reached) == pytest.approx(float(grid[energies.argmin()]), abs=0.02)
@@ -123,7 +123,7 @@ def test_clicks_that_contradict_each_other_end_at_the_optimum_between_them():
 @pytest.mark.parametrize("seed", range(8))
 def test_energy_only_falls_until_every_click_has_its_label(seed: int):
     clicked = Clicked.of([((2, 2), True), ((9, 9), False), ((2, 9), False), ((9, 2), True), ((6, 6), True)], (12, 12))
-    looks = list(descend(convolved(seed), clicked, range(60), NEVER))
+    looks = list(descend(convolved(seed), clicked, iter(range(60)), NEVER))
     energies = [look.energy for look in looks]
     assert all(later < earlier for earlier, later in pairwise(energies))
     assert not clicked.wrong(looks[-1].told).any()
@@ -145,20 +145,20 @@ def test_where_the_energy_curves_down_all_curvature_is_forgotten():
 
 def test_steps_to_where_the_network_answers_with_no_number_are_shortened():
     variables = Variables(torch.full((1, 1, 1, 1), -1.0), lambda z: torch.where(z > 0.5, torch.nan, z))
-    assert 0 < float(refine(variables, Clicked.of([((0, 0), True)], (1, 1)), range(60), NEVER)) <= 0.5
+    assert 0 < float(refine(variables, Clicked.of([((0, 0), True)], (1, 1)), iter(range(60)), NEVER)) <= 0.5
 
 
 def test_descent_ends_where_the_network_does_not_depend_on_what_is_changed():
     asked = []
     variables = Variables(torch.zeros(3), lambda z: asked.append(z) or torch.full((1, 1, 2, 2), -1.0))
-    assert len(list(descend(variables, Clicked.of([((0, 0), True)], (2, 2)), range(60), NEVER))) == 1
+    assert len(list(descend(variables, Clicked.of([((0, 0), True)], (2, 2)), iter(range(60)), NEVER))) == 1
     assert len(asked) == 1
 
 
 @pytest.mark.parametrize("points", [[], [((0, 0), True)]], ids=["no clicks", "obeyed clicks"])
 def test_without_clicks_and_with_obeyed_ones_nothing_is_changed(points: list[tuple[tuple[int, int], bool]]):
     variables = identity([[1.0, -1.0]])
-    (only,) = descend(variables, Clicked.of(points, (1, 2)), range(9), NEVER)
+    (only,) = descend(variables, Clicked.of(points, (1, 2)), iter(range(9)), NEVER)
     torch.testing.assert_close(only.logits, variables.start)
 
 
@@ -181,8 +181,8 @@ def test_default_budget_is_half_a_second_on_the_cpu_and_a_tenth_on_a_gpu():
 @pytest.mark.parametrize("looks", range(5))
 def test_end_of_the_budget_returns_the_lowest_energy_so_far(looks: int):
     hopeless = Clicked.of([((4, 4), True), ((4, 4), False), ((8, 8), True)], (12, 12))
-    every = list(descend(convolved(1), hopeless, range(looks), NEVER))
-    reached = refine(convolved(1), hopeless, range(looks), NEVER)
+    every = list(descend(convolved(1), hopeless, iter(range(looks)), NEVER))
+    reached = refine(convolved(1), hopeless, iter(range(looks)), NEVER)
     torch.testing.assert_close(reached, min(every, key=lambda look: look.energy).logits)
 
 
@@ -196,7 +196,9 @@ def test_stop_is_heard_between_looks():
         return torch.tanh(place) - 3
 
     with pytest.raises(Stopped):
-        refine(Variables(torch.zeros((1, 1, 2, 2)), respond), Clicked.of([((0, 0), True)], (2, 2)), range(60), stop)
+        refine(
+            Variables(torch.zeros((1, 1, 2, 2)), respond), Clicked.of([((0, 0), True)], (2, 2)), iter(range(60)), stop
+        )
     assert len(asked) == 3
 
 
@@ -250,7 +252,7 @@ def test_every_recipes_network_can_be_refined_and_its_weights_are_bit_identical_
     predictor = untrained(name).with_refinements({refinement: True})
     before = state(predictor.network)
     points, answer = contradiction(predictor, image)
-    changed = predictor._insist(image, (), points, answer, None, range(4), NEVER)
+    changed = predictor._insist(image, (), points, answer, None, iter(range(4)), NEVER)
     assert np.isfinite(changed.logits).all()
     assert state(predictor.network) == before
     assert all(weight.grad is None and not weight.requires_grad for weight in predictor.network.parameters())
@@ -261,7 +263,7 @@ def test_every_recipes_network_can_be_refined_and_its_weights_are_bit_identical_
 def test_before_the_first_look_the_answer_is_the_networks_own(name: str, refinement: str, image: Image):
     predictor = untrained(name).with_refinements({refinement: True})
     points, answer = contradiction(predictor, image)
-    same = predictor._insist(image, (), points, answer, None, range(0), NEVER)
+    same = predictor._insist(image, (), points, answer, None, iter(range(0)), NEVER)
     np.testing.assert_allclose(same.logits, answer.logits, atol=0.02)
 
 
@@ -324,7 +326,7 @@ def test_network_itself_obeys_after_refinement(
 ):
     predictor = model(network(), refinement, *flip)
     points, answer = contradiction(predictor, image)
-    changed = predictor._insist(image, (), points, answer, None, range(60), NEVER)
+    changed = predictor._insist(image, (), points, answer, None, iter(range(60)), NEVER)
     assert obeyed(changed, points) == [True, True]
 
 
@@ -370,7 +372,7 @@ def test_a_layer_that_has_no_part_in_the_answer_is_refused(image: Image):
     predictor = model(network, "fbrs")
     points, answer = contradiction(predictor, image)
     with pytest.raises(ValueError, match="The layer Conv2d that f-BRS would change has no part in the answer"):
-        predictor._insist(image, (), points, answer, None, range(1), NEVER)
+        predictor._insist(image, (), points, answer, None, iter(range(1)), NEVER)
 
 
 # -- as a part of the predictor ----------------------------------------------------------------------------------------
@@ -410,7 +412,7 @@ def test_an_obedient_answer_comes_back_as_it_is(image: Image):
     predictor = model(Nameless(), "brs")
     points = [(place, False) for place in PLACES]
     answer = predictor._look(image, (), WHOLE, points, None, NEVER)
-    assert predictor._insist(image, (), points, answer, None, range(9), NEVER) is answer
+    assert predictor._insist(image, (), points, answer, None, iter(range(9)), NEVER) is answer
 
 
 @pytest.mark.parametrize("refinement", VARIABLES)
@@ -443,7 +445,7 @@ def test_closer_look_is_refined_too_within_the_same_budget(refinements: list[Cli
     predictor = model(Stubborn(), "brs", "closer", budget=Budget(math.inf, looks=2))
     predictor.predict(wide, Request((), (Click((100.0, 100.0)), Click((110.0, 100.0))), prior, 80.0))
     assert len(refinements) == 2
-    assert len(asked) == 2 + 2
+    assert len(asked) == 2 + 1
 
 
 def test_stop_ends_an_answer_under_refinement(image: Image, monkeypatch: pytest.MonkeyPatch):

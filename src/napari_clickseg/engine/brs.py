@@ -173,41 +173,55 @@ class Curvature:
         return direction
 
 
-def descend(variables: Variables, clicked: Clicked, looks: Iterable[object], stop: Stop) -> Iterator[Look]:
+def descend(variables: Variables, clicked: Clicked, looks: Iterator[object], stop: Stop) -> Iterator[Look]:
     """Yield the start, then every place reached on the way down, until all clicks have their label.
 
-    The energy falls from each to the next. The descent ends early where `looks` are spent, one for each place tried, or
-    the slope gives nothing more.
+    The energy falls from each to the next. The descent ends early where `looks` are spent, one per place looked at,
+    the start included, or the slope gives nothing more.
 
     Raises
     ------
     Stopped
         Where `stop` was requested between two looks.
     """
+    next(looks, None)
     here = look_at(variables, clicked, variables.start)
     yield here
-    if not clicked.wrong(here.told).any():
-        return
-    slope, curvature = here.gradient(), Curvature()
-    way, length = _first_try(clicked, here, slope, curvature)
-    shortest = SHORTEST * length
-    for _ in looks:
+    above, curvature = None, Curvature()
+    while clicked.wrong(here.told).any() and next(looks, None) is not None:
         stop.check()
-        if not length > shortest:
+        place, slope = here.place.detach(), here.gradient()
+        if above is not None:
+            curvature = curvature.after(place - above[0], slope - above[1])
+        lower = _lower(variables, clicked, here, slope, curvature, looks, stop)
+        if lower is None:
             return
+        above, here = (place, slope), lower
+        yield here
+
+
+def _lower(
+    variables: Variables,
+    clicked: Clicked,
+    here: Look,
+    slope: Tensor,
+    curvature: Curvature,
+    looks: Iterator[object],
+    stop: Stop,
+) -> Look | None:
+    """Return a place of lower energy, None where the looks end before there is one or the slope leads to none."""
+    way, length = _first_try(clicked, here, slope, curvature)
+    fall, shortest = float((slope * way).sum()), SHORTEST * length
+    while length > shortest:
         there = look_at(variables, clicked, here.place.detach() + length * way)
-        rise, promise = there.energy - here.energy, length * float((slope * way).sum())
-        if not rise <= ENOUGH * promise:
-            length *= _shortened(rise, promise)
-            continue
-        yield there
-        if not clicked.wrong(there.told).any():
-            return
-        above, slope = slope, there.gradient()
-        curvature = curvature.after(length * way, slope - above)
-        here = there
-        way, length = _first_try(clicked, here, slope, curvature)
-        shortest = SHORTEST * length
+        rise = there.energy - here.energy
+        if rise <= ENOUGH * length * fall:
+            return there
+        length *= _shortened(rise, length * fall)
+        if next(looks, None) is None:
+            return None
+        stop.check()
+    return None
 
 
 def _shortened(rise: float, promise: float) -> float:
@@ -228,7 +242,7 @@ def _first_try(clicked: Clicked, here: Look, slope: Tensor, curvature: Curvature
     return way, min(1.0, reach) if curvature.steps else reach
 
 
-def refine(variables: Variables, clicked: Clicked, looks: Iterable[object], stop: Stop) -> Tensor:
+def refine(variables: Variables, clicked: Clicked, looks: Iterator[object], stop: Stop) -> Tensor:
     """Return the logits (1, 1, height, width) of the lowest energy that the looks allow.
 
     Raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -187,7 +187,7 @@ class ClickPredictor:
         return best, prior
 
     def _look_closer(
-        self, image: Image, frame: Frame, points: Points, answer: Prediction, looks: Iterable[int], stop: Stop
+        self, image: Image, frame: Frame, points: Points, answer: Prediction, looks: Iterator[int], stop: Stop
     ) -> Prediction:
         """Where the window shows the frame too small for fine detail, look again around the last click, and blend."""
         close = close_window(answer.window, points, self.card.side)
@@ -235,7 +235,7 @@ class ClickPredictor:
         points: Points,
         answer: Prediction,
         prior: Prediction | None,
-        looks: Iterable[int],
+        looks: Iterator[int],
         stop: Stop,
     ) -> Prediction:
         """Where an answer contradicts clicks and the model refines by backpropagation, make the network obey them."""
