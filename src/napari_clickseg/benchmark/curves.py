@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_clickseg.benchmark.memory import read_peaks as read_peaks
 from napari_clickseg.benchmark.metrics import Values, carried_on
 from napari_clickseg.benchmark.run import Row
 from napari_clickseg.benchmark.starts import SCRATCH

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_clickseg.benchmark.curves import NATURAL, Results, collect, read_peaks
+from napari_clickseg.benchmark.curves import NATURAL, Results, collect
+from napari_clickseg.benchmark.memory import read_peaks
 from napari_clickseg.benchmark.metrics import clicks_to_reach, mean_interval
 from napari_clickseg.benchmark.report import (
     AVERAGED,
