@@ -174,9 +174,11 @@ def test_every_loss_gives_one_finite_value_per_sample_and_a_gradient(name: str):
     assert torch.isfinite(gradient).all()
 
 
-def test_unknown_loss_is_refused():
-    with pytest.raises(ValueError, match="bce, bootstrapped, normalised_focal, soft_iou, click"):
-        losses.weighted({"abacus": 1.0})
+def test_weighted_losses_add_up():
+    logits, target = torch.tensor([0.5, -1.0]).reshape(1, 1, 1, 2), torch.ones(1, 1, 1, 2)
+    total = losses.weighted({"bce": 2.0, "soft_iou": 0.5})(logits, target, NO_CLICKS)
+    expected = 2 * losses.bce(logits, target, NO_CLICKS) + losses.soft_iou(logits, target, NO_CLICKS) / 2
+    torch.testing.assert_close(total, expected)
 
 
 # -- damage ------------------------------------------------------------------------------------------------------------

@@ -125,7 +125,7 @@ class Run:
         network.load_state_dict(team.share(network.state_dict()))
         network.to(team.device).train()
         schedule = recipe.schedule
-        optimiser = _chosen("optimiser", OPTIMISERS, schedule.optimiser)(
+        optimiser = OPTIMISERS[schedule.optimiser](
             network.parameters(), lr=schedule.rate, weight_decay=schedule.weight_decay
         )
         average = copy.deepcopy(network).eval().requires_grad_(False)
@@ -245,6 +245,24 @@ def _material(recipe: Recipe, plan: Plan, device: torch.device, executor: Execut
     )
 
 
+@dataclass(slots=True)
+class Clock:
+    """Mutable: a run's seconds over all its sittings, and at which of them it was last validated and saved."""
+
+    began: float
+    validated: float
+    saved: float
+
+    @classmethod
+    def of(cls, run: Run) -> Clock:
+        """Return the clock of a run that begins, or goes on."""
+        return cls(time.monotonic() - run.seconds, run.seconds, run.seconds)
+
+    def seconds(self) -> float:
+        """Return how long the run has taken so far."""
+        return time.monotonic() - self.began
+
+
 def _loop(
     recipe: Recipe,
     plan: Plan,
@@ -254,34 +272,39 @@ def _loop(
     report: Callable[[Progress], None],
     stop: Stop,
 ) -> None:
-    began = time.monotonic() - run.seconds
-    saved = validated = run.seconds
+    clock = Clock.of(run)
     losses: list[float] = []
     while (share := run.team.agree(_share(recipe, plan, run))) < 1:
         for group in run.optimiser.param_groups:
             group["lr"] = _rate(recipe, share, run.step)
         losses.append(_step(recipe, run, material, share))
         run.step += 1
-        run.seconds = time.monotonic() - began
-        if run.seconds - validated > plan.validate_every or _share(recipe, plan, run) >= 1:
-            validated = run.seconds
-            if run.team.leads:
-                run.rows.append(_row(recipe, run, material, losses))
-                write(run.rows)
-            losses.clear()
-        if run.team.agree(run.seconds - saved > plan.save_every or stop.requested):
-            saved = run.seconds
-            run.save(plan.out / CHECKPOINT)
-            if run.team.agree(stop.requested):
-                raise Stopped
+        run.seconds = clock.seconds()
+        done = min(_share(recipe, plan, run), 1.0)
+        if run.seconds - clock.validated > plan.validate_every or done == 1:
+            clock.validated = run.seconds
+            _log(recipe, run, material, losses, write)
+        _save_when_due(plan, run, clock, stop)
         if run.team.leads:
-            done = min(_share(recipe, plan, run), 1.0)
             report(Progress(done, run.step, run.rows[-1] if run.rows else {"loss": losses[-1]}))
 
 
-def _row(recipe: Recipe, run: Run, material: Material, losses: Sequence[float]) -> Row:
-    numbers = {"step": run.step, "seconds": round(run.seconds), "loss": float(np.mean(losses))}
-    return numbers | validate(recipe, run.average, material.validation, material.executor)
+def _log(recipe: Recipe, run: Run, material: Material, losses: list[float], write: Write) -> None:
+    """Validate and log, where this process leads; the losses since the last time are told, and forgotten."""
+    if run.team.leads:
+        numbers = {"step": run.step, "seconds": round(run.seconds), "loss": float(np.mean(losses))}
+        run.rows.append(numbers | validate(recipe, run.average, material.validation, material.executor))
+        write(run.rows)
+    losses.clear()
+
+
+def _save_when_due(plan: Plan, run: Run, clock: Clock, stop: Stop) -> None:
+    """Write the checkpoint after a while, and where the run is to stop; all processes do, or none."""
+    if run.team.agree(run.seconds - clock.saved > plan.save_every or stop.requested):
+        clock.saved = run.seconds
+        run.save(plan.out / CHECKPOINT)
+        if run.team.agree(stop.requested):
+            raise Stopped
 
 
 def _share(recipe: Recipe, plan: Plan, run: Run) -> float:
@@ -301,7 +324,7 @@ def _step(recipe: Recipe, run: Run, material: Material, share: float) -> float:
     scene = open_scene(recipe, pool, run.rng, material.executor, run.memory)
     varied = vary(scene.windows.images, run.generator)
     ask_network = _Asking(recipe, run, varied, scene.windows.truths.float(), share)
-    user = _chosen("user", USERS, recipe.clicks.user)(scene)
+    user = USERS[recipe.clicks.user](scene)
     losses: list[Tensor] = []
     values: list[float] = []
     try:
@@ -371,12 +394,6 @@ def _update(run: Run, loss: Tensor, decay: float) -> float:
             else:
                 mean.copy_(value)
     return float(loss.detach())
-
-
-def _chosen(what: str, table: Mapping[str, Any], name: str) -> Any:
-    if name not in table:
-        raise ValueError(f"There is no {what} {name!r} for a recipe; there are {', '.join(table)}.")
-    return table[name]
 
 
 def _card(recipe: Recipe, run: Run) -> ModelCard:
