@@ -31,7 +31,7 @@ def test_unknown_network_is_refused_with_those_there_are():
 
 
 def test_unknown_option_is_refused_with_those_that_the_network_has():
-    with pytest.raises(ValueError, match="network two_stream has no option beads, rods; it may have guidance, inter"):
+    with pytest.raises(ValueError, match="network two_stream has no option beads, rods; it may have interaction"):
         build_network("two_stream", {"guidance": 4, "rods": 1, "beads": 2})
 
 

@@ -85,7 +85,7 @@ def test_recipe_that_extends_itself_is_refused(tmp_path: Path):
     [
         ('extends = "abacus"', "no recipe 'abacus': give a TOML file, or one of brs, clickseg"),
         ('network = "abacus"', "no network 'abacus' for a recipe; there are clicknet, "),
-        ("network_options = { beads = 10 }", "network clicknet has no option beads; it may have guidance, widths"),
+        ("network_options = { beads = 10 }", "network clicknet has no option beads; it may have widths, depths"),
         ('encoding = { clicks = "abacus" }', "no click map 'abacus'; there are gaussian"),
         ("encoding = { beads = 10 }", "An encoding has no beads; it may have clicks"),
         ('refinements = ["flip", "abacus"]', "no refinement 'abacus' for a recipe; there are closer, flip"),

@@ -18,6 +18,8 @@ NETWORKS = {
     "pyramid": "napari_clickseg.networks.pyramid:PyramidNet",
     "two_stream": "napari_clickseg.networks.two_stream:TwoStreamNet",
 }
+GUIDANCE = "guidance"
+"""The argument that every network takes: the channels of the clicks and of the mask shown. No option to choose."""
 
 
 def build_network(name: str, options: Mapping[str, Any]) -> nn.Module:
@@ -27,13 +29,14 @@ def build_network(name: str, options: Mapping[str, Any]) -> nn.Module:
     ------
     ValueError
         For a name that is not in the table, or an option that the network does not have, with those that there are.
+        Among them is none for the channels of the guidance: they follow from the encoding of the clicks.
     """
     if name not in NETWORKS:
         raise ValueError(f"There is no network {name!r}; there are {', '.join(sorted(NETWORKS))}.")
     module, attribute = NETWORKS[name].split(":")
     kind: type[nn.Module] = getattr(import_module(module), attribute)
-    known = list(signature(kind).parameters)
-    unknown = sorted(set(options) - set(known))
+    known = [option for option in signature(kind).parameters if option != GUIDANCE]
+    unknown = sorted(set(options) - {GUIDANCE, *known})
     if unknown:
         raise ValueError(f"The network {name} has no option {', '.join(unknown)}; it may have {', '.join(known)}.")
     return kind(**options)
