@@ -53,7 +53,8 @@ def _train_plan(chosen: argparse.Namespace) -> tuple[Recipe, Plan]:
 
     from napari_clickseg.benchmark.datasets import find_data
     from napari_clickseg.training.folders import find_folders
-    from napari_clickseg.training.recipe import changed, for_start, read_recipe
+    from napari_clickseg.training.recipe import for_start, read_recipe
+    from napari_clickseg.training.settings import changed
     from napari_clickseg.training.trainer import CHECKPOINT, Plan
 
     folders = chosen.data or [find_data()]
