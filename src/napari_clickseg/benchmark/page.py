@@ -62,6 +62,8 @@ REFINEMENTS = (
     Claim("RITM", "averaging with the mirror image saves clicks", "ritm", "ritm:flip=off"),
     Claim("RITM", "looking closer at corrections saves clicks", "ritm", "ritm:closer=off"),
     Claim("Getting to 99 %", "the guided filter saves clicks", "forte99", "forte99:guided=off"),
+    Claim("BRS", "backpropagating refinement saves clicks", "brs", "brs:brs=off"),
+    Claim("BRS", "and does so beyond obeying the clicks locally", "brs", "brs:brs=off:obey=on"),
     Claim("default", "obeying clicks saves clicks", "default", "default:obey=off"),
     Claim("default", "looking closer at corrections saves clicks", "default", "default:closer=off"),
 )
