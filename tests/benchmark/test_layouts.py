@@ -141,14 +141,6 @@ def test_sbd_reads_instances_from_matlab_files(tmp_path: Path) -> None:
     assert objects(tmp_path) == [("2008_1", (), 1, 3), ("2008_1", (), 2, 1)]
 
 
-def test_a_matlab_file_without_instances_is_one_sentence(tmp_path: Path) -> None:
-    photo(tmp_path / "img" / "2008_1.jpg")
-    savemat(at(tmp_path / "inst" / "2008_1.mat"), {"GTcls": 1})
-    lines(tmp_path / "val.txt", "2008_1")
-    with pytest.raises(ValueError, match="cannot be read as instances of SBD"):
-        objects(tmp_path)
-
-
 def test_davis_of_2017_has_several_objects_in_each_listed_sequence(tmp_path: Path) -> None:
     for sequence in ("bear", "kite"):
         for frame in ("00000", "00001"):
@@ -291,13 +283,6 @@ def test_a_slice_of_a_volume_is_that_plane_alone(tmp_path: Path) -> None:
     plane = first_plane(tmp_path, (2,))
     assert plane.image.shape == (2, 5)
     assert plane.labels.tolist() == [[0, 4, 4, 0, 9]] * 2
-
-
-def test_a_slice_that_fits_no_plane_is_told(tmp_path: Path) -> None:
-    frames(tmp_path, 6, 2, 5)
-    tifffile.imwrite(at(tmp_path / "01_GT" / "SEG" / "man_seg_000_002.tif"), np.ones((2, 4), np.uint16))
-    with pytest.raises(ValueError, match="is no plane of"):
-        objects(tmp_path)
 
 
 def test_markers_alone_are_no_outlines(tmp_path: Path) -> None:

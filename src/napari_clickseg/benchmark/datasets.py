@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.benchmark.layouts import LAYOUTS, Truth, find_layout, read_truth
+from napari_clickseg.benchmark.codings import Truth, read_truth
+from napari_clickseg.benchmark.layouts import LAYOUTS, find_layout
 from napari_clickseg.benchmark.layouts import Item as Item
 from napari_clickseg.clicks import Frame
 from napari_clickseg.files import read_image

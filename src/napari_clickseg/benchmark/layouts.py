@@ -1,7 +1,7 @@
-"""Layouts: how published datasets lay out their images and annotations, and how their annotations are coded.
+"""Layouts: how published datasets lay out their images and annotations.
 
-A folder's layout is recognised by what it holds. A reader lists the items of a split; a coding turns an item's
-annotation into labels. Both are tables.
+A folder's layout is recognised by what it holds. A reader lists the items of a split; how the annotation of an item
+becomes labels is left to `codings`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from napari_clickseg.files import read_image
-from napari_clickseg.images import Image
 from napari_clickseg.sources import (
     Pairs,
     files_in,
@@ -28,8 +23,6 @@ from napari_clickseg.sources import (
     has_parts,
     pair_up,
     read_index,
-    read_labels,
-    read_mask,
     split_ranges,
 )
 
@@ -37,7 +30,6 @@ SAME_SPLIT = {"eval": "test"}
 """Other names of splits."""
 PUBLISHED_SPLIT = {"test": "val"}
 """Published datasets keep the annotations of their test split; the papers test on "val"."""
-VOID = 255
 DAVIS_SIZE = "480p"
 DAVIS_LISTS = ("2017", "2016", DAVIS_SIZE)
 SEQUENCE = re.compile(r"\d\d")
@@ -54,7 +46,7 @@ class Item:
     Attributes
     ----------
     coding : str
-        How the annotation is coded: a key of `CODINGS`.
+        How the annotation is coded: a key of `codings.CODINGS`.
     planes : tuple of int or None
         Limits the first axis of a stack to a range (both ends included).
     annotation : int or None
@@ -70,14 +62,6 @@ class Item:
     annotation: int | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Truth:
-    """What an annotation says: labels of the image's shape, and pixels that count neither way."""
-
-    labels: Image
-    ignore: npt.NDArray[np.bool_] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Layout:
     """A way to lay out a dataset: how to recognise it, and how to list the items of a split."""
@@ -91,17 +75,6 @@ class Layout:
 def find_layout(folder: Path) -> Layout | None:
     """Return the layout of a folder; None where it has none that we know."""
     return next((layout for layout in LAYOUTS if layout.fits(folder)), None)
-
-
-def read_truth(item: Item) -> Truth:
-    """Read the annotation of an item.
-
-    Raises
-    ------
-    ValueError
-        Where it cannot be read, or is not what the layout promises.
-    """
-    return CODINGS[item.coding](item)
 
 
 # -- sources of one's own, and folders of pairs ------------------------------------------------------------------------
@@ -208,7 +181,7 @@ def _needed(path: Path) -> Path:
 def _coco_items(source: str, folder: Path, split: str) -> list[Item]:
     """An item per object, for objects of COCO may overlap; crowds are no objects."""
     path = _annotation_file(folder, split)
-    images, annotations = _read_coco(path)
+    images, annotations = read_coco(path)
     places = _image_places(folder, path)
     found = {number: _coco_image(record, places) for number, record in images.items()}
     return [
@@ -236,8 +209,14 @@ def _annotation_file(folder: Path, split: str) -> Path:
 
 
 @lru_cache(maxsize=2)
-def _read_coco(path: Path) -> tuple[dict[int, Any], dict[int, Any]]:
-    """Records of images and of annotations by id."""
+def read_coco(path: Path) -> tuple[dict[int, Any], dict[int, Any]]:
+    """Return the records of images and of annotations of a file of COCO or LVIS, by id.
+
+    Raises
+    ------
+    ValueError
+        Where the file is none.
+    """
     try:
         content = json.loads(path.read_text("utf-8"))
         images, annotations = ({record["id"]: record for record in content[p]} for p in ("images", "annotations"))
@@ -324,71 +303,3 @@ LAYOUTS = (
     Layout("side by side", "label images beside the images (a.tif, a_masks.tif)", has_neighbours, _own_items),
 )
 """The first that fits is taken."""
-
-# -- codings -----------------------------------------------------------------------------------------------------------
-
-
-def _as_labels(item: Item) -> Truth:
-    return Truth(read_labels(item.labels))
-
-
-def _as_mask(item: Item) -> Truth:
-    image = read_labels(item.labels)
-    labels, ignore = read_mask(np.asarray(image.array))
-    return Truth(Image(labels, image.axes, image.spacing), ignore)
-
-
-def _with_void(item: Item) -> Truth:
-    image = read_labels(item.labels)
-    labels = np.asarray(image.array)
-    return Truth(Image(np.where(labels == VOID, 0, labels), image.axes, image.spacing), labels == VOID)
-
-
-def _of_sbd(item: Item) -> Truth:
-    from scipy.io import loadmat
-
-    try:
-        labels = loadmat(item.labels)["GTinst"][0, 0]["Segmentation"]
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise ValueError(f"{item.labels} cannot be read as instances of SBD: {error}") from error
-    return Truth(Image.of(labels, "YX"))
-
-
-def _of_coco(item: Item) -> Truth:
-    """The one object's mask, its value the id of the annotation."""
-    images, annotations = _read_coco(item.labels)
-    number = item.annotation
-    assert number is not None  # every item of COCO is one annotation
-    record = images[annotations[number]["image_id"]]
-    mask = _decode(annotations[number]["segmentation"], int(record["height"]), int(record["width"]))
-    return Truth(Image.of(np.where(mask, number, 0), "YX"))
-
-
-def _decode(segmentation: Any, height: int, width: int) -> npt.NDArray[np.bool_]:
-    """A mask (y, x) from polygons, from run lengths, or from their compressed text."""
-    try:
-        from pycocotools import mask as coco
-    except ImportError:
-        raise ValueError('Reading COCO and LVIS needs pycocotools: pip install "napari-clickseg[bench]".') from None
-    packed = isinstance(segmentation, dict) and not isinstance(segmentation["counts"], list)
-    runs = segmentation if packed else coco.frPyObjects(segmentation, height, width)
-    merged = coco.merge(runs) if isinstance(runs, list) else runs
-    return np.asarray(coco.decode(merged), bool)
-
-
-def _of_slice(item: Item) -> Truth:
-    """Labels of one plane of a stack: they stand for every plane, and `planes` names the one that counts."""
-    stack, plane = read_image(item.image), read_labels(item.labels)
-    if len(stack.shape) != 3 or stack.shape[1:] != plane.shape:
-        raise ValueError(f"{item.labels} is no plane of {item.image}: {plane.shape} and {stack.shape}.")
-    return Truth(Image(np.broadcast_to(np.asarray(plane.array), stack.shape), stack.label_axes, stack.spacing))
-
-
-CODINGS: dict[str, Callable[[Item], Truth]] = {
-    "labels": _as_labels,
-    "mask": _as_mask,
-    "void": _with_void,
-    "sbd": _of_sbd,
-    "coco": _of_coco,
-    "slice": _of_slice,
-}
