@@ -11,7 +11,7 @@ import tifffile
 from skimage import io
 
 from napari_clickseg import files
-from napari_clickseg.files import check_labels_path, read_image, write_labels
+from napari_clickseg.files import check_labels_path, read_image, write_labels, write_table
 
 RNG = np.random.default_rng(0)
 
@@ -200,3 +200,16 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkey
 def test_a_missing_folder_is_told_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         check_labels_path(tmp_path / "nowhere" / "a.tif")
+
+
+def test_a_table_has_the_columns_of_its_first_row_in_every_line(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.csv", [{"model": "brs", "mb": 1.5}, {"mb": 2, "model": "é, quoted"}])
+    assert (tmp_path / "a.csv").read_bytes() == 'model,mb\nbrs,1.5\n"é, quoted",2\n'.encode()
+
+
+@pytest.mark.parametrize("rows", [[], [{"model": "itis"}, {"beads": 1}]])
+def test_rows_that_are_no_table_leave_the_old_one(tmp_path: Path, rows: list) -> None:
+    write_table(tmp_path / "a.csv", [{"model": "brs"}])
+    with pytest.raises(ValueError, match=r"no rows to write|not in fieldnames: 'beads'"):
+        write_table(tmp_path / "a.csv", rows)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["model\nbrs\n"]

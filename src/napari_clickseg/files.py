@@ -1,10 +1,11 @@
-"""Files: images into `Image`, labels onto disk. A file that we write is there as a whole or not at all.
+"""Files: images into `Image`, labels and tables onto disk. A file that we write is there as a whole or not at all.
 
 What a file says about its axes and its spacing is taken over; what it leaves open, the caller may name.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import struct
 import zlib
@@ -112,6 +113,24 @@ def check_labels_path(path: str | Path) -> None:
         raise ValueError(f"Labels cannot be written to {path}: its name must end in {', '.join(LABEL_WRITERS)}.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows as CSV, under the columns that the first one names.
+
+    Raises
+    ------
+    ValueError
+        Where there is no row, or one that has columns of its own.
+    OSError
+        Where the disk refuses; no part of the file is left then.
+    """
+    if not rows:
+        raise ValueError(f"There are no rows to write to {path}, and so no columns.")
+    with written_whole(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as handle:
+        table = csv.DictWriter(handle, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_clickseg.files import written_whole
+from napari_clickseg.files import write_table
 from napari_clickseg.models.registry import load_model
 from napari_clickseg.robot import next_click
 from napari_clickseg.session import Session
@@ -38,9 +38,8 @@ def record_peaks(models: Iterable[str], path: Path, device: str = "auto") -> Non
     for model in models:
         if model not in peaks:
             peaks[model] = measure_peak(model, device)
-    with written_whole(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as handle:
-        rows = ((model, f"{peak:.1f}") for model, peak in peaks.items())
-        csv.writer(handle, lineterminator="\n").writerows([COLUMNS, *rows])
+    rows = ((model, f"{peak:.1f}") for model, peak in peaks.items())
+    write_table(path, [dict(zip(COLUMNS, row, strict=True)) for row in rows])
 
 
 def read_peaks(paths: Iterable[Path]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -129,12 +129,13 @@ def _bench_gui(chosen: argparse.Namespace) -> None:
 
     from napari_clickseg.benchmark.latency import measure
     from napari_clickseg.benchmark.yardstick import measure_yardstick
+    from napari_clickseg.files import write_table
 
     rows = [asdict(row) for model in chosen.models for row in measure(model)]
     yardstick = asdict(measure_yardstick())
     chosen.out.mkdir(parents=True, exist_ok=True)
     for name, table in (("latency.csv", rows), ("yardstick.csv", [yardstick])):
-        _write_table(chosen.out / name, table)
+        write_table(chosen.out / name, table)
     for row in [*rows, yardstick]:
         print(
             ", ".join(
@@ -142,17 +143,6 @@ def _bench_gui(chosen: argparse.Namespace) -> None:
             )
         )
     print(f"written: {chosen.out / 'latency.csv'}, {chosen.out / 'yardstick.csv'}")
-
-
-def _write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    import csv
-
-    from napari_clickseg.files import written_whole
-
-    with written_whole(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as handle:
-        table = csv.DictWriter(handle, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
 
 
 COMMAND = Command(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from napari_clickseg.files import written_whole
+from napari_clickseg.files import write_table
 
 LOG = "log.csv"
 EVENTS = "tensorboard"
@@ -34,14 +33,14 @@ def open_logs(folder: Path, step: int) -> Iterator[Write]:
         Where the run stands: what TensorBoard's files say beyond it is of a run that was lost, and no longer shown.
     """
     if not has_tensorboard():
-        yield lambda rows: write_csv(folder / LOG, rows)
+        yield lambda rows: write_table(folder / LOG, rows)
         return
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(folder / EVENTS, purge_step=step + 1) as events:
 
         def write(rows: Sequence[Row]) -> None:
-            write_csv(folder / LOG, rows)
+            write_table(folder / LOG, rows)
             newest = rows[-1]
             for name in newest.keys() - {"step"}:
                 events.add_scalar(name, newest[name], int(newest["step"]))
@@ -52,11 +51,3 @@ def open_logs(folder: Path, step: int) -> Iterator[Write]:
 
 def write_nothing(rows: Sequence[Row]) -> None:
     """Log nothing, where another process does."""
-
-
-def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Write the rows, whole or not at all."""
-    with written_whole(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as handle:
-        table = csv.DictWriter(handle, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
