@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every command behind docs/benchmark.md, in order, from a checkout with the package in it: pip install -e ".[bench]".
+# Every command behind docs/benchmark.md, in order, from a checkout: pip install ".[bench]".
 # DATA is the folder of sources, OUT takes all that is made on the way. Stopped, the same call goes on where it was.
 set -euo pipefail
 
@@ -19,8 +19,8 @@ train() { # NAME RECIPE OPTIONS..: on one CPU core
     OMP_NUM_THREADS=1 clickseg train "${@:2}" --data "$DATA" --out "$OUT/train/$1" --device cpu
 }
 
-ablate() { # NAME RECIPE OPTIONS..: 300 steps on small windows
-    train "$1" "${@:2}" --name "$1" --steps 300 --set side=96
+ablate() { # NAME STEPS RECIPE OPTIONS..: on small windows
+    train "$1" "${@:3}" --name "$1" --steps "$2" --set side=96
 }
 
 bench() { # NAME OPTIONS..
@@ -38,28 +38,28 @@ for recipe in ${FIVE//,/ }; do
 done
 train clickseg clickseg --name clickseg --minutes 15.5 # its recipe calls itself default
 
-ablate ab-gaussian clickseg --set 'encoding={clicks="gaussian", sizes=[5.0], cut=10.0, prior="probability"}'
-ablate ab-distance clickseg --set 'encoding={clicks="distance", sizes=[255.0], prior="probability"}'
-ablate ri-full ritm
-ablate ri-nomask ritm --set encoding.prior=none
-ablate ri-bce ritm --set 'losses={bce=1.0}'
-ablate sp-box spbox
-ablate sp-maps spbox --set encoding.prior=none
-ablate sp-distance spbox --set 'encoding={clicks="distance", sizes=[255.0], prior="none"}'
-ablate fo-full forte99
-ablate fo-single forte99 --set 'network_options={interaction=false}'
+ablate ab-gaussian 300 clickseg --set 'encoding={clicks="gaussian", sizes=[5.0], cut=10.0, prior="probability"}'
+ablate ab-distance 300 clickseg --set 'encoding={clicks="distance", sizes=[255.0], prior="probability"}'
+ablate ri-full 300 ritm
+ablate ri-nomask 300 ritm --set encoding.prior=none
+ablate ri-bce 300 ritm --set 'losses={bce=1.0}'
+ablate sp-box 300 spbox
+ablate sp-maps 300 spbox --set encoding.prior=none
+ablate fo-full 120 forte99
+ablate fo-single 120 forte99 --set 'network_options={interaction=false}'
 
 # -- clicks ------------------------------------------------------------------------------------------------------------
 
 bench clicks --models "default,clickseg,$FIVE,$WEIGHTLESS" --sources "$MICROSCOPY,$PHOTOGRAPHS" --objects 25
-bench refinements --sources "$THREE" --objects 25 \
-    --models ritm,ritm:flip=off,ritm:closer=off,forte99,forte99:guided=off,default,default:obey=off,default:closer=off
-bench ablations --sources "$THREE" --objects 40 \
+bench refinements --sources "$THREE" --objects 15 --models "ritm,ritm:flip=off,ritm:closer=off,forte99,\
+forte99:guided=off,brs,brs:brs=off,brs:brs=off:obey=on,default,default:obey=off,default:closer=off"
+bench ablations --sources "$THREE" --objects 25 \
     --models ab-gaussian,ab-distance,ri-full,ri-nomask,ri-bce,fo-full,fo-single
-bench ablations-pair --sources "$THREE" --objects 40 --models sp-box,sp-maps,sp-distance --robot pair
-bench starts --models "default,$FIVE" --sources "$MICROSCOPY" --objects 10 --max-clicks 10 \
+bench ablations-pair --sources "$THREE" --objects 25 --models sp-box,sp-maps --robot pair
+bench starts --models "default,$FIVE" --sources "$MICROSCOPY" --objects 4 --max-clicks 10 \
     --start scratch,damaged,automatic
-bench robots --models default,ritm --sources "$THREE" --objects 15 --robot centre,cluster,random,eroded,pair,human
+bench robots --models default,ritm,spbox --sources "$THREE" --objects 6 \
+    --robot centre,cluster,random,eroded,pair,human
 OMP_NUM_THREADS=1 bench speed --models "default,$FIVE" --sources dsb2018 --objects 8 --jobs 1
 
 # -- the page ----------------------------------------------------------------------------------------------------------
@@ -71,4 +71,6 @@ pack ablations "$OUT/bench/ablations/clicks.csv" "$OUT/bench/ablations-pair/clic
 cp "$OUT/bench/speed/memory.csv" "$DOCS/results/memory.csv"
 
 clickseg bench --report "$DOCS/results/clicks.csv.gz" --out "$DOCS/results"
-clickseg bench --page "$DOCS/benchmark.md"
+for page in "$DOCS/benchmark.md" "$DOCS/../README.md"; do
+    clickseg bench --page "$page" --report "$DOCS/results"
+done

@@ -121,3 +121,12 @@ def test_bench_of_the_panel_writes_what_was_measured(
     lines = Path("result/latency.csv").read_text().splitlines()
     assert lines[0].startswith("model,side,first,further")
     assert len(lines) == 2
+
+
+def test_a_page_is_filled_from_a_folder_of_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Prose\n")
+    assert main(["bench", "--page", str(page), "--report", str(tmp_path)]) == 0
+    assert page.read_text() == "# Prose\n"
+    assert str(page) in capsys.readouterr().out
+    assert "one folder of results" in refused(capsys, main(["bench", "--page", str(page)]))

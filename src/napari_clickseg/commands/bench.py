@@ -21,7 +21,7 @@ CLICKS_TABLE, MEMORY_TABLE = "clicks.csv", "memory.csv"
 def run_bench(chosen: argparse.Namespace) -> None:
     """Measure clicks to quality over labelled images, or the panel's speed; or tell anew what was measured."""
     if chosen.page is not None:
-        return _bench_page(chosen.page)
+        return _bench_page(chosen)
     if chosen.report:
         return _bench_report(chosen)
     return _bench_gui(chosen) if chosen.gui else _bench(chosen)
@@ -76,15 +76,17 @@ def _bench_report(chosen: argparse.Namespace) -> None:
     _write_report(chosen, tables, [path for path in dict.fromkeys(peaks) if path.is_file()])
 
 
-def _bench_page(page: Path) -> None:
-    """Fill the tables of a page from the results in the folder `results` beside it."""
+def _bench_page(chosen: argparse.Namespace) -> None:
+    """Fill the tables of a page from the results in a folder."""
     from napari_clickseg.benchmark.page import fill
     from napari_clickseg.files import written_whole
 
-    text = fill(page.read_text(encoding="utf-8"), page.parent / "results")
-    with written_whole(page) as unfinished:
+    if len(chosen.report or ()) != 1 or not chosen.report[0].is_dir():
+        raise ValueError("A page is filled from one folder of results; name it (--report FOLDER).")
+    text = fill(chosen.page.read_text(encoding="utf-8"), chosen.report[0])
+    with written_whole(chosen.page) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-    print(f"written: {page}")
+    print(f"written: {chosen.page}")
 
 
 def _clicks_table(path: Path) -> Path:
@@ -194,7 +196,7 @@ COMMAND = Command(
             "--page",
             type=Path,
             metavar="PAGE",
-            help="measure nothing, fill a page from the folder results beside it",
+            help="with --report FOLDER: fill the tables of a page like docs/benchmark.md from several results",
         ),
         Option.of("--record", action="store_true", help="write the result into the cards of the models' weights"),
         Option.of("--gui", action="store_true", help="measure the panel in a real window instead"),
