@@ -60,6 +60,25 @@ def test_equals_are_all_the_best() -> None:
     assert (line["a"], line["b"]) == ("**2.00** (2.00-2.00)", "**2.00** (2.00-2.00)")
 
 
+def test_where_nothing_was_solved_nothing_is_the_best() -> None:
+    rows = rows_of("cells", "a", {"1": [0.5, 0.6]}) + rows_of("cells", "b", {"1": [0.7, 0.8]})
+    line = cells(written(rows), "NoC@90", "cells")
+    assert (line["a"], line["b"]) == ("2.00 (2.00-2.00)", "2.00 (2.00-2.00)")
+    rows += rows_of("stack", "a", {"1": [0.5, 0.9]}) + rows_of("stack", "b", {"1": [0.9, 0.9]})
+    assert "**" not in cells(written(rows), "NoC@90", "cells")["b"]
+    assert cells(written(rows), "NoC@90", "**average over microscopy**")["b"].startswith("**1.50**")
+
+
+def test_the_legend_names_the_last_click_that_was_given() -> None:
+    assert "the last click (3 at most) where" in written().replace("\n", " ")
+    assert "the last click (20 at most) where" in written(rows_of("cells", "a", {"1": [0.5] * 100}), 100)
+
+
+def test_few_objects_are_warned_of() -> None:
+    assert "Fewer than 10 objects (cells: 2, stack: 1)" in written()
+    assert "Fewer than" not in written(noisy("cells", "a", 5, 0))
+
+
 def test_one_source_is_not_told_twice() -> None:
     rows = ROWS[:18] + rows_of("cells", "default", {"1": [0.5, 0.9, 0.9]}, robot="human")
     rows += rows_of("cells", "default", {"1": [0.5, 0.9, 0.9]}, start="cut")
@@ -123,6 +142,11 @@ def test_time_and_memory_are_shares_of_the_reference() -> None:
     line = cells(written(peaks={"default": 300, "ritm": 600}), "Time and memory", "default")
     assert (line["ms per click"], line["ms p95"], line["peak MB"]) == ("10", "10", "300")
     assert (line["median of `ritm`'s"], line["peak of `ritm`'s"]) == ("0.25", "0.50")
+
+
+def test_without_the_reference_there_are_no_shares_of_it() -> None:
+    line = cells(written(rows_of("cells", "a", {"1": [0.9]}), peaks={"a": 300}), "Time and memory", "a")
+    assert list(line) == ["model", "clicks", "ms per click", "ms p95", "peak MB"]
 
 
 def test_memory_that_was_not_measured_is_left_empty() -> None:

@@ -33,6 +33,8 @@ HIGH = (0.90, 0.95, 0.99)
 CORRECTED_COUNTS = (1, 4, 10)
 """Clicks into a bad mask after which the mean IoU is told, beside that of the mask itself."""
 CARD_COUNTS = (1, 2, 3, 5, 10)
+FEW = 10
+"""With fewer objects than this a bootstrap interval means little."""
 REFERENCE = "ritm"
 """Time and memory are told as shares of this model's, where it ran."""
 TIED = "≈"
@@ -40,9 +42,10 @@ TIED = "≈"
 LEGEND = """The robot `{robot}` clicks at most {clicks} times per object. NoC@k: mean number of clicks to an IoU of k %,
 the last click ({limit} at most) where it was never reached. Unsolved: objects that never reached 90 %. In brackets: the
 95 % interval of the mean, by bootstrap over objects (of an average: over the objects of each source). **Bold**: the
-best. {tied}: the interval of the paired difference to the best holds 0, so the data do not tell the two apart. On each
-source the models are compared on the objects that all of them saw. Averages count every source alike and leave out
-models that did not run on all of them."""
+best, where any reached the target. {tied}: the interval of the paired difference to the best holds 0, so the data do
+not tell the two apart. On each source the models are compared on the objects that all of them saw. Averages count every
+source alike and leave out models that did not run on all of them."""
+FEW_NOTE = "Fewer than {few} objects ({sources}): the intervals of so few mean little."
 SHARES_NOTE = "Share of objects (%) with an IoU of at least 90, 95, 99 % after so many clicks:"
 EDGES_NOTE = (
     "Boundary F (within 2 pixels) after so many clicks; corrected: of the wrong pixels that hang together with the "
@@ -171,9 +174,8 @@ def report(results: Results, peaks: Mapping[str, float] | None = None) -> str:
     """Return the whole report as Markdown; `peaks` are MB of memory by model, None where they were not measured."""
     clicks = max(results.scratch(source).clicks for source in results.sources)
     order = ranking(results)
-    parts = ["# Benchmark", LEGEND.format(robot=results.robot, clicks=clicks, limit=LIMIT, tied=TIED)]
-    for target in MAIN_TARGETS:
-        parts += [f"## NoC@{_percent(target)}", main_table(results, order, target)]
+    parts = ["# Benchmark", LEGEND.format(robot=results.robot, clicks=clicks, limit=min(LIMIT, clicks), tied=TIED)]
+    parts += [_few_note(results), *main_part(results, order)]
     if len(results.microscopy) > 1:
         parts += ["## Averages over the microscopy sources"]
         parts += [average_table(results, order, columns) for columns in (AVERAGED, AVERAGED_EDGES)]
@@ -183,6 +185,19 @@ def report(results: Results, peaks: Mapping[str, float] | None = None) -> str:
     for source in results.sources:
         parts += _source_part(results, source, order)
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def main_part(results: Results, order: Sequence[str]) -> list[str]:
+    """Return headings and tables of the clicks that all comes down to."""
+    tables = [[f"## NoC@{_percent(target)}", main_table(results, order, target)] for target in MAIN_TARGETS]
+    return [part for titled in tables for part in titled]
+
+
+def _few_note(results: Results) -> str:
+    """A warning that names the sources of few objects; empty where there are none."""
+    counts = {source: len(results.scratch(source).objects) for source in results.sources}
+    few = ", ".join(f"{source}: {count}" for source, count in counts.items() if count < FEW)
+    return FEW_NOTE.format(few=FEW, sources=few) if few else ""
 
 
 def card_metrics(results: Results, model: str) -> dict[str, dict[str, float]]:
@@ -215,15 +230,24 @@ def main_table(results: Results, order: Sequence[str], target: float) -> str:
         source: {name: clicks_to_reach(m.ious, target) for name, m in results.scratch(source).models.items()}
         for source in results.sources
     }
-    lines = [[source, _objects_text(results.scratch(source)), *_ranked(order, [by])] for source, by in needed.items()]
+    solved = {source for source in needed if _any_reached(results.scratch(source), target)}
+    lines = [
+        [source, _objects_text(results.scratch(source)), *_ranked(order, [by], source in solved)]
+        for source, by in needed.items()
+    ]
     microscopy = [needed[source] for source in results.microscopy]
     if len(microscopy) > 1:
-        lines.insert(len(microscopy), ["**average over microscopy**", "", *_ranked(order, microscopy)])
+        cells = _ranked(order, microscopy, not solved.isdisjoint(results.microscopy))
+        lines.insert(len(microscopy), ["**average over microscopy**", "", *cells])
     return table(["source", "objects", *order], lines)
 
 
-def _ranked(order: Sequence[str], groups: Sequence[Mapping[str, Values]]) -> list[str]:
-    """The cells of a line: mean over the groups' means, with the best and those tied with it marked."""
+def _any_reached(comparison: Comparison, target: float) -> bool:
+    return any(not unsolved(m.ious, target).all() for m in comparison.models.values())
+
+
+def _ranked(order: Sequence[str], groups: Sequence[Mapping[str, Values]], solved: bool) -> list[str]:
+    """The cells of a line: mean over the groups' means; where any object is solved, the best and its equals marked."""
     means = {name: np.mean([g[name].mean() for g in groups]) for name in order if all(name in g for g in groups)}
     if not means:
         return [""] * len(order)
@@ -233,8 +257,8 @@ def _ranked(order: Sequence[str], groups: Sequence[Mapping[str, Values]]) -> lis
     for name, mean in means.items():
         span = _span(mean_interval(*(g[name] for g in groups)), "{:.2f}")
         low, _ = mean_interval(*(g[name] - g[best] for g in groups))
-        figure = f"**{mean:.2f}**" if name in leading else f"{mean:.2f}"
-        mark = f" {TIED}" if name not in leading and low <= 0 else ""
+        figure = f"**{mean:.2f}**" if solved and name in leading else f"{mean:.2f}"
+        mark = f" {TIED}" if solved and name not in leading and low <= 0 else ""
         cells[name] = f"{figure} ({span}){mark}"
     return list(cells.values())
 
@@ -259,7 +283,7 @@ def _average(results: Results, sources: Sequence[str], name: str, column: Column
 
 
 def speed_table(results: Results, order: Sequence[str], peaks: Mapping[str, float]) -> str:
-    """Over all sources; shares of the reference's time over the sources on which both ran."""
+    """Over all sources; where the reference ran, shares of its time (over the sources on which both did) and memory."""
     models = {source: results.scratch(source).models for source in results.sources}
     lines = []
     for name in order:
@@ -275,7 +299,9 @@ def speed_table(results: Results, order: Sequence[str], peaks: Mapping[str, floa
         times = [_milliseconds(seconds, percentile) for percentile in (50, 95)]
         lines.append([name, str(seconds.size), *times, share, peak, memory])
     of = f"of `{REFERENCE}`'s"
-    return table(["model", "clicks", "ms per click", "ms p95", f"median {of}", "peak MB", f"peak {of}"], lines)
+    head = ["model", "clicks", "ms per click", "ms p95", f"median {of}", "peak MB", f"peak {of}"]
+    kept = [place for place, title in enumerate(head) if REFERENCE in order or not title.endswith(of)]
+    return table([head[place] for place in kept], [[line[place] for place in kept] for line in lines])
 
 
 def robots_part(title: str, results: Results, sources: Sequence[str], order: Sequence[str]) -> list[str]:
