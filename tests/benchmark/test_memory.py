@@ -26,9 +26,11 @@ def test_each_model_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     asked = []
     monkeypatch.setattr(memory, "measure_peak", lambda model, device: asked.append(model) or 1.25)
     path = tmp_path / "memory.csv"
+    begun: list[str] = []
     record_peaks(["a"], path)
-    record_peaks(["a", "b"], path)
+    record_peaks(["a", "b"], path, begun=begun.append)
     assert asked == ["a", "b"]
+    assert begun == ["b"]
     assert path.read_text() == "model,peak_mb\na,1.2\nb,1.2\n"
 
 

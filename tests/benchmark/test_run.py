@@ -146,8 +146,10 @@ def test_a_run_holds_all_jobs_and_goes_on_where_it_stopped(
     path.write_text("".join(lines[:-1]) + lines[-1][:20])
     asked: list[Job] = []
     monkeypatch.setattr(run, "click_through", lambda job: asked.append(job) or click_through(job))
-    run_jobs(jobs, path)
+    there: list[int] = []
+    run_jobs(jobs, path, resumed=there.append)
     assert len(asked) == 1
+    assert there == [len(jobs) - 1]
     assert without_seconds(path) == whole
 
 
@@ -226,6 +228,16 @@ def test_without_dask_a_cluster_is_refused_in_one_sentence(
         run_jobs(jobs, tmp_path / "clicks.csv", scheduler="tcp://127.0.0.1:1")
 
 
+def test_a_dead_scheduler_is_told_before_the_work(
+    jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(run, "CONNECT_SECONDS", 0.2)
+    with pytest.raises(OSError, match=r"Nothing answered at tcp://127.0.0.1:1 .*is a dask scheduler running there\?"):
+        run_jobs(jobs, tmp_path / "clicks.csv", scheduler="tcp://127.0.0.1:1")
+    assert not (tmp_path / "clicks.csv").exists()
+
+
 def test_rows_are_read_from_a_packed_csv_too(jobs: list[Job], tmp_path: Path) -> None:
     path = tmp_path / "clicks.csv"
     run_jobs(jobs[:1], path)
@@ -234,9 +246,16 @@ def test_rows_are_read_from_a_packed_csv_too(jobs: list[Job], tmp_path: Path) ->
     assert read_rows(packed) == read_rows(path)
 
 
+def test_columns_in_another_order_are_not_ours(tmp_path: Path) -> None:
+    path = tmp_path / "clicks.csv"
+    path.write_text(",".join(reversed(COLUMNS)) + "\n")
+    with pytest.raises(ValueError, match=r"its columns are not just source, image, .*, in this order"):
+        read_rows(path)
+
+
 def test_a_foreign_csv_is_left_alone(jobs: list[Job], tmp_path: Path) -> None:
     path = tmp_path / "clicks.csv"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="no result of this benchmark"):
+    with pytest.raises(ValueError, match=r"no result of this benchmark.*no column source, .*\(--out\)"):
         run_jobs(jobs, path)
     assert path.read_text() == "a,b\n1,2\n"

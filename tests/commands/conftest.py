@@ -11,6 +11,7 @@ from imageio import v3
 
 from command_lines import discs, write_clicks
 from napari_clickseg.benchmark import memory
+from napari_clickseg.models import registry
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +23,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     write_clicks("clicks.csv", [(1, 1, 20, 20), (2, 1, 20, 60), (2, 0, 20, 40)])
     return tmp_path
+
+
+@pytest.fixture
+def no_weights(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither shipped models nor the user's own."""
+    monkeypatch.setattr(registry, "SHIPPED_FOLDER", here / "none")
+    monkeypatch.setenv(registry.FOLDER_VARIABLE, str(here / "none"))
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import csv
 from pathlib import Path
 
 import pytest
+from imageio import v3
 
-from command_lines import refused
+from command_lines import discs, refused
 from napari_clickseg.benchmark import latency, yardstick
 from napari_clickseg.cli import main
 from napari_clickseg.commands import bench as command
@@ -20,11 +21,48 @@ def bench(*more: str) -> int:
 
 def test_bench_writes_rows_and_a_report_and_goes_on(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench() == 0
-    assert "## pack" in capsys.readouterr().out
+    assert "already" not in capsys.readouterr().out
     rows = Path("result/clicks.csv").read_text()
     assert bench() == 0
+    assert "4 of 4 objects (counted for each model, robot and start) are in" in capsys.readouterr().out
     assert Path("result/clicks.csv").read_text() == rows
     assert "2 objects, at most 3 clicks on each" in Path("result/report.md").read_text()
+
+
+def test_bench_tells_the_first_tables_and_leaves_the_rest_to_the_report(
+    pack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench() == 0
+    told = capsys.readouterr().out
+    assert "## NoC@90" in told
+    assert "## NoC@85" in told
+    assert "## pack" not in told
+    assert "## pack" in Path("result/report.md").read_text()
+    assert str(Path("result/report.md")) in told
+
+
+def test_bench_says_what_it_weighs_and_only_once(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench() == 0
+    assert "Measuring the memory that geodesic needs" in capsys.readouterr().out
+    assert bench() == 0
+    assert "Measuring" not in capsys.readouterr().out
+
+
+def test_an_image_that_does_not_fit_its_labels_is_refused_before_the_work(
+    pack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    v3.imwrite(pack / "images" / "a.png", discs()[:30])
+    assert "differ in shape: (30, 80) and (40, 80)" in refused(capsys, bench())
+    assert not Path("result").exists()
+
+
+def test_as_many_processes_work_as_this_one_has_cores_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command.sys, "platform", "linux")
+    monkeypatch.setattr(command.os, "sched_getaffinity", lambda process: {1, 3}, raising=False)
+    assert command.usable_cores() == 2
+    monkeypatch.setattr(command.sys, "platform", "darwin")
+    monkeypatch.setattr(command.os, "cpu_count", lambda: 7)
+    assert command.usable_cores() == 7
 
 
 def starts_and_robots(table: str) -> set[tuple[str, str]]:
@@ -77,6 +115,12 @@ def test_a_report_of_nothing_is_one_sentence(pack: Path, capsys: pytest.CaptureF
     assert not Path("result").exists()
 
 
+def test_a_report_of_another_table_tells_what_is_wanted(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = refused(capsys, main(["bench", "--report", "clicks.csv", "--out", "result"]))
+    assert "wanted is a clicks.csv that it wrote, and it has no column source, image, frame, area" in told
+    assert "--out" not in told
+
+
 def test_bench_works_on_a_cluster(pack: Path) -> None:
     distributed = pytest.importorskip("distributed")
     assert bench("--out", "here") == 0
@@ -103,6 +147,13 @@ def test_bad_options_of_bench_end_with_one_sentence(
 ) -> None:
     assert sentence in refused(capsys, bench(*more))
     assert not Path("result").exists()
+
+
+@pytest.mark.parametrize("models", ["geodesic,ritm", "ritm:flip=off"])
+def test_a_recipe_is_no_model_yet(
+    pack: Path, no_weights: None, capsys: pytest.CaptureFixture[str], models: str
+) -> None:
+    assert "ritm is a recipe: `clickseg train ritm` makes it." in refused(capsys, bench("--models", models))
 
 
 def test_bench_of_the_panel_writes_what_was_measured(

@@ -36,6 +36,14 @@ def test_segment_takes_up_objects_of_given_labels_and_leaves_the_others_alone() 
     assert (labels == 1).sum() > (prior == 1).sum()
 
 
+def test_segment_counts_the_objects_that_were_clicked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert segment() == 0
+    assert "(2 objects clicked," in capsys.readouterr().out
+    write_clicks("clicks.csv", [(1, 1, 20, 20)])
+    assert segment() == 0
+    assert "(1 object clicked," in capsys.readouterr().out
+
+
 def test_segment_works_on_a_stack_with_a_column_per_axis() -> None:
     tifffile.imwrite("image.tif", np.stack([discs()] * 3), metadata={"axes": "TYX"}, photometric="minisblack")
     write_clicks("clicks.csv", [(5, 1, 1, 20, 20), (5, 1, 2, 20, 20)], ("t", "y", "x"))
@@ -68,6 +76,10 @@ def test_bad_options_of_segment_end_with_one_sentence(
     capsys: pytest.CaptureFixture[str], more: list[str], sentence: str
 ) -> None:
     assert sentence in refused(capsys, segment(*more))
+
+
+def test_a_recipe_is_no_model_yet(no_weights: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "ritm is a recipe: `clickseg train ritm` makes it." in refused(capsys, segment("--model", "ritm"))
 
 
 @pytest.mark.parametrize(

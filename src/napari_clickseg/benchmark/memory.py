@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import multiprocessing
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -26,8 +26,15 @@ SIDE, CLICKS = 512, 3
 PROCESS_STATUS = Path("/proc/self/status")
 
 
-def record_peaks(models: Iterable[str], path: Path, device: str = "auto") -> None:
+def record_peaks(
+    models: Iterable[str], path: Path, device: str = "auto", begun: Callable[[str], None] | None = None
+) -> None:
     """Measure the models that the CSV at `path` does not hold yet, and add them to it.
+
+    Parameters
+    ----------
+    begun : callable, optional
+        Called with a model's name before it is measured, which takes seconds.
 
     Raises
     ------
@@ -37,6 +44,8 @@ def record_peaks(models: Iterable[str], path: Path, device: str = "auto") -> Non
     peaks = read_peaks([path]) if path.exists() else {}
     for model in models:
         if model not in peaks:
+            if begun is not None:
+                begun(model)
             peaks[model] = measure_peak(model, device)
     rows = ((model, f"{peak:.1f}") for model, peak in peaks.items())
     write_table(path, [dict(zip(COLUMNS, row, strict=True)) for row in rows])

@@ -16,9 +16,9 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -49,6 +49,9 @@ KEY = ("source", "image", "frame", "object", "robot", "start", "model")
 Row = dict[str, str]
 Answers = Generator[list[Row], None, None]
 Mask = npt.NDArray[np.bool_]
+
+CONNECT_SECONDS = 10
+"""How long a scheduler may take to answer before it counts as not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,13 @@ class Case:
         return dict(zip(COLUMNS, map(str, values), strict=True))
 
 
-def run_jobs(jobs: Sequence[Job], path: Path, processes: int = 1, scheduler: str | None = None) -> None:
+def run_jobs(
+    jobs: Sequence[Job],
+    path: Path,
+    processes: int = 1,
+    scheduler: str | None = None,
+    resumed: Callable[[int], None] | None = None,
+) -> None:
     """Run the jobs that the CSV at `path` does not hold yet, and append their rows, object by object.
 
     Stopping it (Ctrl+C) loses only the objects under work.
@@ -115,6 +124,8 @@ def run_jobs(jobs: Sequence[Job], path: Path, processes: int = 1, scheduler: str
         How many work at a time on this machine.
     scheduler : str, optional
         Address of a dask scheduler whose workers do the work instead; they must see data and weights at the same paths.
+    resumed : callable, optional
+        Called before the work with the number of jobs that the CSV holds, where it holds some of them.
 
     Raises
     ------
@@ -123,12 +134,20 @@ def run_jobs(jobs: Sequence[Job], path: Path, processes: int = 1, scheduler: str
     OSError
         Where no scheduler answers at the address.
     """
-    done = _tidy(path, {job.key: job.max_clicks for job in jobs})
-    waiting = [job for job in jobs if job.key not in done]
+    with _connected(scheduler) as cluster:
+        done = _tidy(path, {job.key: job.max_clicks for job in jobs})
+        waiting = [job for job in jobs if job.key not in done]
+        if resumed is not None and len(waiting) < len(jobs):
+            resumed(len(jobs) - len(waiting))
+        _write_answers(path, len(jobs), len(waiting), _answers(waiting, processes, cluster))
+
+
+def _write_answers(path: Path, total: int, waiting: int, answers: Answers) -> None:
+    """Append rows as they come, with a bar that begins at what was there before."""
     with (
         open(path, "a", newline="", encoding="utf-8") as handle,
-        tqdm(total=len(jobs), initial=len(jobs) - len(waiting), unit="object", smoothing=0.05) as bar,
-        closing(_answers(waiting, processes, scheduler)) as answers,
+        tqdm(total=total, initial=total - waiting, unit="object", smoothing=0.05) as bar,
+        closing(answers),
     ):
         if handle.tell() == 0:
             handle.write(_text([COLUMNS]))
@@ -173,9 +192,18 @@ def read_rows(path: Path) -> list[Row]:
     unpacked = gzip.open if path.suffix == ".gz" else open
     with unpacked(path, "rt", newline="", encoding="utf-8") as handle:
         table = csv.DictReader(handle)
-        if tuple(table.fieldnames or ()) != COLUMNS:
-            raise ValueError(f"{path} is no result of this benchmark; name another folder (--out).")
+        _check_columns(path, tuple(table.fieldnames or ()))
         return [row for row in table if all(isinstance(row[column], str) for column in COLUMNS)]
+
+
+def _check_columns(path: Path, found: tuple[str, ...]) -> None:
+    if found == COLUMNS:
+        return
+    missing = ", ".join(name for name in COLUMNS if name not in found)
+    fault = (
+        f"it has no column {missing}" if missing else f"its columns are not just {', '.join(COLUMNS)}, in this order"
+    )
+    raise ValueError(f"{path} is no result of this benchmark: wanted is a clicks.csv that it wrote, and {fault}.")
 
 
 def _begun(case: Case) -> Session:
@@ -216,7 +244,10 @@ def _tidy(path: Path, wanted: dict[tuple[str, ...], int]) -> set[tuple[str, ...]
     """Drop rows of wanted objects that are not complete from the CSV; return the objects that it holds complete."""
     if not path.exists():
         return set()
-    rows = read_rows(path)
+    try:
+        rows = read_rows(path)
+    except ValueError as error:
+        raise ValueError(f"{error} Name another folder to write to (--out).") from error
     clicks: dict[tuple[str, ...], int] = {}
     solved = set()
     for row in rows:
@@ -243,9 +274,9 @@ def _frame_text(frame: Frame) -> str:
 # -- work: here, in other processes, on a cluster ---------------------------------------------------------------------
 
 
-def _answers(jobs: Sequence[Job], processes: int, scheduler: str | None) -> Answers:
-    if scheduler is not None:
-        return _on_cluster(jobs, scheduler)
+def _answers(jobs: Sequence[Job], processes: int, cluster: Any | None) -> Answers:
+    if cluster is not None:
+        return _on_cluster(jobs, cluster)
     return _in_processes(jobs, processes) if processes > 1 and len(jobs) > 1 else (click_through(job) for job in jobs)
 
 
@@ -259,21 +290,38 @@ def _in_processes(jobs: Sequence[Job], processes: int) -> Answers:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _on_cluster(jobs: Sequence[Job], address: str) -> Answers:
-    """Rows as the workers of a dask cluster finish objects; those that nobody waits for any more are cancelled."""
+@contextmanager
+def _connected(address: str | None) -> Iterator[Any | None]:
+    """Give a dask client of the scheduler at an address; None without one."""
+    if address is None:
+        yield None
+        return
     try:
         import distributed
     except ImportError as error:
         raise ValueError(
             'A cluster needs dask.distributed: pip install "napari-clickseg[cluster]", here and on the workers.'
         ) from error
-    with distributed.Client(address) as client:
-        futures = client.map(click_through, jobs, pure=False)
-        try:
-            for future in distributed.as_completed(futures):
-                yield future.result()
-        finally:
-            client.cancel(futures)
+    try:
+        client = distributed.Client(address, timeout=CONNECT_SECONDS)
+    except OSError as error:
+        raise OSError(
+            f"Nothing answered at {address} within {CONNECT_SECONDS} s; is a dask scheduler running there?"
+        ) from error
+    with client:
+        yield client
+
+
+def _on_cluster(jobs: Sequence[Job], client: Any) -> Answers:
+    """Rows as the workers of a dask cluster finish objects; those that nobody waits for any more are cancelled."""
+    from distributed import as_completed as as_finished
+
+    futures = client.map(click_through, jobs, pure=False)
+    try:
+        for future in as_finished(futures):
+            yield future.result()
+    finally:
+        client.cancel(futures)
 
 
 def _start_process() -> None:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_clickseg.commands.named import find_named
 from napari_clickseg.commands.options import DEFAULT, DEVICE, Command, Option, comma_separated, count
 
 if TYPE_CHECKING:
+    from napari_clickseg.benchmark.datasets import Target
     from napari_clickseg.benchmark.run import Job
 
 CLICKS_TABLE, MEMORY_TABLE = "clicks.csv", "memory.csv"
+
+
+def usable_cores() -> int:
+    """Return how many processor cores this process may use, which is fewer than there are where it was so told."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run_bench(chosen: argparse.Namespace) -> None:
@@ -31,19 +41,26 @@ def _bench(chosen: argparse.Namespace) -> None:
     from napari_clickseg.benchmark.memory import record_peaks
     from napari_clickseg.benchmark.run import read_rows, run_jobs
     from napari_clickseg.benchmark.starts import SCRATCH
-    from napari_clickseg.models.registry import find_model
 
-    models = [find_model(name).name if not Path(name).is_file() else name for name in chosen.models]
+    models = [find_named(name).name if not Path(name).is_file() else name for name in chosen.models]
     jobs = _bench_jobs(chosen, models)
     chosen.out.mkdir(parents=True, exist_ok=True)
     rows, peaks = chosen.out / CLICKS_TABLE, chosen.out / MEMORY_TABLE
-    run_jobs(jobs, rows, chosen.jobs, chosen.scheduler)
-    record_peaks(models, peaks, chosen.device)
+    run_jobs(jobs, rows, chosen.jobs, chosen.scheduler, lambda done: _tell_resumed(done, len(jobs), rows))
+    record_peaks(models, peaks, chosen.device, _tell_weighing)
     print(f"written: {rows}, {peaks}")
     if any((row["robot"], row["start"]) == (chosen.robot[0], SCRATCH) for row in read_rows(rows)):
         _write_report(chosen, [rows], [peaks], models if chosen.record else [])
     else:
         print(f"There is no report yet: its tables need clicks of the robot {chosen.robot[0]!r} from scratch.")
+
+
+def _tell_resumed(done: int, total: int, rows: Path) -> None:
+    print(f"{done} of {total} objects (counted for each model, robot and start) are in {rows} already.")
+
+
+def _tell_weighing(model: str) -> None:
+    print(f"Measuring the memory that {model} needs, in a process of its own; this takes some seconds.")
 
 
 def _bench_jobs(chosen: argparse.Namespace, models: Sequence[str]) -> list[Job]:
@@ -62,10 +79,19 @@ def _bench_jobs(chosen: argparse.Namespace, models: Sequence[str]) -> list[Job]:
     targets = sample_targets(list_targets(items), chosen.objects, chosen.seed)
     if not targets:
         raise ValueError(f"There are no objects in the split {chosen.split!r} of {', '.join(sources)}.")
+    _check_images(targets)
     return [
         Job(target, model, robot, chosen.max_clicks, chosen.device, start)
         for start, robot, model, target in product(chosen.start, chosen.robot, models, targets)
     ]
+
+
+def _check_images(targets: Sequence[Target]) -> None:
+    """Read each sampled image once, so that one that does not fit its labels is refused before hours of work."""
+    from napari_clickseg.benchmark.datasets import read_plane
+
+    for item, frame in {target.item: target.frame for target in targets}.items():
+        read_plane(item, frame)
 
 
 def _bench_report(chosen: argparse.Namespace) -> None:
@@ -104,7 +130,7 @@ def _write_report(
     from napari_clickseg.benchmark.curves import collect
     from napari_clickseg.benchmark.memory import read_peaks
     from napari_clickseg.benchmark.plots import draw_curves
-    from napari_clickseg.benchmark.report import card_metrics, report
+    from napari_clickseg.benchmark.report import card_metrics, main_part, ranking, report
     from napari_clickseg.benchmark.run import read_rows
     from napari_clickseg.files import written_whole
     from napari_clickseg.models.card import record_metrics
@@ -114,7 +140,7 @@ def _write_report(
     page, text = chosen.out / "report.md", report(results, read_peaks(peaks))
     with written_whole(page) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-    print(text)
+    print("\n\n".join(main_part(results, ranking(results))), end="\n\n")
     plots = draw_curves(results, chosen.out) if find_spec("matplotlib") else []
     print(f"written: {', '.join(map(str, [page, *plots]))}")
     if not plots:
@@ -183,7 +209,7 @@ COMMAND = Command(
             "--out", type=Path, default=Path("clickseg-bench"), metavar="FOLDER", help="where to write" + DEFAULT
         ),
         DEVICE,
-        Option.of("--jobs", type=count, default=os.cpu_count() or 1, metavar="N", help="worker processes" + DEFAULT),
+        Option.of("--jobs", type=count, default=usable_cores(), metavar="N", help="worker processes" + DEFAULT),
         Option.of("--scheduler", metavar="ADDRESS", help="of a dask cluster that works instead of this machine"),
         Option.of(
             "--report",

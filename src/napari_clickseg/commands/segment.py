@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_clickseg.commands.named import find_named
 from napari_clickseg.commands.options import DEVICE, MODEL, Command, Option, size
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def run_segment(chosen: argparse.Namespace) -> None:
     from napari_clickseg.session import Session
 
     check_labels_path(chosen.output)
+    find_named(chosen.model)  # refused before the image is read
     image = read_image(chosen.image, chosen.axes, chosen.channel)
     objects = _read_clicks(chosen.clicks, image)
     prior = None if chosen.labels is None else _read_labels(chosen.labels, image)
@@ -33,7 +35,8 @@ def run_segment(chosen: argparse.Namespace) -> None:
     session = Session(image, predictor, prior, diameter=chosen.diameter)
     _replay(session, objects)
     write_labels(chosen.output, session.labels, image.label_axes, image.spacing)
-    print(f"written: {chosen.output} ({len(objects)} objects clicked, {predictor.name} on {predictor.device})")
+    clicked = f"{len(objects)} object{'' if len(objects) == 1 else 's'} clicked"
+    print(f"written: {chosen.output} ({clicked}, {predictor.name} on {predictor.device})")
 
 
 def _read_clicks(path: Path, image: Image) -> dict[int, list[Click]]:
