@@ -6,7 +6,7 @@ A data folder holds one folder per source, as `sources` reads them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,10 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
+from napari_clickseg.clicks import Frame
 from napari_clickseg.files import read_image
+from napari_clickseg.images import Image
+from napari_clickseg.regions import Region
 from napari_clickseg.robot import first_clicks
 from napari_clickseg.scale import equivalent_diameter
 from napari_clickseg.sources import Pair, Pairs, find_pair, find_pairs, read_index, read_labels, read_mask, split_ranges
@@ -28,8 +31,13 @@ from napari_clickseg.training.synthetic import Cutout, synthetic_plane
 SMALLEST_OBJECT = 30
 """Objects below this many pixels are not trained on."""
 POINTS_PER_OBJECT = 12
-SYNTHETIC_PLANES = 400
-SYNTHETIC_PART = 40
+MOST_DRAWN, FEWEST_DRAWN = 400, 40
+WINDOWS_PER_DRAWN = 8
+"""A short run draws one plane for this many of its windows."""
+DRAWN_PER_MINUTE = 40
+"""How many planes a run by the clock draws for each of its minutes."""
+DRAWN_PART = 40
+"""Planes that another process draws in one go."""
 REAL_FOR_SYNTHETIC = 96
 LEVELS = 4
 HELD_OUT = 5
@@ -39,6 +47,7 @@ ISOTROPIC_AXIS = "z"
 
 ImagePlane = npt.NDArray[np.float32]
 LabelPlane = npt.NDArray[np.int32]
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +108,8 @@ def load_pool(
     seed: int = 0,
     executor: Executor | None = None,
     places: Mapping[str, Path] | None = None,
+    drawn: int = MOST_DRAWN,
+    tell: Tell = lambda doing: None,
 ) -> Pool:
     """Read the sources of a data folder.
 
@@ -110,25 +121,61 @@ def load_pool(
         Only items of this split are read, where the index names one.
     places : mapping of str to Path, optional
         Folders of sources that lie elsewhere than in `folder`.
+    drawn : int
+        How many planes are drawn, as `planes_to_draw` tells.
+    tell : callable
+        Is told before each plane what is being done; what it raises ends the reading.
 
     Raises
     ------
     ValueError
-        Where a source has no annotated image of the split.
+        Where a source has no annotated image of the split, or an image that does not fit its labels.
     """
     raw: dict[str, list[tuple[ImagePlane, LabelPlane]]] = {}
     for name in sources:
         if name != SYNTHETIC:
             source, colon, modality = name.partition(":")
             place = (places or {}).get(source, folder / source)
-            raw[name] = list(read_planes(place.parent, f"{place.name}{colon}{modality}", split))
+            tell(f"reading {name}")
+            raw[name] = []
+            for pair in read_planes(place.parent, f"{place.name}{colon}{modality}", split):
+                raw[name].append(pair)
+                tell(f"reading {name}: {len(raw[name])}")
             if not raw[name]:
                 raise ValueError(f"{place} has no annotated image of the split {split!r}.")
     if SYNTHETIC in sources:
-        raw[SYNTHETIC] = draw_planes([pair for pairs in raw.values() for pair in pairs], seed, executor)
+        raw[SYNTHETIC] = []
+        for pair in draw_planes([pair for pairs in raw.values() for pair in pairs], seed, executor, drawn):
+            raw[SYNTHETIC].append(pair)
+            tell(f"drawing planes: {len(raw[SYNTHETIC])} of {drawn}")
     rng = np.random.default_rng(seed)
-    planes = {name: [_to_plane(i, m, device, first_spread, rng) for i, m in pairs] for name, pairs in raw.items()}
-    return Pool({name: [p for p in some if p.targets] for name, some in planes.items()}, sources)
+    planes: dict[str, list[Plane]] = {}
+    for name, pairs in raw.items():
+        planes[name] = []
+        for number, (image, labels) in enumerate(pairs, start=1):
+            tell(f"listing objects of {name}: {number} of {len(pairs)}")
+            plane = _to_plane(image, labels, device, first_spread, rng)
+            planes[name] += [plane] if plane.targets else []
+    return Pool(planes, sources)
+
+
+def planes_to_draw(windows: int, minutes: float | None = None) -> int:
+    """Return how many planes a run draws: MOST_DRAWN, fewer for a short run, never below FEWEST_DRAWN.
+
+    Parameters
+    ----------
+    windows : int
+        How many windows the run sees in all: steps times batch.
+    minutes : float, optional
+        How long the run takes, where it goes by the clock; then `windows` is of no account.
+
+    Examples
+    --------
+    >>> planes_to_draw(400 * 16), planes_to_draw(100 * 16), planes_to_draw(2), planes_to_draw(6400, minutes=2)
+    (400, 200, 40, 80)
+    """
+    wanted = windows / WINDOWS_PER_DRAWN if minutes is None else minutes * DRAWN_PER_MINUTE
+    return int(min(max(wanted, FEWEST_DRAWN), MOST_DRAWN))
 
 
 def read_planes(folder: Path, name: str, split: str) -> Iterator[tuple[ImagePlane, LabelPlane]]:
@@ -144,26 +191,31 @@ def read_planes(folder: Path, name: str, split: str) -> Iterator[tuple[ImagePlan
             continue
         image, labels = _read_pair(find_pair(folder / source, pairs, row["name"]))
         if labels.ndim == 2:
-            yield _unit_range(image), labels.astype(np.int32)
+            yield _unit_range(_pixels(image, ()), image), labels.astype(np.int32)
             continue
         part = ranges.get(split)
-        planes = slice(None) if part is None else slice(part.first, part.last + 1)
-        isotropic = any(one.axis == ISOTROPIC_AXIS for one in ranges.values())
-        yield from _sections(image[planes], labels[planes], isotropic)
+        planes = range(len(labels))[slice(None) if part is None else slice(part.first, part.last + 1)]
+        yield from _frames(image, labels, planes)
+        if labels.ndim == 3 and any(one.axis == ISOTROPIC_AXIS for one in ranges.values()):
+            yield from _cross_sections(image, labels, planes)
 
 
 def draw_planes(
-    real: Sequence[tuple[ImagePlane, LabelPlane]], seed: int, executor: Executor | None = None
-) -> list[tuple[ImagePlane, LabelPlane]]:
-    """Draw SYNTHETIC_PLANES planes with textures and cut-outs of real ones."""
+    real: Sequence[tuple[ImagePlane, LabelPlane]],
+    seed: int,
+    executor: Executor | None = None,
+    count: int = MOST_DRAWN,
+) -> Iterator[tuple[ImagePlane, LabelPlane]]:
+    """Draw planes with textures and cut-outs of real ones, one by one, or in parts in the executor's processes."""
     rng = np.random.default_rng(seed)
     chosen = [real[k] for k in rng.choice(len(real), min(len(real), REAL_FOR_SYNTHETIC), replace=False)] if real else []
     textures = [image for image, _ in chosen]
     cutouts = [cutout for image, labels in chosen for cutout in _cutouts(image, labels, rng)]
-    seeds = [int(s) for s in rng.integers(0, 2**31, SYNTHETIC_PLANES)]
-    parts = [(seeds[k : k + SYNTHETIC_PART], textures, cutouts) for k in range(0, len(seeds), SYNTHETIC_PART)]
-    drawn = map(_draw_some, parts) if executor is None else executor.map(_draw_some, parts)
-    return [plane for part in drawn for plane in part]
+    seeds = [int(s) for s in rng.integers(0, 2**31, count)]
+    size = 1 if executor is None else DRAWN_PART
+    parts = [(seeds[k : k + size], textures, cutouts) for k in range(0, len(seeds), size)]
+    for part in map(_draw_some, parts) if executor is None else executor.map(_draw_some, parts):
+        yield from part
 
 
 def _draw_some(
@@ -205,35 +257,59 @@ def _rows(folder: Path, pairs: Pairs) -> list[dict[str, str]]:
     return [{"name": name, "split": "val" if k % HELD_OUT == 0 else "train"} for k, name in enumerate(names)]
 
 
-def _read_pair(pair: Pair) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]:
+def _read_pair(pair: Pair) -> tuple[Image, npt.NDArray[np.generic]]:
+    """An image and its labels, which have the image's shape without channels."""
     labels = np.asarray(read_labels(pair.labels).array)
     ignored = None
     if pair.mask:
         labels, ignored = read_mask(labels)
     if ignored is not None and ignored.any():
         raise ValueError(f"{pair.labels} leaves pixels open (128): training wants labels that say of each what it is.")
-    return np.asarray(read_image(pair.image).array), labels
+    image = read_image(pair.image)
+    if image.shape != labels.shape:
+        raise ValueError(f"{pair.image} and its labels differ in shape: {image.shape} and {labels.shape}.")
+    return image, labels
 
 
-def _sections(
-    image: npt.NDArray[np.generic], labels: npt.NDArray[np.generic], isotropic: bool
+def _frames(image: Image, labels: npt.NDArray[np.generic], planes: range) -> Iterator[tuple[ImagePlane, LabelPlane]]:
+    """Every plane (y, x) of a stack or movie whose first index is among `planes`."""
+    for frame in np.ndindex(*image.frames_shape(2)):
+        if frame[0] in planes:
+            plane = np.asarray(labels[frame]).astype(np.int32)
+            yield _unit_range(_pixels(image, frame), image), connected_pieces(plane)
+
+
+def _cross_sections(
+    image: Image, labels: npt.NDArray[np.generic], planes: range
 ) -> Iterator[tuple[ImagePlane, LabelPlane]]:
-    """Planes across the first axis; of an isotropic volume also across the others, every fourth."""
-    for axis in range(3 if isotropic else 1):
-        for k in range(0, labels.shape[axis], 1 if axis == 0 else 4):
-            plane = np.take(labels, k, axis).astype(np.int32)
-            yield _unit_range(np.take(image, k, axis)), connected_pieces(plane)
+    """Every fourth plane across the other axes of a volume (z, y, x)."""
+    volume, marks = np.stack([_pixels(image, (k,)) for k in planes]), labels[planes.start : planes.stop]
+    for axis in (1, 2):
+        for k in range(0, labels.shape[axis], 4):
+            plane = np.take(marks, k, axis).astype(np.int32)
+            yield _unit_range(np.take(volume, k, axis), image), connected_pieces(plane)
 
 
-def _unit_range(image: npt.NDArray[np.generic]) -> ImagePlane:
-    """Colours (y, x, 3) in 0..1: 8 bits as they are, anything else between its 0.1 and 99.9 percentiles."""
-    values = image.astype(np.float32)
-    if image.dtype == np.uint8:
-        values /= 255
+def _pixels(image: Image, frame: Frame) -> npt.NDArray[np.float32]:
+    """Pixels of a frame as the engine reads them, (y, x, channels), one to three channels."""
+    return np.moveaxis(image.block(frame, Region.whole(image.frame_shape(2))), 0, -1)
+
+
+def _unit_range(values: npt.NDArray[np.float32], image: Image) -> ImagePlane:
+    """Colours (y, x, 3) in 0..1 of an image's pixels: 8 bits as they are, others between percentiles 0.1 and 99.9."""
+    if np.dtype(image.array.dtype) == np.uint8:
+        values = values / np.float32(255)
     else:
         low, high = np.percentile(values, (0.1, 99.9))
-        values = np.clip((values - low) / max(float(high - low), 1e-6), 0, 1)
-    return values[..., :3] if values.ndim == 3 else np.repeat(values[..., None], 3, axis=-1)
+        values = np.clip((values - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32)
+    return _three_channels(values)
+
+
+def _three_channels(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Three channels, last, as in the engine's window: grey repeated, two and their mean."""
+    if values.shape[-1] == 2:
+        return np.concatenate((values, values.mean(axis=-1, keepdims=True)), axis=-1)
+    return values if values.shape[-1] == 3 else np.repeat(values, 3, axis=-1)
 
 
 def _cutouts(image: ImagePlane, labels: LabelPlane, rng: np.random.Generator) -> list[Cutout]:
