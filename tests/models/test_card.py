@@ -43,6 +43,16 @@ def test_recorded_metrics_are_in_the_card_and_the_weights_are_as_before(weights:
     assert list(weights.parent.iterdir()) == [weights]
 
 
+def test_a_tuned_model_names_its_origin_and_keeps_the_licence_credits_and_budget_of_its_start():
+    start = replace(CARD, licence="CC-BY-4.0", budget="9 steps")
+    mine = replace(CARD, name="mine", data={"cells": "my own"}, budget="2 steps").tuned_from(start)
+    assert (mine.origin, mine.licence, mine.budget) == ("tuned from 'small'", "CC-BY-4.0", "2 steps, after 9 steps")
+    assert mine.data == {"discs": "CC0", "cells": "my own"}
+    again = replace(CARD, data={"discs": "my own"}).tuned_from(mine)
+    assert again.origin == "tuned from 'mine', which was tuned from 'small'"
+    assert again.data == {"discs": "CC0; my own", "cells": "my own"}
+
+
 def test_missing_file_is_named(tmp_path: Path):
     with pytest.raises(ValueError, match=r"There is no weights file .*nothing\.safetensors"):
         read_card(tmp_path / "nothing.safetensors")

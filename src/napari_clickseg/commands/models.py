@@ -67,6 +67,7 @@ def _weights(entry: ModelEntry, card: ModelCard) -> dict[str, str]:
     on = [name for name in REFINEMENTS if entry.switches.get(name, name in card.refinements)]
     rows = {
         "file": f"{entry.path} ({entry.path.stat().st_size / 1e6:.1f} MB)",
+        "origin": card.origin,
         "licence": card.licence,
         "network": " ".join([card.network, *(f"{key}={value}" for key, value in card.network_options.items())]),
         "window": f"{card.side} x {card.side} pixels, an object {100 * card.object_share:.0f} % of it",

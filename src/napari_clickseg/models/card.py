@@ -56,6 +56,8 @@ class ModelCard:
         Per source, what the benchmark measured on the test split.
     budget : str
         What the training cost.
+    origin : str
+        The model whose weights the training began with, in words; empty where it began with none.
     """
 
     name: str
@@ -72,6 +74,25 @@ class ModelCard:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     budget: str = ""
+    origin: str = ""
+
+    def tuned_from(self, start: ModelCard) -> ModelCard:
+        """Return the card of a model whose training began with another one's weights.
+
+        It names that model, keeps its licence, its sources with their licences and credits, and tells both budgets.
+        """
+        before = f", which was {start.origin}" if start.origin else ""
+        credits = {
+            source: credit if start.data.get(source, credit) == credit else f"{start.data[source]}; {credit}"
+            for source, credit in self.data.items()
+        }
+        return replace(
+            self,
+            origin=f"tuned from {start.name!r}{before}",
+            licence=start.licence,
+            data={**start.data, **credits},
+            budget=", after ".join(filter(None, (self.budget, start.budget))),
+        )
 
     def to_metadata(self) -> dict[str, str]:
         """Return the card as the metadata of a safetensors file."""
