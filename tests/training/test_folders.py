@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from skimage.io import imsave
 
 from napari_clickseg.training.folders import find_folders
-from napari_clickseg.training.recipe import SYNTHETIC, TUNING_STEPS, Recipe, Schedule, for_start
+from napari_clickseg.training.recipe import DEFAULT, SYNTHETIC, TUNING_STEPS, Recipe, Schedule, for_start
 
 RECIPE = Recipe(
     "r", "R", "For tests.", sources={"a:bright": 0.6, "b": 0.2, SYNTHETIC: 0.2}, credits={"a": "A", "b": "B"}
@@ -42,8 +43,17 @@ def test_several_packs_complete_each_other(root: Path):
 def test_a_folder_of_ones_own_takes_the_place_of_the_recipes_sources(root: Path):
     recipe, places = find_folders(RECIPE, [root / "mine"])
     assert recipe.sources == {"mine": pytest.approx(0.8), SYNTHETIC: 0.2}
-    assert (recipe.name, recipe.credits) == ("mine", {"mine": "the user's own images"})
+    assert (recipe.name, recipe.credits) == ("r-mine", {"mine": "the user's own images"})
     assert places == {"mine": root / "mine"}
+
+
+def test_of_the_default_recipe_the_folder_alone_names_the_model(root: Path):
+    assert find_folders(replace(RECIPE, name=DEFAULT), [root / "mine"])[0].name == "mine"
+
+
+def test_how_often_a_source_is_drawn_is_told_without_the_errors_of_its_sum(root: Path):
+    thirds = replace(RECIPE, sources={"a": 0.1, "b": 0.2, SYNTHETIC: 0.7})
+    assert find_folders(thirds, [root / "mine"])[0].sources["mine"] == 0.3
 
 
 def test_sources_of_ones_own_are_drawn_alike(root: Path):

@@ -14,6 +14,10 @@ from napari_clickseg.training.limits import check_numbers
 RECIPES = Path(__file__).parent / "recipes"
 SYNTHETIC = "synthetic"
 """The source that stands for drawn planes."""
+DEFAULT = "default"
+"""The name of the default recipe's model: what is made of it for folders of one's own bears their names alone."""
+DIGITS = 6
+"""Of how often a source is drawn, as far as it is computed."""
 TUNING_STEPS, TUNING_RATE = 400, 0.5
 """How long and how fast weights are tuned that are trained already; docs/training.md shows what a tenth of it does."""
 
@@ -158,6 +162,8 @@ class Recipe:
 def for_sources(recipe: Recipe, names: Sequence[str], beside: bool = False) -> Recipe:
     """Return the recipe for sources of one's own, each as often as the others, with the recipe's share of drawn planes.
 
+    It is named for the sources, and for the recipe too where that is not the default.
+
     Parameters
     ----------
     beside : bool
@@ -165,12 +171,12 @@ def for_sources(recipe: Recipe, names: Sequence[str], beside: bool = False) -> R
     """
     drawn = {name: weight for name, weight in recipe.sources.items() if name == SYNTHETIC}
     real = {name: weight for name, weight in recipe.sources.items() if name != SYNTHETIC}
-    kept = {name: weight / 2 for name, weight in real.items()} if beside else {}
-    each = ((sum(real.values()) or 1.0) - sum(kept.values())) / len(names)
+    kept = {name: round(weight / 2, DIGITS) for name, weight in real.items()} if beside else {}
+    each = round(((sum(real.values()) or 1.0) - sum(kept.values())) / len(names), DIGITS)
     told = ", ".join(names)
     return replace(
         recipe,
-        name="-".join(names),
+        name="-".join(names if recipe.name == DEFAULT else (recipe.name, *names)),
         title=f"{recipe.title} for {told}",
         description=f"Trained on the images in {told}.",
         sources={**dict.fromkeys(names, each), **kept, **drawn},
