@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -58,8 +59,10 @@ def test_train_tunes_a_model_to_a_folder_and_puts_it_into_the_picker(
 ) -> None:
     assert train("--steps", "1", "--out", "base", "--no-install") == 0
     assert not Path("models").exists()
-    assert train("--from", "base/pack.safetensors", "--steps", "2", "--name", "mine") == 0
-    assert "In the model picker and for --model it is 'mine' (models/mine.safetensors)" in capsys.readouterr().out
+    assert train("--from", "base/tiny-pack.safetensors", "--steps", "2", "--name", "mine") == 0
+    told = capsys.readouterr().out
+    assert "In the model picker and for --model it is 'mine' (models/mine.safetensors)" in told
+    assert re.search(r"clicks to 0\.9: before \d\.\d\d, after \d\.\d\d; IoU after 1 click: before 0\.\d\d, after", told)
     assert sorted(path.name for path in Path("clickseg-train/mine").iterdir()) == [
         "checkpoint.pt",
         "log.csv",
@@ -68,27 +71,28 @@ def test_train_tunes_a_model_to_a_folder_and_puts_it_into_the_picker(
     ]
     entry = {entry.name: entry for entry in list_models()}["mine"]
     assert (entry.kind, entry.title) == ("user", "mine")
-    assert load_model("mine", "cpu").card.data == {"pack": "the user's own images"}
+    card = load_model("mine", "cpu").card
+    assert (card.data, card.origin) == ({"pack": "the user's own images"}, "tuned from 'tiny-pack'")
     assert segment("--model", "mine") == 0
 
 
 def test_train_does_not_lose_a_model_of_the_same_name_unasked(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train("--steps", "1", "--out", "first") == 0
-    first = Path("models/pack.safetensors").read_bytes()
+    first = Path("models/tiny-pack.safetensors").read_bytes()
     assert "is a model of another run: choose another --name" in refused(
         capsys, train("--seed", "1", "--out", "second")
     )
     assert not Path("second").exists()
     assert train("--steps", "2", "--out", "first") == 0
-    assert Path("models/pack.safetensors").read_bytes() != first
+    assert Path("models/tiny-pack.safetensors").read_bytes() != first
     assert train("--steps", "1", "--out", "second", "--replace") == 0
-    assert Path("models/pack.safetensors").read_bytes() == Path("second/pack.safetensors").read_bytes()
+    assert Path("models/tiny-pack.safetensors").read_bytes() == Path("second/tiny-pack.safetensors").read_bytes()
 
 
 def test_train_changes_keys_of_the_recipe(tiny: Path) -> None:
     settings = ["--set", "encoding.prior=none", "--set", "losses={bce=1.0}", "--set", "schedule.steps=1"]
     assert train(*settings, "--out", "out", "--no-install") == 0
-    card = read_card("out/pack.safetensors")
+    card = read_card("out/tiny-pack.safetensors")
     assert card.encoding["prior"] == "none"
     assert card.recipe["losses"] == {"bce": 1.0}
     assert card.recipe["schedule"]["steps"] == 1
@@ -96,15 +100,15 @@ def test_train_changes_keys_of_the_recipe(tiny: Path) -> None:
 
 def test_what_is_set_stands_also_where_weights_are_tuned(tiny: Path) -> None:
     assert train("--steps", "1", "--out", "base", "--no-install") == 0
-    tuned = ["--from", "base/pack.safetensors", "--steps", "1", "--set", "schedule.rate=0.25"]
+    tuned = ["--from", "base/tiny-pack.safetensors", "--steps", "1", "--set", "schedule.rate=0.25"]
     assert train(*tuned, "--out", "out", "--no-install") == 0
-    assert read_card("out/pack.safetensors").recipe["schedule"]["rate"] == 0.25
+    assert read_card("out/tiny-pack.safetensors").recipe["schedule"]["rate"] == 0.25
 
 
 def test_train_draws_from_several_folders_alike(tiny: Path) -> None:
     shutil.copytree("pack", "more/cells")
     assert main(["train", "tiny.toml", "--data", "pack", "more", "--steps", "1", "--out", "out", "--no-install"]) == 0
-    card = read_card("out/pack-cells.safetensors")
+    card = read_card("out/tiny-pack-cells.safetensors")
     assert card.recipe["sources"] == {"pack": 0.5, "cells": 0.5}
 
 
@@ -112,6 +116,7 @@ def test_train_resumes_what_is_there_and_starts_anew_when_told(tiny: Path, capsy
     assert "There is no run in out to resume" in refused(capsys, train("--resume", "--out", "out"))
     assert train("--steps", "1", "--out", "out") == 0
     assert train("--steps", "2", "--out", "out", "--resume") == 0
+    assert "The run in out goes on from step 1." in capsys.readouterr().out
     assert Path("out/log.csv").read_text().count("\n") == 3
     assert train("--steps", "2", "--out", "out", "--anew", "--replace") == 0
     assert Path("out/log.csv").read_text().count("\n") == 2
@@ -163,6 +168,8 @@ def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--name", "a/b"], "'a/b' is no name for a model"),
         (["--set", "beads=10"], "A recipe has no beads; it may have name, title"),
         (["--set", "side"], "'side' changes nothing: wanted is KEY=VALUE"),
+        (["--out", "tiny.toml"], "cannot be written to tiny.toml: tiny.toml is a file, and wanted is a folder"),
+        (["--out", "tiny.toml/out"], "tiny.toml is a file, and wanted is a folder"),
         (["--device", "abacus"], "There is no device 'abacus'"),
     ],
 )
@@ -173,6 +180,7 @@ def test_bad_options_of_train_end_with_one_sentence(
     shutil.copytree("pack", "other/pack")
     assert sentence in refused(capsys, train(*more))
     assert not Path("models").exists()
+    assert not Path("clickseg-train").exists()
 
 
 def test_an_unknown_recipe_ends_with_the_recipes_there_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from napari_clickseg.engine.guidance import CLICK_MAPS, PRIORS
 from napari_clickseg.engine.predictor import ClickPredictor
-from napari_clickseg.models.card import REFINEMENTS
+from napari_clickseg.models.card import REFINEMENTS, read_card
 from napari_clickseg.networks.catalogue import NETWORKS
 from napari_clickseg.questions import Stop, Stopped
 from napari_clickseg.robot import ROBOTS
@@ -24,7 +24,8 @@ from napari_clickseg.training.logs import EVENTS, LOG
 from napari_clickseg.training.losses import LOSSES
 from napari_clickseg.training.recipe import Clicks, Recipe, Schedule, list_recipes
 from napari_clickseg.training.simulation import USERS
-from napari_clickseg.training.trainer import CHECKPOINT, OPTIMISERS, Plan, train
+from napari_clickseg.training.trainer import CHECKPOINT, OPTIMISERS, Plan, Progress, check_folder, train
+from napari_clickseg.training.validation import compared
 
 PAGE = Path(__file__).parents[2] / "docs" / "training.md"
 OPTIONS = {
@@ -100,6 +101,26 @@ def test_training_can_begin_from_given_weights(plan: Plan):
     assert torch.equal(load_file(again)[name], start[name])
 
 
+def test_tuning_is_measured_before_its_first_step_and_compared_at_the_end(plan: Plan):
+    first = train(RECIPE, plan)
+    told: list[str] = []
+    tuned = train(replace(RECIPE, name="mine"), replace(plan, out=plan.out / "b", start=first), tell=told.append)
+    rows = [line.split(",") for line in (plan.out / "b" / LOG).read_text().splitlines()]
+    assert [row[0] for row in rows] == ["step", "0", "6"]
+    (sentence,) = told
+    before, after = (f"{float(row[rows[0].index('noc@90')]):.2f}" for row in rows[1:])
+    assert sentence.startswith(f"clicks to 0.9: before {before}, after {after}; IoU after 1 click: before")
+    card = read_card(tuned)
+    assert card.origin == "tuned from 'discs'"
+    assert card.budget == "6 steps of 4 windows in 0 minutes (cpu), after 6 steps of 4 windows in 0 minutes (cpu)"
+
+
+def test_where_tuning_made_it_worse_the_sentence_says_so():
+    worse = compared({"noc@90": 5.5, "iou@1": 0.6}, {"noc@90": 5.0, "iou@1": 0.5})
+    assert "It got worse in IoU after 1 click. The model is kept all the same" in worse
+    assert "worse" not in compared({"noc@90": 5.5, "iou@1": 0.6}, {"noc@90": 5.5, "iou@1": 0.599})
+
+
 def test_weights_of_another_network_are_no_start(plan: Plan):
     first = train(RECIPE, plan)
     wider = replace(RECIPE, encoding={"sizes": [1.5, 3.0, 7.0]})
@@ -114,6 +135,26 @@ def test_checkpoint_of_another_recipe_is_refused(plan: Plan):
     assert (plan.out / CHECKPOINT).is_file()
 
 
+def test_a_refused_run_leaves_no_folder_behind(plan: Plan):
+    imsave(plan.data / "discs" / "labels" / "2.png", np.ones((8, 8), np.uint16), check_contrast=False)
+    with pytest.raises(ValueError, match="differ in shape"):
+        train(RECIPE, plan)
+    assert not plan.out.exists()
+
+
+def test_a_place_that_nobody_may_write_into_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.access", lambda place, mode: False)
+    with pytest.raises(ValueError, match=r"cannot be written to .*new: .* may not be written into"):
+        check_folder(tmp_path / "new")
+
+
+def test_a_run_that_is_stopped_while_images_are_read_ends_there(plan: Plan):
+    stop = Stop()
+    with pytest.raises(Stopped):
+        train(RECIPE, plan, lambda progress: stop.request() if progress.doing == "reading discs: 1" else None, stop)
+    assert not plan.out.exists()
+
+
 def test_checkpoint_of_two_processes_is_refused_by_one(plan: Plan):
     train(RECIPE, plan)
     state = torch.load(plan.out / CHECKPOINT, weights_only=True)
@@ -125,14 +166,21 @@ def test_checkpoint_of_two_processes_is_refused_by_one(plan: Plan):
 def test_finished_run_goes_on_where_more_steps_are_wanted(plan: Plan):
     train(RECIPE, plan)
     longer = replace(RECIPE, schedule=replace(RECIPE.schedule, steps=8))
-    assert "8 steps" in ClickPredictor.load(train(longer, plan), "cpu").card.budget
+    told: list[str] = []
+    assert "8 steps" in read_card(train(longer, plan, tell=told.append)).budget
+    assert told == [f"The run in {plan.out} goes on from step 6."]
     assert [line.partition(",")[0] for line in (plan.out / LOG).read_text().splitlines()] == ["step", "6", "8"]
 
 
 def test_progress_is_told_after_each_step_and_ends_at_the_whole(plan: Plan):
-    shares = []
-    train(RECIPE, plan, lambda progress: shares.append(progress.share))
-    assert shares == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
+    heard: list[Progress] = []
+    train(RECIPE, plan, heard.append)
+    before = [progress for progress in heard if progress.doing]
+    assert heard[: len(before)] == before
+    assert heard[2] == Progress(doing="reading discs: 2")
+    assert [progress.share for progress in heard[len(before) :]] == pytest.approx(
+        [1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1]
+    )
 
 
 def test_tensorboard_shows_the_rows_of_the_csv_once_after_steps_were_lost_and_done_again(plan: Plan):

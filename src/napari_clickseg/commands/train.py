@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from napari_clickseg.commands.options import DEFAULT, DEVICE, Command, Option, count, size
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from napari_clickseg.questions import Stop
     from napari_clickseg.training.recipe import Recipe
     from napari_clickseg.training.trainer import Plan, Progress
@@ -29,8 +32,8 @@ def run_train(chosen: argparse.Namespace) -> None:
         train(recipe, plan)
         return None
     _tell_of_tensorboard()
-    with _progress_bar() as show, _stopped_by_interrupt() as stop:
-        weights = train(recipe, plan, show, stop)
+    with _progress_bar() as bar, _stopped_by_interrupt() as stop:
+        weights = train(recipe, plan, partial(_show, bar), stop, bar.write)
     print(f"written: {weights}")
     if shared is not None:
         _install(weights, shared)
@@ -102,18 +105,19 @@ def _tell_of_tensorboard() -> None:
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Callable[[Progress], None]]:
+def _progress_bar() -> Iterator[tqdm[NoReturn]]:
     from tqdm import tqdm
 
     with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed} {postfix}") as bar:
-        bar.set_description("reading and drawing images")
+        yield bar
 
-        def show(progress: Progress) -> None:
-            bar.set_description(f"step {progress.step}", refresh=False)
-            bar.update(100 * progress.share - bar.n)
-            bar.set_postfix({name: f"{value:.4g}" for name, value in progress.row.items()}, refresh=False)
 
-        yield show
+def _show(bar: tqdm[NoReturn], progress: Progress) -> None:
+    """Show what is read or drawn, then the step, the newest loss and what validation measured last."""
+    measured = {name: f"{value:.4g}" for name, value in progress.row.items() if name not in ("step", "seconds")}
+    bar.set_postfix(measured, refresh=False)
+    bar.set_description(progress.doing or f"step {progress.step}", refresh=False)
+    bar.update(100 * progress.share - bar.n)
 
 
 @contextmanager
@@ -188,7 +192,7 @@ COMMAND = Command(
         Option.of("--out", type=Path, metavar="FOLDER", help="where to write (default: clickseg-train/NAME)"),
         Option.of("--from", dest="start", metavar="MODEL", help="begin with this model's weights (name or file)"),
         Option.of(
-            "--name", metavar="NAME", help="of the model that comes out (default: the recipe's, or your folder's)"
+            "--name", metavar="NAME", help="of the model that comes out (default: the recipe's, and your folder's)"
         ),
         Option.of(
             "--steps",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -25,18 +26,18 @@ from napari_clickseg.engine.guidance import Encoding, Guidance, PointSet
 from napari_clickseg.engine.weights import new_network, read_weights, save_model
 from napari_clickseg.engine.window import normalise
 from napari_clickseg.files import written_whole
-from napari_clickseg.models.card import ModelCard
+from napari_clickseg.models.card import ModelCard, read_card
 from napari_clickseg.networks.catalogue import streams_of
 from napari_clickseg.questions import NEVER, Stop, Stopped
 from napari_clickseg.training.augment import vary
-from napari_clickseg.training.data import Pool, load_pool
+from napari_clickseg.training.data import Pool, Tell, load_pool, planes_to_draw
 from napari_clickseg.training.logs import Row, Write, open_logs, write_nothing
 from napari_clickseg.training.losses import Loss, weighted
 from napari_clickseg.training.parallel import Team, joined
 from napari_clickseg.training.recipe import SYNTHETIC, Recipe
 from napari_clickseg.training.rounds import helpers
 from napari_clickseg.training.simulation import USERS, Ask, Memory, open_scene
-from napari_clickseg.training.validation import validate
+from napari_clickseg.training.validation import compared, validate
 
 LARGEST_GRADIENT = 2.0
 CHECKPOINT = "checkpoint.pt"
@@ -53,11 +54,15 @@ OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What training reports after each step: the share done, and the newest row of the log."""
+    """What training reports after each step: the share done, and the newest row of the log with the newest loss.
 
-    share: float
-    step: int
-    row: Mapping[str, float]
+    Before the first step of a sitting `doing` says what is read or drawn, and the rest is empty.
+    """
+
+    share: float = 0.0
+    step: int = 0
+    row: Mapping[str, float] = field(default_factory=dict)
+    doing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ class Run:
     step: int = 0
     seconds: float = 0.0
     rows: list[Row] = field(default_factory=list)
+    start: ModelCard | None = None
 
     @classmethod
     def begin(cls, recipe: Recipe, plan: Plan, team: Team) -> Run:
@@ -131,7 +137,8 @@ class Run:
         average = copy.deepcopy(network).eval().requires_grad_(False)
         rng = np.random.default_rng([plan.seed, team.rank])
         generator = torch.Generator(team.device).manual_seed(plan.seed + team.rank)
-        return cls(team, _made(recipe), network, average, optimiser, rng, generator)
+        card = None if plan.start is None else read_card(plan.start)
+        return cls(team, _made(recipe), network, average, optimiser, rng, generator, start=card)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all; every process calls this, and the first one writes."""
@@ -205,44 +212,93 @@ class Material:
     executor: Executor
 
 
-def train(recipe: Recipe, plan: Plan, report: Callable[[Progress], None] = lambda p: None, stop: Stop = NEVER) -> Path:
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears of a run: `report` of every bit of progress, `tell` of what is worth a sentence. `stop` may end it."""
+
+    report: Callable[[Progress], None] = lambda progress: None
+    stop: Stop = NEVER
+    tell: Tell = lambda sentence: None
+
+    def hear_preparing(self, doing: str) -> None:
+        """Report what is read or drawn before the first step; raise `Stopped` where the run is to end."""
+        self.stop.check()
+        self.report(Progress(doing=doing))
+
+
+def train(
+    recipe: Recipe,
+    plan: Plan,
+    report: Callable[[Progress], None] = lambda progress: None,
+    stop: Stop = NEVER,
+    tell: Tell = lambda sentence: None,
+) -> Path:
     """Train a model and return its weights file, which the first process writes.
+
+    A run that begins with weights is measured before its first step, too, and ends with a sentence on the difference.
+
+    Parameters
+    ----------
+    report : callable
+        Given a `Progress` while images are read and drawn, and after each step.
+    tell : callable
+        Given sentences for people: where a run goes on, what tuning changed.
 
     Raises
     ------
     ValueError
-        Where data, device, start weights or recipe cannot be used, in one sentence.
+        Where data, device, folder, start weights or recipe cannot be used, in one sentence; no folder is made then.
     Stopped
-        Where `stop` was requested; the checkpoint is written first.
+        Where `stop` was requested; from the first step on, the checkpoint is written first.
     """
     with joined(plan.device) as team:
-        return _train(recipe, plan, team, report, stop)
+        listener = Listener(report, stop, tell) if team.leads else Listener(stop=stop)
+        return _train(recipe, plan, team, listener)
 
 
-def _train(recipe: Recipe, plan: Plan, team: Team, report: Callable[[Progress], None], stop: Stop) -> Path:
+def check_folder(folder: Path) -> None:
+    """Raise ValueError where a run cannot write into a folder, which need not be there yet."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise ValueError(f"The run cannot be written to {folder}: {there} is a file, and wanted is a folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"The run cannot be written to {folder}: {there} may not be written into.")
+
+
+def _train(recipe: Recipe, plan: Plan, team: Team, listener: Listener) -> Path:
+    check_folder(plan.out)
     run = Run.begin(recipe, plan, team)
-    plan.out.mkdir(parents=True, exist_ok=True)
     checkpoint, weights = plan.out / CHECKPOINT, plan.out / f"{recipe.name}.safetensors"
     if team.agree(plan.resume and checkpoint.is_file()):
         run.load(checkpoint)
+        listener.tell(f"The run in {plan.out} goes on from step {run.step}.")
     with helpers(plan.jobs) as executor:
-        material = _material(recipe, plan, team.device, executor)
-        with open_logs(plan.out, run.step) if team.leads else nullcontext(write_nothing) as write:
-            _loop(recipe, plan, run, material, write, report, stop)
+        material = _material(recipe, plan, team.device, executor, listener.hear_preparing)
+        plan.out.mkdir(parents=True, exist_ok=True)
+        with open_logs(plan.out, run.step if run.rows else -1) if team.leads else nullcontext(write_nothing) as write:
+            if run.start is not None and run.step == 0 and not run.rows:
+                listener.hear_preparing("measuring the weights that it begins with")
+                _log(recipe, run, material, [math.nan], write)
+            _loop(recipe, plan, run, material, write, listener)
     run.save(checkpoint)
     if team.leads:
         save_model(weights, run.average, _card(recipe, run))
+    if run.rows and run.rows[0]["step"] == 0:
+        listener.tell(compared(run.rows[0], run.rows[-1]))
     return weights
 
 
-def _material(recipe: Recipe, plan: Plan, device: torch.device, executor: Executor) -> Material:
+def _material(recipe: Recipe, plan: Plan, device: torch.device, executor: Executor, tell: Tell) -> Material:
+    """Read what validation wants first, so that nothing is drawn before all files are known to be good."""
     real = {name: weight for name, weight in recipe.sources.items() if name != SYNTHETIC}
-    spread = recipe.clicks.first_spread
-    return Material(
-        load_pool(plan.data, recipe.sources, "train", device, spread, plan.seed, executor, plan.places),
-        load_pool(plan.data, real, "val", device, spread, places=plan.places),
-        executor,
+    spread, schedule = recipe.clicks.first_spread, recipe.schedule
+    drawn = planes_to_draw(schedule.steps * schedule.batch, plan.minutes)
+    helping = executor if plan.jobs else None
+    validation = load_pool(plan.data, real, "val", device, spread, places=plan.places, tell=tell)
+    training = load_pool(
+        plan.data, recipe.sources, "train", device, spread, plan.seed, helping, plan.places, drawn, tell
     )
+    return Material(training, validation, executor)
 
 
 @dataclass(slots=True)
@@ -269,24 +325,22 @@ def _loop(
     run: Run,
     material: Material,
     write: Write,
-    report: Callable[[Progress], None],
-    stop: Stop,
+    listener: Listener,
 ) -> None:
     clock = Clock.of(run)
     losses: list[float] = []
     while (share := run.team.agree(_share(recipe, plan, run))) < 1:
         for group in run.optimiser.param_groups:
             group["lr"] = _rate(recipe, share, run.step)
-        losses.append(_step(recipe, run, material, share))
+        losses.append(newest := _step(recipe, run, material, share))
         run.step += 1
         run.seconds = clock.seconds()
         done = min(_share(recipe, plan, run), 1.0)
         if run.seconds - clock.validated > plan.validate_every or done == 1:
             clock.validated = run.seconds
             _log(recipe, run, material, losses, write)
-        _save_when_due(plan, run, clock, stop)
-        if run.team.leads:
-            report(Progress(done, run.step, run.rows[-1] if run.rows else {"loss": losses[-1]}))
+        _save_when_due(plan, run, clock, listener.stop)
+        listener.report(Progress(done, run.step, {**(run.rows[-1] if run.rows else {}), "loss": newest}))
 
 
 def _log(recipe: Recipe, run: Run, material: Material, losses: list[float], write: Write) -> None:
@@ -398,7 +452,8 @@ def _update(run: Run, loss: Tensor, decay: float) -> float:
 
 def _card(recipe: Recipe, run: Run) -> ModelCard:
     windows, device = recipe.schedule.batch * run.team.size, run.team.device.type
-    return ModelCard(
+    steps, minutes = counted(run.step, "step"), counted(round(run.seconds / 60), "minute")
+    own = ModelCard(
         name=recipe.name,
         title=recipe.title,
         description=recipe.description,
@@ -410,5 +465,15 @@ def _card(recipe: Recipe, run: Run) -> ModelCard:
         object_share=recipe.shares[0],
         data=recipe.credits,
         recipe=recipe.to_json(),
-        budget=f"{run.step} steps of {windows} windows in {run.seconds / 60:.0f} minutes ({device})",
+        budget=f"{steps} of {windows} windows in {minutes} ({device})",
     )
+    return own if run.start is None else own.tuned_from(run.start)
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words.
+
+    >>> counted(1, "minute"), counted(20, "minute")
+    ('1 minute', '20 minutes')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 
@@ -20,6 +21,8 @@ WINDOWS = 192
 BATCH = 32
 CLICKS = 5
 GOOD = 0.9
+COMPARED = {"noc@90": ("clicks to 0.9", -1), "iou@1": ("IoU after 1 click", 1)}
+"""What a comparison tells, in words, and the sign of a change for the better."""
 
 
 def validate(recipe: Recipe, network: nn.Module, pool: Pool, executor: Executor) -> dict[str, float]:
@@ -30,6 +33,25 @@ def validate(recipe: Recipe, network: nn.Module, pool: Pool, executor: Executor)
     clicks = np.where(good.any(axis=1), good.argmax(axis=1) + 1, CLICKS + 1)
     means = {f"iou@{k}": float(ious[:, k - 1].mean()) for k in (1, 2, 3, CLICKS)}
     return {**means, "noc@90": float(clicks.mean())}
+
+
+def compared(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    """Return in words what training changed for validation's objects, and what got worse.
+
+    >>> compared({"noc@90": 5.8, "iou@1": 0.54}, {"noc@90": 5.5, "iou@1": 0.63})
+    'clicks to 0.9: before 5.80, after 5.50; IoU after 1 click: before 0.54, after 0.63.'
+    """
+    told = "; ".join(
+        f"{what}: before {before[name]:.2f}, after {after[name]:.2f}" for name, (what, _) in COMPARED.items()
+    )
+    gains = {what: sign * (round(after[name], 2) - round(before[name], 2)) for name, (what, sign) in COMPARED.items()}
+    worse = [what for what, gain in gains.items() if gain < 0]
+    if not worse:
+        return f"{told}."
+    return (
+        f"{told}. It got worse in {' and in '.join(worse)}. The model is kept all the same: "
+        "delete it, or train again with --replace, as you see fit."
+    )
 
 
 @torch.inference_mode()
