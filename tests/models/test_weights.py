@@ -1,0 +1,58 @@
+"""The weights in the repository: small, in half precision, each with a card that tells where it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from napari_clickseg.clicks import Click
+from napari_clickseg.engine.predictor import ClickPredictor
+from napari_clickseg.images import Image
+from napari_clickseg.models.card import read_card
+from napari_clickseg.questions import Request
+from napari_clickseg.training.recipe import list_recipes, read_recipe
+
+FOLDER = Path(__file__).parents[2] / "src" / "napari_clickseg" / "models" / "weights"
+LARGEST = 12e6
+"""Bytes."""
+
+
+@pytest.fixture(params=sorted(FOLDER.glob("*.safetensors")), ids=lambda path: path.stem)
+def weights(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def test_every_recipe_has_its_weights():
+    assert {read_recipe(name).name for name in list_recipes()} == {path.stem for path in FOLDER.glob("*.safetensors")}
+
+
+def test_weights_are_small_and_in_half_precision(weights: Path):
+    assert weights.stat().st_size < LARGEST
+    assert {value.dtype for value in load_file(weights).values()} <= {np.dtype(np.float16), np.dtype(np.int64)}
+
+
+def test_cards_tell_data_licence_budget_recipe_and_what_was_measured(weights: Path):
+    card = read_card(weights)
+    assert card.name == weights.stem
+    assert card.licence
+    assert "windows" in card.budget
+    assert {"dsb2018", "usiigaci_phase", "neuroproof_fibsem"} <= set(card.data)
+    assert card.recipe["network"] == card.network
+    assert card.metrics["dsb2018"]["noc@90"] > 1
+
+
+def test_weights_find_a_bright_disc(weights: Path):
+    y, x = np.mgrid[:120, :120]
+    disc = np.hypot(y - 60, x - 55) < 18
+    image = Image.of(
+        np.where(disc, 180, 30).astype(np.uint8) + np.random.default_rng(0).integers(0, 12, disc.shape, np.uint8)
+    )
+    clicks = (Click((60.0, 55.0)), Click((60.0, 90.0), positive=False))
+    predictor = ClickPredictor.load(weights, "cpu").with_refinements({"brs": False})  # which a clock would end
+    answer = predictor.predict(image, Request((), clicks, None, 36.0))
+    found = np.zeros_like(disc)
+    found[answer.region.slices] = answer.mask()
+    assert (found & disc).sum() / (found | disc).sum() > 0.5
