@@ -51,12 +51,12 @@ ablate fo-single 120 forte99 --set 'network_options={interaction=false}'
 # -- clicks ------------------------------------------------------------------------------------------------------------
 
 bench clicks --models "default,clickseg,$FIVE,$WEIGHTLESS" --sources "$MICROSCOPY,$PHOTOGRAPHS" --objects 25
-bench refinements --sources "$THREE" --objects 15 --models "ritm,ritm:flip=off,ritm:closer=off,forte99,\
+bench refinements --sources "$THREE" --objects 12 --models "ritm,ritm:flip=off,ritm:closer=off,forte99,\
 forte99:guided=off,brs,brs:brs=off,brs:brs=off:obey=on,default,default:obey=off,default:closer=off"
-bench ablations --sources "$THREE" --objects 25 \
+bench ablations --sources "$THREE" --objects 20 \
     --models ab-gaussian,ab-distance,ri-full,ri-nomask,ri-bce,fo-full,fo-single
-bench ablations-pair --sources "$THREE" --objects 25 --models sp-box,sp-maps --robot pair
-bench starts --models "default,$FIVE" --sources "$MICROSCOPY" --objects 4 --max-clicks 10 \
+bench ablations-pair --sources "$THREE" --objects 20 --models sp-box,sp-maps --robot pair
+bench starts --models "default,$FIVE" --sources "$MICROSCOPY" --objects 3 --max-clicks 10 \
     --start scratch,damaged,automatic
 bench robots --models default,ritm,spbox --sources "$THREE" --objects 6 \
     --robot centre,cluster,random,eroded,pair,human
