@@ -16,9 +16,10 @@ from napari_clickseg.engine.guidance import Encoding, PointSet
 from napari_clickseg.engine.weights import new_network
 from napari_clickseg.training import losses
 from napari_clickseg.training.augment import vary
-from napari_clickseg.training.data import connected_pieces, cut_windows, load_pool, read_planes
+from napari_clickseg.training.data import connected_pieces, load_pool, read_planes
 from napari_clickseg.training.recipe import Recipe, list_recipes, read_recipe
 from napari_clickseg.training.synthetic import SHAPES, SIDE, synthetic_plane
+from napari_clickseg.training.windows import cut_windows
 
 NO_CLICKS = PointSet.of([[]], "cpu")
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from doubles import disk
 from napari_clickseg.robot import BOX_IOU, NARROWEST
 from napari_clickseg.training import simulation
-from napari_clickseg.training.data import Plane, Pool, Target, Windows
+from napari_clickseg.training.data import Plane, Pool, Target
 from napari_clickseg.training.recipe import Clicks, Recipe, Schedule
 from napari_clickseg.training.rounds import Said, helpers
 from napari_clickseg.training.simulation import (
@@ -30,6 +30,7 @@ from napari_clickseg.training.simulation import (
     open_scene,
     sampled_clicks,
 )
+from napari_clickseg.training.windows import Windows
 
 SIDE = 48
 TRUTH = disk((SIDE, SIDE), (22, 25), 11)

@@ -19,8 +19,8 @@ from torch import Tensor
 from napari_clickseg.clicks import Click
 from napari_clickseg.damage import damage
 from napari_clickseg.robot import first_click, next_click
-from napari_clickseg.training.data import Windows
 from napari_clickseg.training.recipe import Clicks
+from napari_clickseg.training.windows import Windows
 
 Mask = npt.NDArray[np.bool_]
 Packed = tuple[bytes, tuple[int, ...]]

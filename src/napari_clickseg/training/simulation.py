@@ -18,9 +18,10 @@ from scipy import ndimage
 from torch import Tensor
 
 from napari_clickseg.robot import NARROWEST, depth, pick_beside
-from napari_clickseg.training.data import Pool, Windows, cut_windows, join_windows
+from napari_clickseg.training.data import Pool
 from napari_clickseg.training.recipe import Clicks, Recipe
 from napari_clickseg.training.rounds import Said, add_clicks, damaged_masks
+from napari_clickseg.training.windows import Windows, cut_windows, join_windows
 
 FORGOTTEN = 0.1
 """How often the mask shown is kept from the network, as when a click that was moved is asked about anew."""

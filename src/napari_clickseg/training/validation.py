@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from napari_clickseg.engine.guidance import Encoding, Guidance, PointSet
 from napari_clickseg.engine.window import normalise
 from napari_clickseg.networks.catalogue import streams_of
-from napari_clickseg.training.data import Pool, cut_windows
+from napari_clickseg.training.data import Pool
 from napari_clickseg.training.recipe import Recipe
 from napari_clickseg.training.rounds import Said, add_clicks
+from napari_clickseg.training.windows import cut_windows
 
 WINDOWS = 192
 BATCH = 32
