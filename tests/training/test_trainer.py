@@ -23,8 +23,9 @@ from napari_clickseg.training import logs, validation
 from napari_clickseg.training.logs import EVENTS, LOG
 from napari_clickseg.training.losses import LOSSES
 from napari_clickseg.training.recipe import Clicks, Recipe, Schedule, list_recipes
+from napari_clickseg.training.run import CHECKPOINT, OPTIMISERS, Plan
 from napari_clickseg.training.simulation import USERS
-from napari_clickseg.training.trainer import CHECKPOINT, OPTIMISERS, Plan, Progress, check_folder, train
+from napari_clickseg.training.trainer import Progress, check_folder, train
 from napari_clickseg.training.validation import compared
 
 PAGE = Path(__file__).parents[2] / "docs" / "training.md"

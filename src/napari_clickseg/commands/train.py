@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from napari_clickseg.questions import Stop
     from napari_clickseg.training.recipe import Recipe
-    from napari_clickseg.training.trainer import Plan, Progress
+    from napari_clickseg.training.run import Plan
+    from napari_clickseg.training.trainer import Progress
 
 
 def run_train(chosen: argparse.Namespace) -> None:
@@ -57,8 +58,8 @@ def _train_plan(chosen: argparse.Namespace) -> tuple[Recipe, Plan]:
     from napari_clickseg.benchmark.datasets import find_data
     from napari_clickseg.training.folders import find_folders
     from napari_clickseg.training.recipe import for_start, read_recipe
+    from napari_clickseg.training.run import CHECKPOINT, Plan
     from napari_clickseg.training.settings import changed
-    from napari_clickseg.training.trainer import CHECKPOINT, Plan
 
     folders = chosen.data or [find_data()]
     start = None if chosen.start is None else _weights_of(chosen.start)

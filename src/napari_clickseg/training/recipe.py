@@ -54,7 +54,7 @@ class Schedule:
     Attributes
     ----------
     optimiser : str
-        A name in `training.trainer.OPTIMISERS`.
+        A name in `training.run.OPTIMISERS`.
     average : float
         Decay of the moving average of the weights, which is what comes out.
     coarse_until : float
@@ -206,7 +206,7 @@ TABLES = {
     "loss": "napari_clickseg.training.losses:LOSSES",
     "simulated user": "napari_clickseg.training.simulation:USERS",
     "robot": "napari_clickseg.robot:ROBOTS",
-    "optimiser": "napari_clickseg.training.trainer:OPTIMISERS",
+    "optimiser": "napari_clickseg.training.run:OPTIMISERS",
 }
 """What a recipe names, and where the table of such names lies. Imported when a recipe is read."""
 

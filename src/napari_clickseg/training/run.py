@@ -1,0 +1,173 @@
+"""A training run: what was asked for, and everything that a checkpoint holds of it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from napari_clickseg.engine.guidance import Encoding
+from napari_clickseg.engine.weights import new_network, read_weights
+from napari_clickseg.files import written_whole
+from napari_clickseg.models.card import ModelCard, read_card
+from napari_clickseg.training.logs import Row
+from napari_clickseg.training.parallel import Team
+from napari_clickseg.training.recipe import Recipe
+from napari_clickseg.training.simulation import Memory
+
+CHECKPOINT = "checkpoint.pt"
+TOLD = {"name", "title", "description", "credits", "refinements"}
+"""What a recipe says for the model card alone."""
+
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "radam": torch.optim.RAdam,
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One training run.
+
+    Attributes
+    ----------
+    data : Path
+        Folder of sources, as in `training.data`.
+    out : Path
+        Folder for the log, the checkpoint and the weights.
+    device : str
+        "auto", "cpu", "cuda" .. Several processes have a GPU each.
+    start : Path or None
+        A weights file to begin from.
+    minutes : float or None
+        Train for this long instead of for the recipe's steps; the rate follows the clock.
+    jobs : int
+        Processes that place clicks; 0 places them in this one.
+    resume : bool
+        Go on from the checkpoint in `out`, if there is one.
+    validate_every, save_every : float
+        Seconds.
+    places : mapping of str to Path
+        Folders of sources that lie elsewhere than in `data`.
+    """
+
+    data: Path
+    out: Path
+    device: str = "auto"
+    start: Path | None = None
+    minutes: float | None = None
+    jobs: int = 0
+    seed: int = 0
+    resume: bool = True
+    validate_every: float = 240.0
+    save_every: float = 120.0
+    places: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Run:
+    """Mutable owner of everything that a checkpoint holds. Processes have the same weights, but other random states."""
+
+    team: Team
+    made: Mapping[str, Any]
+    network: nn.Module
+    average: nn.Module
+    optimiser: torch.optim.Optimizer
+    rng: np.random.Generator
+    generator: torch.Generator
+    memory: Memory = field(default_factory=Memory)
+    step: int = 0
+    seconds: float = 0.0
+    rows: list[Row] = field(default_factory=list)
+    start: ModelCard | None = None
+
+    @classmethod
+    def begin(cls, recipe: Recipe, plan: Plan, team: Team) -> Run:
+        """Return a run at its first step, with new weights or those of `plan.start`."""
+        torch.manual_seed(plan.seed)
+        network = new_network(recipe.network, recipe.network_options, Encoding.from_mapping(recipe.encoding))
+        if plan.start is not None:
+            read_weights(network, plan.start)
+        network.load_state_dict(team.share(network.state_dict()))
+        network.to(team.device).train()
+        schedule = recipe.schedule
+        optimiser = OPTIMISERS[schedule.optimiser](
+            network.parameters(), lr=schedule.rate, weight_decay=schedule.weight_decay
+        )
+        average = copy.deepcopy(network).eval().requires_grad_(False)
+        rng = np.random.default_rng([plan.seed, team.rank])
+        generator = torch.Generator(team.device).manual_seed(plan.seed + team.rank)
+        card = None if plan.start is None else read_card(plan.start)
+        return cls(team, _made(recipe), network, average, optimiser, rng, generator, start=card)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all; every process calls this, and the first one writes."""
+        own = {
+            "rng": self.rng.bit_generator.state,
+            "generator": self.generator.get_state(),
+            "memory": self.memory.to_state(),
+        }
+        state = {
+            "made": self.made,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "ranks": self.team.gather(own),
+            "step": self.step,
+            "seconds": self.seconds,
+            "rows": self.rows,
+        }
+        if self.team.leads:
+            with written_whole(path) as unfinished:
+                torch.save(state, unfinished)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint, which the first process reads.
+
+        Raises
+        ------
+        ValueError
+            Where it belongs to another recipe, or to another number of processes.
+        """
+        state = torch.load(path, map_location="cpu", weights_only=True) if self.team.leads else None
+        state = self.team.share(state)
+        self._check(path, state)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        own = state["ranks"][self.team.rank]
+        self.rng.bit_generator.state = own["rng"]
+        self.generator.set_state(own["generator"])
+        self.memory = Memory.of_state(own["memory"])
+        self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
+
+    def _check(self, path: Path, state: Mapping[str, Any]) -> None:
+        count = len(state["ranks"])
+        if count != self.team.size:
+            raise ValueError(
+                f"{path} belongs to a run of {count} processes, and there are {self.team.size}: "
+                f"go on with {count}, or start anew."
+            )
+        others = [name for name, value in self.made.items() if state["made"].get(name) != value]
+        if others:
+            raise ValueError(
+                f"{path} belongs to another recipe, of another {', '.join(others)}; "
+                "choose another output folder, or start anew."
+            )
+
+
+def _made(recipe: Recipe) -> dict[str, Any]:
+    """Return what a run is made of, as plain values: a run may go on for longer than it was begun for, no more."""
+    values: dict[str, Any] = json.loads(json.dumps(recipe.to_json()))
+    del values["schedule"]["steps"]
+    return {name: value for name, value in values.items() if name not in TOLD}
