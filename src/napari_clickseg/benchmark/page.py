@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -96,13 +96,16 @@ TITLES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Folder:
-    """The results beside a page."""
+    """The results beside a page; each file is read once, however many tables come from it."""
 
     path: Path
+    _read: dict[tuple[str, str], Results] = field(default_factory=dict)
 
     def results(self, name: str, robot: str = "centre") -> Results:
         """What can be compared in one of its files of clicks."""
-        return collect(read_rows(self.path / f"{name}.csv.gz"), robot, CLICKS)
+        if (name, robot) not in self._read:
+            self._read[name, robot] = collect(read_rows(self.path / f"{name}.csv.gz"), robot, CLICKS)
+        return self._read[name, robot]
 
 
 def fill(page: str, folder: Path) -> str:
@@ -117,10 +120,11 @@ def fill(page: str, folder: Path) -> str:
     unknown = [name for name in names if name not in PLACES]
     if unknown:
         raise ValueError(f"Nothing fills {', '.join(unknown)} on the page; it may have {', '.join(PLACES)}.")
+    results = Folder(folder)
     for name in names:
         before, _, rest = page.partition(BEGIN.format(name))
         _, end, after = rest.partition(END.format(name))
-        page = f"{before}{BEGIN.format(name)}\n{PLACES[name](Folder(folder))}\n{end}{after}"
+        page = f"{before}{BEGIN.format(name)}\n{PLACES[name](results)}\n{end}{after}"
     return page
 
 
