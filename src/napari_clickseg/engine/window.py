@@ -159,7 +159,7 @@ def credibility(answer: Prediction, frame_shape: Sequence[int], rule: WindowRule
 def cut_window(image: Image, frame: Frame, window: Region, side: int) -> Tensor:
     """Return the image in a window as (1, 3, side, side), grey repeated; beyond the frame its edge goes on."""
     inside = window.clip(image.frame_shape(2))
-    block = torch.from_numpy(_three_channels(image.block(frame, inside)))[None]
+    block = torch.from_numpy(three_channels(image.block(frame, inside)))[None]
     pads = (
         inside.start[1] - window.start[1],
         window.stop[1] - inside.stop[1],
@@ -204,7 +204,8 @@ def _resize(block: Tensor, side: int) -> Tensor:
     return functional.interpolate(block, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
 
 
-def _three_channels(block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def three_channels(block: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return a block of one to three channels (channel first) with three: grey repeated, two and their mean."""
     if block.shape[0] == 3:
         return block
     if block.shape[0] == 2:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_clickseg.clicks import Frame
+from napari_clickseg.engine.window import three_channels
 from napari_clickseg.files import read_image
 from napari_clickseg.images import Image
 from napari_clickseg.regions import Region
@@ -301,14 +302,7 @@ def _unit_range(values: npt.NDArray[np.float32], image: Image) -> ImagePlane:
     else:
         low, high = np.percentile(values, (0.1, 99.9))
         values = np.clip((values - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32)
-    return _three_channels(values)
-
-
-def _three_channels(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Three channels, last, as in the engine's window: grey repeated, two and their mean."""
-    if values.shape[-1] == 2:
-        return np.concatenate((values, values.mean(axis=-1, keepdims=True)), axis=-1)
-    return values if values.shape[-1] == 3 else np.repeat(values, 3, axis=-1)
+    return np.moveaxis(three_channels(np.moveaxis(values, -1, 0)), 0, -1)
 
 
 def _cutouts(image: ImagePlane, labels: LabelPlane, rng: np.random.Generator) -> list[Cutout]:
