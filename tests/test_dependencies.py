@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "files": {"vocabulary"},
     "sources": {"vocabulary", "files"},
     "networks": {"networks"},
-    "engine": {"vocabulary", "files", "engine", "networks", "models.card"},
+    "engine": {"vocabulary", "files", "engine", "networks", "models.card", "models.conventions"},
     "models": {"vocabulary", "files", "models", "engine", "networks"},
     "training": {"vocabulary", "files", "sources", "training", "models", "engine", "networks"},
     "benchmark": {"vocabulary", "files", "sources", "benchmark", "models", "engine"},
