@@ -1,10 +1,13 @@
-"""What a session asks and who may answer: Request and the Predictor protocol; Stop calls a running answer off."""
+"""What a session asks and who may answer: Request, the protocols Predictor and Segmenter; Stop calls an answer off."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from napari_clickseg.clicks import Click, Frame
 from napari_clickseg.images import Image
@@ -90,4 +93,18 @@ class Predictor(Protocol):
         ------
         Stopped
             Where `stop` was requested before the answer was ready.
+        """
+
+
+@runtime_checkable
+class Segmenter(Predictor, Protocol):
+    """A predictor that can also find all objects of a frame by itself, without clicks."""
+
+    def segment(self, image: Image, frame: Frame, stop: Stop = NEVER) -> npt.NDArray[np.int32]:
+        """Return labels of the frame's shape, 0 for background.
+
+        Raises
+        ------
+        Stopped
+            Where `stop` was requested before the labels were ready.
         """

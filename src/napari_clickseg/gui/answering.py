@@ -8,8 +8,7 @@ from functools import partial
 from time import perf_counter
 from typing import cast
 
-from qtpy.QtCore import QObject, Qt, Signal, Slot
-
+from napari_clickseg.gui.background import Courier
 from napari_clickseg.gui.late import LatePredictor
 from napari_clickseg.gui.work import Work
 from napari_clickseg.labels import highest_id
@@ -37,21 +36,6 @@ class Prepared:
     work: Work | None
     highest: int | None
     """The highest id in large labels; None where it was known before."""
-
-
-class Courier(QObject):
-    """Carries outcomes from a worker's thread to the thread it was made on."""
-
-    arrived = Signal(object)
-
-    def __init__(self, receive: Callable[[Outcome], None]) -> None:
-        super().__init__()
-        self._receive = receive
-        self.arrived.connect(self._on_arrived, Qt.ConnectionType.QueuedConnection)
-
-    @Slot(object)
-    def _on_arrived(self, outcome: Outcome) -> None:
-        self._receive(outcome)
 
 
 class Answering:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
+from napari_clickseg.clicks import Frame
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
-from napari_clickseg.questions import NEVER, Predictor, Request, Stop
+from napari_clickseg.questions import NEVER, Predictor, Request, Segmenter, Stop
 
 
 class LatePredictor:
@@ -58,3 +62,17 @@ class LatePredictor:
         model = self.get()
         stop.check()
         return model.predict(image, request, stop)
+
+    def segment(self, image: Image, frame: Frame, stop: Stop = NEVER) -> npt.NDArray[np.int32]:
+        """Return all objects on a frame, loading the model first if need be.
+
+        Raises
+        ------
+        ValueError
+            Where the model draws one object at a time.
+        """
+        model = self.get()
+        stop.check()
+        if not isinstance(model, Segmenter):
+            raise ValueError(f"{model.name} draws one object at a time; pick a model that segments whole frames.")
+        return model.segment(image, frame, stop)

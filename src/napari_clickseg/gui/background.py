@@ -1,0 +1,86 @@
+"""Background: one thread beside the window for work that takes its time; what comes of it arrives on the GUI thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import QObject, Qt, Signal, Slot
+
+from napari_clickseg.worker import Job, LatestWorker, Outcome
+
+Receive = Callable[[Outcome], None]
+
+
+class Courier(QObject):
+    """Carries outcomes from a worker's thread to the thread it was made on."""
+
+    arrived = Signal(object)
+
+    def __init__(self, receive: Receive) -> None:
+        super().__init__()
+        self._receive = receive
+        self.arrived.connect(self._on_arrived, Qt.ConnectionType.QueuedConnection)
+
+    @Slot(object)
+    def _on_arrived(self, outcome: Outcome) -> None:
+        self._receive(outcome)
+
+
+class Background:
+    """Mutable owner of a worker on which the newest job wins. It can be opened again after it was closed.
+
+    Parameters
+    ----------
+    receive : callable
+        Takes the outcome of the newest job, on the thread that made this; never that of an older or a cancelled one.
+    name : str
+        Of the thread.
+    """
+
+    def __init__(self, receive: Receive, name: str) -> None:
+        self._receive = receive
+        self._name = name
+        self._courier = Courier(self._on_outcome)
+        self._worker: LatestWorker | None = None
+        self._key: object = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether an outcome is still awaited."""
+        return self._key is not None
+
+    def open(self) -> None:
+        """Start the thread."""
+        courier = self._courier  # kept by the thread: a bound method of its signal would not do so
+        self._worker = LatestWorker(lambda outcome: courier.arrived.emit(outcome), name=self._name)
+
+    def submit(self, job: Job) -> None:
+        """Run `job(stop)` as soon as possible; an older one is asked to stop, and what comes of it is dropped.
+
+        Raises
+        ------
+        RuntimeError
+            While closed.
+        """
+        if self._worker is None:
+            raise RuntimeError(f"The thread {self._name!r} is closed; open it first.")
+        self._key = object()
+        self._worker.submit(self._key, job)
+
+    def cancel(self) -> None:
+        """Wait for nothing any more; ask what runs to stop."""
+        self._key = None
+        if self._worker is not None:
+            self._worker.cancel()
+
+    def close(self) -> None:
+        """Cancel everything and let the thread end by itself: a window that closes waits for nobody."""
+        self.cancel()
+        if self._worker is not None:
+            self._worker.close(timeout=0)
+            self._worker = None
+
+    def _on_outcome(self, outcome: Outcome) -> None:
+        if self._key is not None and outcome.key is self._key:
+            self._key = None
+            self._receive(outcome)
