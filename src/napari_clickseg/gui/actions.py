@@ -1,4 +1,4 @@
-"""Actions: one table of what a key or a button does. Panels print it, layers bind it; `ObjectActs` has the methods."""
+"""Actions: one table of what a key or a button does. Panels print it, layers bind it, the conductor answers it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Action:
     Attributes
     ----------
     name : str
-        The method of `ObjectActs` that does it.
+        The request that the conductor passes to whoever has a method of that name.
     key : str
         In napari's spelling.
     qt_key : str
@@ -44,6 +44,31 @@ ACTIONS = (
     Action("flip", "T", "T", "Flip", "Swap what the left and the right mouse button mean: include or exclude."),
     Action("take_up", "W", "W", "Take up", "Take up the object under the cursor again; clicks then correct it."),
     Action("start_new", "N", "N", "New", "Keep what is drawn and start a new object."),
+    # objects that are there already
+    Action("join", "J", "J", "Join", "Make the object under the cursor one with the object being drawn."),
+    Action("split", "I", "I", "Split", "Cut an object in two: a click on each of its parts."),
+    Action("delete", "D", "D", "Delete", "Remove the object under the cursor."),
+    Action("fill", "U", "U", "Fill holes", "Fill the holes of the object under the cursor, on this frame."),
+    Action("relabel", "R", "R", "New id", "Give the object under the cursor another id."),
+    Action(
+        *("copy_previous", "Shift-C", "Shift+C", "Copy before"),
+        "Copy the object under the cursor from the frame before; all objects where there is none. Only background is "
+        "written to.",
+    ),
+    # frames
+    Action(
+        "carry_forward", "Shift-Right", "Shift+Right", "Forward", "Carry objects from this frame to those after it."
+    ),
+    Action("carry_back", "Shift-Left", "Shift+Left", "Back", "Carry objects from this frame to those before it."),
+    Action(
+        *("carry_between", "Shift-B", "Shift+B", "Between"),
+        "Fill the frames between the two nearest confirmed ones on either side of this frame.",
+    ),
+    Action("carry_on", "Q", "Q", "Carry on", "Go on where the last carrying ended."),
+    # review
+    Action("next_doubt", "G", "G", "Next", "Go to the next place that is likely to be wrong."),
+    Action("previous_doubt", "H", "H", "Previous", "Go back to the place before."),
+    Action("confirm", "K", "K", "Confirm", "This frame is right: nothing is carried over it. Again: take that back."),
 )
 BY_NAME = {action.name: action for action in ACTIONS}
 

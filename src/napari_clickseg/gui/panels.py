@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QGridLayout,
@@ -18,9 +17,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_clickseg.gui.actions import BY_NAME
-from napari_clickseg.gui.fields import ACCENT, GAP, Picker, caption, column_in, form_in, side_by_side
+from napari_clickseg.gui.buttons import ActionButton
+from napari_clickseg.gui.fields import ACCENT_BUTTON, GAP, Picker, caption, column_in, form_in, side_by_side
 from napari_clickseg.gui.shown import Picks, Standing
+from napari_clickseg.gui.trusting import TrustQuestion
 from napari_clickseg.models.registry import ModelEntry
 
 DIAMETERS = (2.0, 5000.0)
@@ -49,6 +49,9 @@ PROTECTIONS = (
     ("object", "all but the object itself", "An object taken up again can only lose pixels, never gain any."),
     ("anything", "nothing", "Whatever is there is drawn over."),
 )
+
+
+ADD_TEXT = "Add a model .."
 
 
 class PickersPanel(QWidget):
@@ -91,7 +94,7 @@ class ObjectPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.buttons: dict[str, QPushButton] = {}
+        self.buttons: dict[str, ActionButton] = {}
         self.title = QLabel("No object")
         self.title.setStyleSheet("font-size: 15pt; font-weight: 600;")
         self.kept = QLabel("")
@@ -126,16 +129,10 @@ class ObjectPanel(QWidget):
         for name in ("start_new", "flip", "take_up"):
             self.buttons[name].setEnabled(there)
         left = "exclude" if standing.flipped else "include"
-        self.buttons["flip"].setText(f"Left: {left}   {_key('flip')}")
+        self.buttons["flip"].say(f"Left: {left}")
 
-    def _button(self, action: str, request: str) -> QPushButton:
-        entry = BY_NAME[action]
-        button = QPushButton(f"{entry.text}   {_key(action)}")
-        button.setObjectName(action)
-        button.setToolTip(entry.tip)
-        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        button.setMinimumHeight(30)
-        button.clicked.connect(lambda: self.requested.emit(request, None))
+    def _button(self, action: str, request: str) -> ActionButton:
+        button = ActionButton(action, self.requested.emit, request)
         self.buttons[action] = button
         return button
 
@@ -143,10 +140,7 @@ class ObjectPanel(QWidget):
         for name in ("keep", "cancel"):
             self.buttons[name].setMinimumHeight(40)
         self.buttons["start_new"].setMinimumWidth(76)
-        self.buttons["keep"].setStyleSheet(
-            f"QPushButton:enabled {{ background: {ACCENT}; color: #06232a; font-weight: 600; }}"
-            "QPushButton:enabled:hover { background: #35c3e0; }"
-        )
+        self.buttons["keep"].setStyleSheet(ACCENT_BUTTON)
 
 
 class ViewPanel(QWidget):
@@ -201,27 +195,53 @@ class ViewPanel(QWidget):
 
 
 class ModelPanel(QWidget):
-    """Which model answers."""
+    """Which model answers; the last row adds one, and a file that is not trusted yet is asked about."""
 
     requested = Signal(str, object)
 
     def __init__(self, models: Sequence[ModelEntry]) -> None:
         super().__init__()
         self.model = Picker("Who draws the objects.")
-        self.model.picked.connect(lambda name: self.requested.emit("choose_model", name))
+        self.model.picked.connect(self._on_picked)
         self._models = list(models)
+        self._name = ""
         self.state = QLabel("")
         self.state.setStyleSheet("color: rgba(160, 160, 160, 255);")
-        form = form_in(self)
+        self.question = TrustQuestion()
+        self.question.trusted.connect(lambda: self.requested.emit("trust_model", None))
+        self.question.hide()
+        rows = QWidget()
+        form = form_in(rows)
         form.addRow(caption("Model"), self.model)
         form.addRow(caption(""), self.state)
+        column = column_in(self)
+        column.addWidget(rows)
+        column.addWidget(self.question)
+
+    def show_models(self, models: Sequence[ModelEntry]) -> None:
+        """Offer these models; the chosen one stays chosen."""
+        self._models = list(models)
+        self._show_choices()
 
     def show_model(self, name: str, state: str) -> None:
         """Show which model is chosen, and whether it is loading or where it computes."""
-        self.model.show_choices([(_title(entry), entry.name) for entry in self._models], name)
-        chosen = next((entry for entry in self._models if entry.name == name), None)
-        self.model.setToolTip(chosen.description if chosen is not None else "")
+        self._name = name
+        self._show_choices()
         self.state.setText(state)
+
+    def _show_choices(self) -> None:
+        choices = [(_title(entry), entry.name) for entry in self._models]
+        self.model.show_choices([*choices, (ADD_TEXT, None)], self._name)
+        self.model.insertSeparator(len(choices))
+        chosen = next((entry for entry in self._models if entry.name == self._name), None)
+        self.model.setToolTip(chosen.description if chosen is not None else "")
+
+    def _on_picked(self, name: str | None) -> None:
+        if name is not None:
+            self.requested.emit("choose_model", name)
+            return
+        self._show_choices()
+        self.requested.emit("add_model", None)
 
 
 class AdvancedPanel(QWidget):
@@ -269,12 +289,6 @@ class AdvancedPanel(QWidget):
     def _on_fold_toggled(self, unfolded: bool) -> None:
         self.fold.setArrowType(Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow)
         self._body.setVisible(unfolded)
-
-
-def _key(action: str) -> str:
-    """The key of an action as this platform writes it."""
-    text = QKeySequence(BY_NAME[action].qt_key).toString(QKeySequence.SequenceFormat.NativeText)
-    return "Enter" if text == "Return" else str(text)
 
 
 def _title(entry: ModelEntry) -> str:
