@@ -9,7 +9,7 @@ import zarr
 
 from doubles import BrokenError, Disks, Failing, disk
 from napari_clickseg import labels as labels_module
-from napari_clickseg import session as session_module
+from napari_clickseg import ledger as ledger_module
 from napari_clickseg.clicks import Click
 from napari_clickseg.images import Image
 from napari_clickseg.regions import Region
@@ -399,7 +399,7 @@ def test_reserved_ids_are_not_given_away():
 
 
 def test_very_old_objects_stay_but_cannot_be_undone(monkeypatch):
-    monkeypatch.setattr(session_module, "UNDOABLE_OBJECTS", 2)
+    monkeypatch.setattr(ledger_module, "UNDOABLE_OBJECTS", 2)
     session = make()
     for x in (2, 8, 14, 20):
         session.click((10, x))

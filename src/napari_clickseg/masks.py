@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -135,3 +136,35 @@ class Patch:
     def count(self, label: int) -> int:
         """Return how many pixels were given this label."""
         return int(np.count_nonzero(self.written & (self.after == label)))
+
+    def write_again(self, labels: Any) -> Patch:
+        """Write the same once more, whatever is there now; return the patch that takes this back."""
+        return Patch.write(labels, self.region, lambda there: (self.written, self.after))
+
+    def packed(self) -> PackedPatch:
+        """Return the patch as a few bytes, to be kept for long."""
+        before, after = self.before[self.written], self.after[self.written]
+        whole = (np.packbits(self.written).tobytes(), before.tobytes(), after.tobytes())
+        return PackedPatch(self.region, tuple(zlib.compress(part, 1) for part in whole), self.after.dtype)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedPatch:
+    """A patch in few bytes: which pixels, and of these what was there and what was written."""
+
+    region: Region
+    parts: tuple[bytes, ...]
+    dtype: np.dtype[Any]
+
+    def patch(self) -> Patch:
+        """Return the patch that was packed; what it did not write it holds as 0."""
+        bits, *values = (zlib.decompress(part) for part in self.parts)
+        flags = np.unpackbits(np.frombuffer(bits, np.uint8), count=self.region.size)
+        written = flags.astype(bool).reshape(self.region.shape)
+        before, after = (self._spread(np.frombuffer(part, self.dtype), written) for part in values)
+        return Patch(self.region, written, before, after)
+
+    def _spread(self, pixels: npt.NDArray[Any], written: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+        block = np.zeros(self.region.shape, self.dtype)
+        block[written] = pixels
+        return block

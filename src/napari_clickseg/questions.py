@@ -108,3 +108,26 @@ class Segmenter(Predictor, Protocol):
         Stopped
             Where `stop` was requested before the labels were ready.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Nobody:
+    """Stands where a predictor would, in a session that repeats what was said and answered elsewhere.
+
+    >>> Nobody(ndim=3).ndim
+    3
+    """
+
+    ndim: int
+    name: str = "nobody"
+    device: str = "cpu"
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        """Refuse.
+
+        Raises
+        ------
+        ValueError
+            Always: nobody is there to answer.
+        """
+        raise ValueError("There is no model in this session; set `session.predictor` to ask one.")

@@ -1,46 +1,34 @@
-"""Session: the object being drawn, its history, questions and answers.
+"""Session: objects drawn by clicks, edits of many objects, frames confirmed; one history for all of it.
 
 The panel, the Python API, the command line, the benchmark and the tests drive this one class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import reduce
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from psygnal import Signal
 
-from napari_clickseg.clicks import Click, Frame, on_frame
-from napari_clickseg.history import History
-from napari_clickseg.images import Image
-from napari_clickseg.labels import drawable, find_object, find_object_near, highest_id
-from napari_clickseg.masks import Drawing, Patch, Prediction
-from napari_clickseg.questions import NEVER, Predictor, Request, Stop
+from napari_clickseg.acts import Act
+from napari_clickseg.clicking import Clicking
+from napari_clickseg.clicks import Click, Frame
+from napari_clickseg.drawing import take_back, write_again, write_edits
+from napari_clickseg.edits import Edit, new_objects
+from napari_clickseg.labels import find_object, find_object_near
+from napari_clickseg.ledger import Kept
+from napari_clickseg.masks import Prediction
+from napari_clickseg.questions import NEVER, Nobody, Request, Segmenter, Stop
 from napari_clickseg.regions import Region
-from napari_clickseg.scale import equivalent_diameter, estimate_diameter
-from napari_clickseg.states import ObjectState, asks, differing_frames, frames_of, with_clicks
-
-Protect = Literal["background", "object", "anything"]
-REMEMBERED_DIAMETERS = 25
-UNDOABLE_OBJECTS = 200
-"""So many kept objects can be reopened by undo; older ones stay in the labels, but their history is forgotten."""
+from napari_clickseg.scale import equivalent_diameter
+from napari_clickseg.states import ObjectState, Written, differing_frames
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Kept:
-    """An object that was kept: what undo needs to open it again, and how large it is."""
-
-    label: int
-    patches: Mapping[Frame, Patch]
-    diameter: float | None
-
-
-class Session:
-    """Mutable owner of the labels, the history and the pending question. Not thread-safe but for `run`.
+class Session(Clicking):
+    """Mutable owner of the labels, the history and the pending question. Not thread-safe but for `run` and `segmented`.
 
     Parameters
     ----------
@@ -71,266 +59,6 @@ class Session:
     1
     """
 
-    painted = Signal(Region)
-    """Labels were written, in this region of the label array."""
-    changed = Signal()
-    """The object, its history or the pending question is another one now."""
-    failed = Signal(object)
-    """A question could not be answered; carries the error."""
-
-    def __init__(
-        self,
-        image: Any,
-        predictor: Predictor,
-        labels: Any = None,
-        axes: str | None = None,
-        spacing: Sequence[float] | None = None,
-        diameter: float | None = None,
-        protect: Protect = "background",
-        highest: int | None = None,
-    ) -> None:
-        self.image = Image.of(image, axes, spacing)
-        self._predictor = predictor
-        self.labels = drawable(labels, self.image.shape)
-        self.diameter = diameter
-        self.protect = protect
-        self._estimated: float | None = None
-        self._taken_ids = highest_id(self.labels) if highest is None and labels is not None else highest or 0
-        self._history = History(ObjectState(label=self._taken_ids + 1))
-        self._thresholds = {0: 0.5}
-        self._drawn: dict[Frame, Patch] = {}
-        self._kept: list[Kept] = []
-        self._pending: Request | None = None
-
-    # -- what is there ---------------------------------------------------------------------------------------------
-
-    @property
-    def state(self) -> ObjectState:
-        """The object being drawn."""
-        return self._history.current
-
-    @property
-    def label(self) -> int:
-        """The id of the object being drawn."""
-        return self.state.label
-
-    @property
-    def clicks(self) -> tuple[Click, ...]:
-        """The clicks of the object being drawn."""
-        return self.state.clicks
-
-    @property
-    def pending(self) -> Request | None:
-        """The question whose answer is awaited."""
-        return self._pending
-
-    @property
-    def predictor(self) -> Predictor:
-        """Who answers. Another one may take over in mid-object; `ask_again` lets it answer the clicks already made.
-
-        Raises
-        ------
-        ValueError
-            On setting one that sees another number of axes while an object is being drawn: keep or cancel it first.
-        """
-        return self._predictor
-
-    @predictor.setter
-    def predictor(self, predictor: Predictor) -> None:
-        if min(predictor.ndim, self.image.ndim) != self.ndim:
-            if not self.state.empty:
-                raise ValueError(
-                    f"Keep or cancel object {self.label} first: {predictor.name} sees {predictor.ndim} axes, "
-                    f"not {self.ndim}."
-                )
-            self._begin_anew()
-        self._predictor = predictor
-
-    @property
-    def diameter(self) -> float | None:
-        """The expected object diameter in pixels as it was set; None leaves it to the objects kept and the image.
-
-        Raises
-        ------
-        ValueError
-            On setting a value that is not above 0.
-        """
-        return self._diameter
-
-    @diameter.setter
-    def diameter(self, value: float | None) -> None:
-        if value is not None and not 0 < value < float("inf"):
-            raise ValueError(f"The diameter must be a positive number of pixels, but is {value}.")
-        self._diameter = value
-
-    @property
-    def protect(self) -> Protect:
-        """What may be written over, from the next drawing on.
-
-        Raises
-        ------
-        ValueError
-            On setting anything but the three choices.
-        """
-        return self._protect
-
-    @protect.setter
-    def protect(self, value: Protect) -> None:
-        if value not in get_args(Protect):
-            raise ValueError(f"protect={value!r} is unknown; choose one of {', '.join(get_args(Protect))}.")
-        self._protect = value
-
-    @property
-    def ndim(self) -> int:
-        """The number of spatial axes that the model sees."""
-        return min(self._predictor.ndim, self.image.ndim)
-
-    @property
-    def can_undo(self) -> bool:
-        return self._history.can_undo
-
-    @property
-    def can_redo(self) -> bool:
-        return self._history.can_redo
-
-    @property
-    def threshold(self) -> float:
-        """The probability above which a pixel belongs to the object being drawn; setting it draws the object anew.
-
-        Each object has its own: the next one starts with the last one's, and undo of a commit brings the old one back.
-
-        Raises
-        ------
-        ValueError
-            On setting a value that is not between 0 and 1, both excluded.
-        """
-        return self._thresholds[self.state.kept]
-
-    @threshold.setter
-    def threshold(self, value: float) -> None:
-        if not 0 < value < 1:
-            raise ValueError(f"The threshold must lie between 0 and 1, but is {value}.")
-        self._thresholds[self.state.kept] = float(value)
-        self._redraw({*self.state.taken_up, *self.state.masks})
-        self.changed.emit()
-
-    def mask(self, frame: Frame = ()) -> npt.NDArray[np.bool_]:
-        """Return the mask of the object being drawn on a frame, shape of the frame.
-
-        What the labels show may be less: pixels of other objects are protected there.
-
-        Raises
-        ------
-        ValueError
-            Where there is no such frame.
-        """
-        counts = self.image.frames_shape(self.ndim)
-        if len(frame) != len(counts) or not all(0 <= k < n for k, n in zip(frame, counts, strict=True)):
-            axes = self.image.label_axes[: len(counts)]
-            raise ValueError(f"There is no frame {frame}: a frame is named by its index along {axes or 'no axis'}.")
-        return self._mask_on(frame, Region.whole(self.image.frame_shape(self.ndim)))
-
-    def area(self) -> int:
-        """Return how many pixels the object being drawn has in the labels."""
-        return sum(patch.count(self.label) for patch in self._drawn.values())
-
-    def expected_diameter(self, frame: Frame | None = None) -> float:
-        """Return the expected object diameter: as set, else the median of the objects kept, else an estimate.
-
-        The estimate reads an overview of one frame once; any thread may call it.
-        """
-        known = self._known_diameter()
-        if known is not None:
-            return known
-        if self._estimated is None:
-            here = frame if frame is not None else tuple(n // 2 for n in self.image.frames_shape(self.ndim))
-            self._estimated = estimate_diameter(self.image, here, self.ndim)
-        return self._estimated
-
-    # -- clicks ----------------------------------------------------------------------------------------------------
-
-    def click(self, position: Sequence[float], positive: bool = True) -> None:
-        """Add a click and wait for its answer: ask, run and apply in a row.
-
-        Raises
-        ------
-        ValueError
-            Where the position lies outside the image or has the wrong number of coordinates.
-        """
-        click = Click(tuple(float(p) for p in position), bool(positive))
-        request = self.set_clicks((*self.clicks, click))
-        try:
-            while request is not None:
-                request = self.apply(request, self.run(request))
-        finally:
-            self._stop_waiting()
-
-    def set_clicks(self, clicks: Iterable[Click]) -> Request | None:
-        """Replace the clicks of the object being drawn; return the question to ask, if one arises.
-
-        The mask shown stays until its answer comes. Moving one click again amends the last state, so that a drag is one
-        step of undo.
-
-        Raises
-        ------
-        ValueError
-            Where a click lies outside the image, or the labels cannot hold the object's id; nothing is changed then.
-        """
-        new = tuple(clicks)
-        for click in new:
-            self._check(click)
-        self._check_id()
-        before = self.state
-        if new == before.clicks:
-            return self._pending
-        after = with_clicks(before, new, self.ndim)
-        if after.moved is not None and after.moved == before.moved:
-            self._history.forget_redo()
-            self._history.amend(after)
-        else:
-            self._history.push(after)
-        self._redraw(differing_frames(before, after))
-        request = self._ask()
-        self.changed.emit()
-        return request
-
-    def run(self, request: Request, stop: Stop = NEVER) -> Prediction:
-        """Answer a request. Pure: changes nothing here; any thread may call it."""
-        if request.diameter is None:
-            request = replace(request, diameter=self.expected_diameter(request.frame), estimated=True)
-        return self.predictor.predict(self.image, request, stop)
-
-    def apply(self, request: Request, prediction: Prediction) -> Request | None:
-        """Draw an answer if it is the one awaited, drop it otherwise; return the next question, if any."""
-        if request is not self._pending:
-            return self._pending
-        state = self.state
-        masks = {**state.masks, request.frame: prediction}
-        self._history.amend(replace(state, masks=masks, waiting=tuple(f for f in state.waiting if f != request.frame)))
-        self._redraw({request.frame})
-        following = self._ask()
-        self.changed.emit()
-        return following
-
-    def fail(self, request: Request, error: BaseException) -> None:
-        """Take note that a request could not be answered: what was said and what is drawn stay."""
-        if request is not self._pending:
-            return
-        self._stop_waiting()
-        self.failed.emit(error)
-        self.changed.emit()
-
-    def ask_again(self) -> Request | None:
-        """Ask anew about the frames that carry clicks, as after another model was chosen."""
-        state, ndim = self.state, self.ndim
-        frames = tuple(f for f in frames_of(state.clicks, ndim) if asks(state, on_frame(state.clicks, f, ndim), f))
-        if not frames:
-            return None
-        self._history.amend(replace(state, waiting=frames))
-        request = self._ask()
-        self.changed.emit()
-        return request
-
     # -- objects ---------------------------------------------------------------------------------------------------
 
     def commit(self) -> int:
@@ -341,27 +69,19 @@ class Session:
         ValueError
             Where nothing is drawn, or an answer is still awaited.
         """
-        state = self.state
         if self._pending is not None:
             raise ValueError("The answer to the last click is still awaited; keep the object when it is there.")
         if not self._worth_keeping:
             raise ValueError("There is nothing to keep yet; click on an object first.")
-        self._keep_drawn(state)
-        self._thresholds[state.kept + 1] = self._thresholds[state.kept]
-        self._history.push(ObjectState(label=self._highest_id() + 1, kept=state.kept + 1))
-        self._forget_oldest()
-        self.changed.emit()
-        return state.label
+        label = self._keep()
+        self._tell("commit")
+        return label
 
     def cancel(self) -> None:
         """Let the object being drawn disappear; what was there comes back. Undo brings it back."""
-        before = self.state
-        if before.empty:
-            return
-        self._pending = None
-        self._history.push(ObjectState(label=self._highest_id() + 1, kept=before.kept))
-        self._redraw(differing_frames(before, self.state))
-        self.changed.emit()
+        if not self.state.empty:
+            self._drop()
+            self._tell("cancel")
 
     def resume(self, label: int, position: Sequence[float] | None = None) -> None:
         """Take an existing object up again: its mask becomes the prior and clicks correct it in place.
@@ -384,11 +104,10 @@ class Session:
         found = self._find(label, position) if label > 0 else {}
         if not found:
             raise ValueError(f"There is no object {label} to take up{'' if position is None else ' there'}.")
-        self._stop_waiting()
         self._put_away()
-        self._history.push(ObjectState(label=label, masks=found, taken_up=found, kept=self.state.kept))
+        self._history.push(replace(self._nothing(label), masks=found, taken_up=found))
         self._redraw(found.keys())
-        self.changed.emit()
+        self._tell("resume", label=label, position=position)
 
     def start_new(self, label: int | None = None) -> int:
         """Keep what is drawn, if anything, and start a new object; return its id.
@@ -405,7 +124,7 @@ class Session:
         self._put_away()
         if label is not None:
             self._history.amend(replace(self.state, label=label))
-            self.changed.emit()
+        self._tell("start_new", label=label)
         return self.label
 
     def reserve(self, label: int) -> None:
@@ -413,179 +132,297 @@ class Session:
 
         An object on which something was said already keeps its id.
         """
-        self._taken_ids = max(self._taken_ids, int(label))
+        news = self._ledger.reserve(int(label))
         if self.state.empty and self.label <= label:
-            self._history.amend(replace(self.state, label=self._highest_id() + 1))
-            self.changed.emit()
+            self._history.amend(replace(self.state, label=self._ledger.highest + 1))
+            news = True
+        if news:
+            self._tell("reserve", label=int(label))
+
+    # -- history ---------------------------------------------------------------------------------------------------
+
+    def undo(self) -> Request | None:
+        """Go one step back; return a question only where the older state was never answered."""
+        return self._travel("undo", self._history.undo) if self.can_undo else None
+
+    def redo(self) -> Request | None:
+        """Go one step forward; return a question only where that state was never answered."""
+        return self._travel("redo", self._history.redo) if self.can_redo else None
+
+    # -- edits -----------------------------------------------------------------------------------------------------
+
+    def edit(self, edits: Mapping[Frame, Edit]) -> int:
+        """Write into any frames, as one step of undo; return the number of this edit, for `extend`.
+
+        The object being drawn is put away first: kept where something of it is drawn.
+
+        Raises
+        ------
+        ValueError
+            Where a frame, a region or an id does not fit the labels; nothing is changed then.
+        """
+        edits = dict(edits)
+        self._write(edits)
+        self._tell("edit", edits=edits)
+        return self._edits
+
+    def extend(self, edits: Mapping[Frame, Edit], number: int | None = None) -> bool:
+        """Let the last edit go on, as an object that is carried frame by frame: all of it stays one step of undo.
+
+        Parameters
+        ----------
+        edits : mapping of Frame to Edit
+        number : int, optional
+            The edit to go on with, as `edit` returned it; the last step, whichever edit that is, where absent.
+
+        Returns
+        -------
+        bool
+            False, with nothing done, where something else was done since: whoever carries should end.
+
+        Raises
+        ------
+        ValueError
+            Where an edit does not fit the labels, or one of the frames was confirmed; nothing is changed then.
+        """
+        edits, last = dict(edits), self.state.written
+        self._check_edits(edits)
+        if last is None or self.can_redo or number not in (None, last.number):
+            return False
+        confirmed = sorted(self.confirmed & edits.keys())
+        if confirmed:
+            raise ValueError(f"Frame {confirmed[0]} is confirmed; nothing is carried into it.")
+        self._ledger.open()
+        self._history.amend(self._edited(edits, last))
+        self._tell("extend", edits=edits)
+        return True
+
+    def segmented(self, frame: Frame, stop: Stop = NEVER) -> Edit:
+        """Let the model find all objects of a frame; return the edit that adds them. Any thread may call it.
+
+        What is protected stays pixel by pixel: only objects that are not there yet come, and only into background.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such frame, or the model only answers clicks.
+        Stopped
+            Where `stop` was requested before the answer was ready.
+        """
+        self._check_frame(frame)
+        if not isinstance(self.predictor, Segmenter):
+            raise ValueError(
+                f"{self.predictor.name} answers clicks, but does not find objects by itself; choose a converted model."
+            )
+        found = self.predictor.segment(self.image, frame, stop)
+        return new_objects(found, self._labels_on(frame), anywhere=self.protect == "anything")
+
+    # -- frames ----------------------------------------------------------------------------------------------------
+
+    @property
+    def confirmed(self) -> frozenset[Frame]:
+        """The frames that the user called right."""
+        return self.state.notes.confirmed
+
+    def confirm(self, frame: Frame, yes: bool = True) -> None:
+        """Call a frame right, or no longer: nothing is carried into it. One step of undo.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such frame.
+        """
+        self._check_frame(frame)
+        if (frame in self.confirmed) != yes:
+            notes = self.state.notes.confirm(frame, yes)
+            self._history.push(replace(self.state, notes=notes, moved=None, written=None))
+            self._tell("confirm", frame=frame, yes=yes)
+
+    def confidence(self, frame: Frame) -> Mapping[int, float]:
+        """Return how sure the carrying of each object into a frame was, 0 to 1; empty where nothing was carried."""
+        return self.state.notes.confidence.get(frame, MappingProxyType({}))
+
+    # -- acts ------------------------------------------------------------------------------------------------------
+
+    ACTS: ClassVar[tuple[str, ...]] = (
+        "set_clicks", "ask_again", "stop_waiting", "commit", "cancel", "resume", "start_new", "reserve", "undo", "redo",
+        "edit", "extend", "confirm",
+    )  # fmt: skip
+    """Acts that are named as the method that does them."""
+    SETTINGS: ClassVar[tuple[str, ...]] = ("threshold", "diameter", "protect")
+    """Acts that set the attribute of this name."""
+
+    def perform(self, act: Act) -> None:
+        """Do once more what was done to this session or another one. No model is asked: answers are acts, too.
+
+        Raises
+        ------
+        ValueError
+            Where the act is unknown, or does not fit what was done before it.
+        """
+        if act.name in self.ACTS:
+            getattr(self, act.name)(**act.arguments)
+        elif act.name in self.SETTINGS:
+            setattr(self, act.name, act.arguments["value"])
+        elif act.name == "apply":
+            self._answer(**act.arguments)
+        elif act.name == "predictor":
+            self._take_place_of(**act.arguments)
+        elif act.name == "paint":
+            self._paint(**act.arguments)
+        else:
+            raise ValueError(f"There is no act {act.name!r}; it may come from a newer version of this package.")
+
+    def painted_by_hand(self, region: Region) -> None:
+        """Tell that somebody else wrote into this region of the label array: what is there now becomes an act."""
+        block = np.array(self.labels[region.slices])
+        self.acted.emit(Act("paint", {"region": region, "values": block}))
+
+    # -- putting away ----------------------------------------------------------------------------------------------
 
     @property
     def _worth_keeping(self) -> bool:
         """Something is drawn, or an object was taken up (and may have been clicked away altogether)."""
         return bool(self.state.taken_up) or self.area() > 0
 
+    def _nothing(self, label: int | None = None) -> ObjectState:
+        """A state in which nothing was said yet, at the level of the current one."""
+        state = self.state
+        return ObjectState(label or self._ledger.highest + 1, kept=state.kept, notes=state.notes)
+
     def _put_away(self) -> None:
+        self._stop_waiting()
         if self._worth_keeping:
-            self.commit()
-        else:
-            self.cancel()
+            self._keep()
+        elif not self.state.empty:
+            self._drop()
 
-    def _keep_drawn(self, state: ObjectState) -> None:
-        largest = max((patch.count(state.label) for patch in self._drawn.values()), default=0)
+    def _drop(self) -> None:
+        before, self._pending = self.state, None
+        self._history.push(self._nothing())
+        self._redraw(differing_frames(before, self.state))
+
+    def _keep(self) -> int:
+        state = self.state
+        notes = state.notes.corrected(state.label, state.masks)
+        self._close(state)
+        self._push_level(replace(self._nothing(), kept=state.kept + 1, notes=notes))
+        return state.label
+
+    def _close(self, state: ObjectState) -> None:
+        largest = self._drawn.largest(state.label)
         diameter = equivalent_diameter(largest, self.ndim) if largest else None
-        self._kept.append(Kept(state.label, self._drawn, diameter))
-        self._drawn = {}
+        self._ledger.keep(Kept(state.label, self._drawn.close(), diameter))
 
-    def _forget_oldest(self) -> None:
-        while len(self._kept) > UNDOABLE_OBJECTS:
-            self._taken_ids = max(self._taken_ids, self._kept.pop(0).label)
-        oldest = self.state.kept - len(self._kept)
-        self._thresholds = {kept: value for kept, value in self._thresholds.items() if kept >= oldest}
+    def _push_level(self, state: ObjectState) -> None:
+        """Go on upon what was just kept."""
+        self._ledger.set_threshold(state.kept, self.threshold)
+        self._history.push(state)
+        oldest = self._ledger.forget_oldest(state.kept)
         self._history.forget_past(lambda state: state.kept < oldest)
 
-    def _begin_anew(self) -> None:
-        """Forget the history, but neither labels nor ids."""
-        self._taken_ids = self._highest_id()
-        self._thresholds = {0: self.threshold}
-        self._history = History(ObjectState(label=self.label))
-        self._kept, self._drawn = [], {}
-        self._estimated = None
+    # -- writing edits ---------------------------------------------------------------------------------------------
 
-    def _highest_id(self) -> int:
-        return max([self._taken_ids, *(kept.label for kept in self._kept)])
+    def _write(self, edits: Mapping[Frame, Edit]) -> None:
+        self._check_edits(edits)
+        self._put_away()
+        self._edits += 1
+        state = self._edited(edits, Written(self._edits, (), 0))
+        self._push_level(replace(state, kept=state.kept + 1, moved=None))
 
-    # -- history ---------------------------------------------------------------------------------------------------
+    def _edited(self, edits: Mapping[Frame, Edit], last: Written) -> ObjectState:
+        """Write edits after those of `last`; return the current state with them."""
+        settled = self._settled(edits)
+        patches = write_edits(self.labels, settled)
+        for _, patch in patches:
+            if patch.region.size:
+                self.painted.emit(patch.region)
+        packed = tuple((frame, patch.packed()) for frame, patch in patches)
+        highest = max(last.highest, *(edit.highest for edit in settled.values()), 0)
+        self._ledger.keep(Kept(highest, {}, None))
+        label = self._ledger.highest + 1 if self.label <= highest else self.label
+        notes = self.state.notes.edited(settled)
+        written = Written(last.number, last.patches + packed, highest)
+        return replace(self.state, label=label, notes=notes, written=written)
 
-    def undo(self) -> Request | None:
-        """Go one step back; return a question only where the older state was never answered."""
-        return self._travel(self._history.undo) if self.can_undo else None
+    def _settled(self, edits: Mapping[Frame, Edit]) -> dict[Frame, Edit]:
+        """Edits with the ids and pixels that they get now."""
+        settled, highest = {}, self._ledger.highest
+        for frame, edit in edits.items():
+            if edit.fresh:
+                there = np.asarray(self.labels[edit.region.at_frame(frame).slices]).reshape(edit.region.shape)
+                edit = edit.numbered(highest + 1, np.asarray((there == 0) | (self.protect == "anything")))
+                highest = max(highest, edit.highest)
+            settled[frame] = edit
+        return settled
 
-    def redo(self) -> Request | None:
-        """Go one step forward; return a question only where that state was never answered."""
-        return self._travel(self._history.redo) if self.can_redo else None
+    def _check_edits(self, edits: Mapping[Frame, Edit]) -> None:
+        whole = Region.whole(self.image.frame_shape(self.ndim))
+        highest = max(self._ledger.highest, self.label)
+        for frame, edit in edits.items():
+            self._check_frame(frame)
+            if edit.region.ndim != whole.ndim or edit.region.intersection(whole) != edit.region:
+                raise ValueError(f"The edit's region {edit.region} does not lie inside a frame of shape {whole.stop}.")
+            highest = highest + len(edit.ids()) if edit.fresh else highest
+            self._check_id(highest if edit.fresh else edit.highest)
 
-    def _travel(self, move: Callable[[], ObjectState]) -> Request | None:
+    # -- travelling ------------------------------------------------------------------------------------------------
+
+    def _travel(self, name: str, move: Callable[[], ObjectState]) -> Request | None:
         before = self.state
         after = move()
         if after.kept > before.kept:
-            self._keep_drawn(before)
+            self._go_up(before, after)
         elif after.kept < before.kept:
-            self._drawn = dict(self._kept.pop().patches)
+            self._go_down(before)
         else:
             self._redraw(differing_frames(before, after))
         request = self._ask()
-        self.changed.emit()
+        self._tell(name)
         return request
 
-    # -- drawing ---------------------------------------------------------------------------------------------------
+    def _go_up(self, before: ObjectState, after: ObjectState) -> None:
+        if after.written is None:
+            self._close(before)
+            return
+        try:
+            patches = write_again(self.labels, after.written.patches)
+        except BaseException:
+            self._history.undo()
+            raise
+        packed = tuple((frame, patch.packed()) for frame, patch in patches)
+        self._history.amend(replace(after, written=replace(after.written, patches=packed)))
+        self._ledger.keep(Kept(after.written.highest, {}, None))
+        for _, patch in packed:
+            self.painted.emit(patch.region)
 
-    def _redraw(self, frames: Iterable[Frame]) -> None:
-        """On these frames, take back what is drawn of the current object and draw its state anew."""
-        touched = [region for frame in frames for region in self._redraw_frame(frame)]
-        for region in touched:
-            self.painted.emit(region)
+    def _go_down(self, before: ObjectState) -> None:
+        self._drawn.open(self._ledger.open().patches)
+        if before.written is not None:
+            for region in take_back(self.labels, before.written.patches):
+                self.painted.emit(region)
 
-    def _redraw_frame(self, frame: Frame) -> list[Region]:
-        """Return what was touched: one region, or none."""
-        old, new = self._drawn.pop(frame, None), None
-        if old is not None:
-            old.take_back(self.labels)
-        region = self._region_on(frame)
-        if region.size:
-            new = Patch.write(self.labels, region.at_frame(frame), self._drawing_on(frame, region))
-            self._drawn[frame] = new
-        touched = [patch.region for patch in (old, new) if patch is not None and patch.region.size]
-        return [reduce(Region.union, touched)] if touched else []
+    # -- doing again -----------------------------------------------------------------------------------------------
 
-    def _region_on(self, frame: Frame) -> Region:
-        """Where on a frame the object is drawn or was taken up; a region of size 0 where neither."""
-        shape = self.image.frame_shape(self.ndim)
-        known = (self.state.taken_up.get(frame), self.state.masks.get(frame))
-        regions = [prediction.region.clip(shape) for prediction in known if prediction is not None]
-        return reduce(Region.union, regions) if regions else Region.whole((0,) * self.ndim)
+    def _answer(self, frame: Frame, prediction: Prediction) -> None:
+        if self._pending is None or self._pending.frame != frame:
+            raise ValueError(f"No answer is awaited on frame {frame}; some acts before this one are missing.")
+        self.apply(self._pending, prediction)
 
-    def _drawing_on(self, frame: Frame, region: Region) -> Callable[[npt.NDArray[Any]], Drawing]:
-        """What to write into a block of labels: the object where it may be, background where it no longer is."""
-        label, lift = self.label, (np.newaxis,) * len(frame)
-        mask, own = self._mask_on(frame, region)[lift], self._own_on(frame, region)[lift]
-        if self.protect == "object" and self.state.taken_up:
-            mask = mask & own
+    def _take_place_of(self, name: str, ndim: int) -> None:
+        if ndim != self.predictor.ndim:
+            self.predictor = Nobody(ndim, name)
 
-        def draw(there: npt.NDArray[Any]) -> Drawing:
-            ours = there == label
-            drawn = mask if self.protect == "anything" else mask & (ours | (there == 0))
-            return drawn | (own & ours), np.where(drawn, label, 0)
-
-        return draw
-
-    def _mask_on(self, frame: Frame, region: Region) -> npt.NDArray[np.bool_]:
-        shown = self.state.masks.get(frame)
-        if shown is None or shown is self.state.taken_up.get(frame):
-            return self._own_on(frame, region) if shown is not None else np.zeros(region.shape, bool)
-        return shown.mask_on(region, self.threshold)
-
-    def _own_on(self, frame: Frame, region: Region) -> npt.NDArray[np.bool_]:
-        """The pixels that a resumed object had when it was taken up."""
-        own = self.state.taken_up.get(frame)
-        return np.zeros(region.shape, bool) if own is None else own.mask_on(region)
-
-    # -- asking ----------------------------------------------------------------------------------------------------
-
-    def _ask(self) -> Request | None:
-        state = self.state
-        if not state.waiting:
-            self._pending = None
-            return None
-        frame = state.waiting[-1]
-        clicks = on_frame(state.clicks, frame, self.ndim)
-        taken_up = state.taken_up.get(frame)
-        own_size = None if taken_up is None else equivalent_diameter(int(taken_up.mask().sum()), self.ndim)
-        self._pending = Request(frame, clicks, self._prior(frame, clicks), own_size or self._known_diameter())
-        return self._pending
-
-    def _prior(self, frame: Frame, clicks: tuple[Click, ...]) -> Prediction | None:
-        """The newest answered mask of this object whose clicks are all still there, else the mask that was taken up."""
-        for state in self._history.past:
-            if state.label != self.label or state.kept != self.state.kept:
-                break
-            said = on_frame(state.clicks, frame, self.ndim)
-            if not said:
-                break
-            if frame in state.masks and frame not in state.waiting and said == clicks[: len(said)]:
-                return state.masks[frame]
-        return self.state.taken_up.get(frame)
-
-    def _known_diameter(self) -> float | None:
-        if self.diameter is not None:
-            return self.diameter
-        diameters = [kept.diameter for kept in self._kept if kept.diameter is not None]
-        return float(np.median(diameters[-REMEMBERED_DIAMETERS:])) if diameters else None
-
-    def _stop_waiting(self) -> None:
-        """What was said and what is drawn stay; nobody waits for an answer any more."""
-        if self._pending is not None:
-            self._pending = None
-            self._history.amend(replace(self.state, waiting=()))
-
-    def _check_id(self) -> None:
-        dtype = np.dtype(self.labels.dtype)
-        if self.label > np.iinfo(dtype).max:
-            raise ValueError(
-                f"The labels are {dtype}, which holds ids up to {np.iinfo(dtype).max}; convert them to a wider type "
-                f"to add object {self.label}."
-            )
-
-    def _check(self, click: Click) -> None:
-        shape = self.image.shape
-        if len(click.position) != len(shape):
-            axes = ", ".join(self.image.label_axes)
-            raise ValueError(
-                f"A click on this image needs {len(shape)} coordinates ({axes}), but got {len(click.position)}."
-            )
-        if not all(np.isfinite(p) for p in click.position) or not Region.whole(shape).contains(click.position):
-            where = ", ".join(f"{p:g}" for p in click.position)
-            raise ValueError(f"The click ({where}) lies outside the image, whose shape is {shape}.")
+    def _paint(self, region: Region, values: npt.NDArray[Any]) -> None:
+        self.labels[region.slices] = values
+        self.painted.emit(region)
+        self.painted_by_hand(region)
 
     # -- finding ---------------------------------------------------------------------------------------------------
+
+    def _labels_on(self, frame: Frame) -> npt.NDArray[Any]:
+        whole = Region.whole(self.image.frame_shape(self.ndim))
+        return np.asarray(self.labels[whole.at_frame(frame).slices]).reshape(whole.shape)
 
     def _find(self, label: int, position: Sequence[float] | None) -> dict[Frame, Prediction]:
         """The object's masks in the labels: on the position's frame, or on every frame."""

@@ -7,9 +7,63 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from napari_clickseg.clicks import Click, Frame, on_frame
-from napari_clickseg.masks import Prediction
+from napari_clickseg.edits import Edit
+from napari_clickseg.masks import PackedPatch, Prediction
 
 NOTHING: Mapping[Frame, Prediction] = MappingProxyType({})
+SURE: Mapping[Frame, Mapping[int, float]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Notes:
+    """What is known of frames beside their pixels.
+
+    Attributes
+    ----------
+    confirmed : frozenset of Frame
+        Frames that the user called right.
+    confidence : mapping of Frame to mapping of int to float
+        How sure the carrying of each object was, 0 to 1; objects that were corrected since are no longer named.
+    """
+
+    confirmed: frozenset[Frame] = frozenset()
+    confidence: Mapping[Frame, Mapping[int, float]] = field(default_factory=lambda: SURE)
+
+    def confirm(self, frame: Frame, yes: bool) -> Notes:
+        """Return the notes with a frame confirmed, or no longer."""
+        return replace(self, confirmed=self.confirmed | {frame} if yes else self.confirmed - {frame})
+
+    def corrected(self, label: int, frames: Iterable[Frame]) -> Notes:
+        """Return the notes after a user drew an object on these frames: it was carried there, but now it is theirs."""
+        return self._with_confidence({f: {label: None} for f in frames if label in self.confidence.get(f, {})})
+
+    def edited(self, edits: Mapping[Frame, Edit]) -> Notes:
+        """Return the notes after edits: what they write has their confidence, or none."""
+        return self._with_confidence({f: {**dict.fromkeys(e.ids()), **e.confidence} for f, e in edits.items()})
+
+    def _with_confidence(self, news: Mapping[Frame, Mapping[int, float | None]]) -> Notes:
+        merged = {frame: {**self.confidence.get(frame, {}), **values} for frame, values in news.items()}
+        known = {frame: {k: v for k, v in values.items() if v is not None} for frame, values in merged.items()}
+        return replace(self, confidence={f: v for f, v in {**self.confidence, **known}.items() if v})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """An edit as it was written.
+
+    Attributes
+    ----------
+    number : int
+        Tells the edits of a session apart.
+    patches : tuple of (Frame, PackedPatch)
+        In the order written; the last one is taken back first.
+    highest : int
+        The highest id written.
+    """
+
+    number: int
+    patches: tuple[tuple[Frame, PackedPatch], ...]
+    highest: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +85,11 @@ class ObjectState:
     moved : int or None
         Index of the click whose drag made this state; a further drag of it amends the state.
     kept : int
-        How many objects of this history lie below this one.
+        How many objects and edits of this history lie below this one.
+    notes : Notes
+        What is known of frames.
+    written : Written or None
+        The edit that made this state, an object of which nothing was said yet; None where something else made it.
     """
 
     label: int
@@ -41,6 +99,8 @@ class ObjectState:
     waiting: tuple[Frame, ...] = ()
     moved: int | None = None
     kept: int = 0
+    notes: Notes = field(default_factory=Notes)
+    written: Written | None = None
 
     @property
     def empty(self) -> bool:
@@ -73,7 +133,7 @@ def with_clicks(state: ObjectState, clicks: tuple[Click, ...], ndim: int) -> Obj
         else:
             masks.pop(frame, None)
     moved = _moved_click(state.clicks, clicks)
-    return replace(state, clicks=clicks, masks=masks, waiting=tuple(waiting), moved=moved)
+    return replace(state, clicks=clicks, masks=masks, waiting=tuple(waiting), moved=moved, written=None)
 
 
 def asks(state: ObjectState, said: tuple[Click, ...], frame: Frame) -> bool:

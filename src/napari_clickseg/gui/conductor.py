@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from napari_clickseg.drawing import Protect
 from napari_clickseg.gui import status
 from napari_clickseg.gui.acts import ObjectActs
 from napari_clickseg.gui.answering import Answer, Answering, Prepared
@@ -17,7 +18,7 @@ from napari_clickseg.gui.shown import Panel, telling
 from napari_clickseg.gui.work import Work
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.questions import Predictor
-from napari_clickseg.session import Protect, Session
+from napari_clickseg.session import Session
 
 OF_DESK = ("choose_image", "choose_channel", "choose_labels")
 """Requests that the desk answers. Their value may be None: no image, no channel, a new Labels layer."""

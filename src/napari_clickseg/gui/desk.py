@@ -10,6 +10,7 @@ from napari.layers import Image, Labels
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
+from napari_clickseg.drawing import Protect
 from napari_clickseg.gui import status
 from napari_clickseg.gui.geometry import TRANSFORMS, Channel, offered_channels
 from napari_clickseg.gui.layers import ClickLayers
@@ -18,7 +19,6 @@ from napari_clickseg.gui.ours import POLARITIES, plain, role_of
 from napari_clickseg.gui.shown import Panel, Picks, telling
 from napari_clickseg.gui.work import Work
 from napari_clickseg.questions import Predictor
-from napari_clickseg.session import Protect
 
 
 class Desk:
