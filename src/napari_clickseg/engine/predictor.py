@@ -40,7 +40,7 @@ from napari_clickseg.engine.window import (
 )
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
-from napari_clickseg.models.card import ModelCard, read_card
+from napari_clickseg.models.card import ModelCard, read_click_card
 from napari_clickseg.networks.catalogue import streams_of, switch_filter
 from napari_clickseg.questions import NEVER, Request, Stop
 from napari_clickseg.regions import Region
@@ -91,7 +91,7 @@ class ClickPredictor:
         ValueError
             With one sentence, where the file is corrupt, its weights do not fit its card, or the device is not there.
         """
-        card = read_card(path)
+        card = read_click_card(path)
         network = new_network(card.network, card.network_options, Encoding.from_mapping(card.encoding))
         read_weights(network, path)
         return cls.of(network, card, choose_device(device))

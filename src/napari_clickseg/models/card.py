@@ -1,4 +1,7 @@
-"""ModelCard: all that is needed to run a model and to know where it comes from, stored inside its weights file."""
+"""ModelCard, ConvertedCard: all that is needed to run a model and to know where it comes from, stored in its file.
+
+The one is of networks that take clicks, the other of networks made elsewhere that know nothing of clicks.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from napari_clickseg.files import written_whole
+from napari_clickseg.models.conventions import Conventions
 
 KEY = "clickseg"
 FORMAT = 2
@@ -26,6 +30,8 @@ REFINEMENTS = {
 """What the engine can do to a network's answers; which of them a model has on is part of its card."""
 READABLE = 0o644
 """Weights are written so that others on the same computer can read them."""
+KIND, CONVERTED = "kind", "converted"
+"""The entry of a card's JSON that tells a converted model's card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,39 +105,87 @@ class ModelCard:
         return {KEY: json.dumps({"format": FORMAT, **asdict(self)})}
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, str] | None) -> ModelCard:
-        """Return the card in the metadata of a safetensors file.
-
-        Raises
-        ------
-        ValueError
-            Where there is none, or it is of a format that this version does not know.
-        """
-        if not metadata or KEY not in metadata:
-            raise ValueError("it carries no napari-clickseg model card")
-        values = json.loads(metadata[KEY])
-        if values.pop("format", None) != FORMAT:
-            raise ValueError("its model card has a format that this version does not know; update napari-clickseg")
+    def from_values(cls, values: Mapping[str, Any]) -> Self:
+        """Return the card from the values of its JSON; names that this version does not know are left out."""
         known = {f.name for f in fields(cls)}
-        values = {key: value for key, value in values.items() if key in known}
-        return cls(**{**values, "refinements": tuple(values["refinements"])})
+        chosen = {key: value for key, value in values.items() if key in known}
+        return cls(**{**chosen, "refinements": tuple(chosen["refinements"])})
 
 
-def record_metrics(path: str | Path, metrics: Mapping[str, Mapping[str, float]]) -> None:
-    """Write what was measured into the card of a weights file; the file is replaced as a whole, the weights stay.
+@dataclass(frozen=True, slots=True)
+class ConvertedCard:
+    """What the file of a converted model says of itself.
+
+    Attributes
+    ----------
+    name, title, description, licence : str
+        As of a `ModelCard`.
+    origin : str
+        What it was converted from, in words: the file's name.
+    format : str
+        Its format, a name in `models.formats.FORMATS`.
+    sha256 : str
+        Of the file that it was converted from, in hexadecimal digits.
+    conventions : Conventions
+        How images go in and objects come out.
+    axes : str
+        The order in which the network takes and gives its axes: b(atch), c(hannel), z, y, x.
+    class_path, kwargs, code : str, mapping, str
+        Of a state dict: the class of the network ("package.module:Class"), what it is called with, and its source text
+        where that came along as a file.
+    data, metrics : mapping
+        As of a `ModelCard`.
+    """
+
+    name: str
+    title: str
+    description: str
+    origin: str
+    format: str
+    sha256: str
+    conventions: Conventions
+    axes: str = "bcyx"
+    class_path: str = ""
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    code: str = ""
+    licence: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return the card as the metadata of a safetensors file."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)} | {"conventions": self.conventions.to_mapping()}
+        return {KEY: json.dumps({"format": FORMAT, KIND: CONVERTED, "made_from": values.pop("format"), **values})}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Self:
+        """Return the card from the values of its JSON; names that this version does not know are left out."""
+        known = {f.name for f in fields(cls)}
+        chosen = {key: value for key, value in values.items() if key in known}
+        conventions = Conventions.from_mapping(chosen.pop("conventions"))
+        return cls(**chosen, format=values["made_from"], conventions=conventions)
+
+
+def amend_card(path: str | Path, **changes: Any) -> None:
+    """Write changed fields into the card of a weights file; the file is replaced as a whole, the weights stay.
 
     Raises
     ------
     ValueError
         As `read_card`.
     """
-    card = replace(read_card(path), metrics=metrics)
+    card = replace(read_card(path), **changes)
     with written_whole(Path(path)) as unfinished:
         save_file(load_file(str(path)), str(unfinished), metadata=card.to_metadata())
         unfinished.chmod(READABLE)
 
 
-def read_card(path: str | Path) -> ModelCard:
+def record_metrics(path: str | Path, metrics: Mapping[str, Mapping[str, float]]) -> None:
+    """Write what was measured into the card of a weights file, as `amend_card`."""
+    amend_card(path, metrics=metrics)
+
+
+def read_card(path: str | Path) -> ModelCard | ConvertedCard:
     """Return the card inside a weights file, without reading the weights.
 
     Raises
@@ -141,10 +195,40 @@ def read_card(path: str | Path) -> ModelCard:
     """
     try:
         with safe_open(str(path), framework="np") as weights:
-            return ModelCard.from_metadata(weights.metadata())
+            return card_in(weights.metadata())
     except FileNotFoundError:
         raise ValueError(f"There is no weights file {path}.") from None
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is no readable weights file ({error}).") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be used: {error}.") from None
+        raise ValueError(f"{path} cannot be used: {str(error).rstrip('.')}.") from None
+
+
+def read_click_card(path: str | Path) -> ModelCard:
+    """Return the card of a network that takes clicks.
+
+    Raises
+    ------
+    ValueError
+        As `read_card`, and where the file holds a converted network.
+    """
+    card = read_card(path)
+    if isinstance(card, ConvertedCard):
+        raise ValueError(f"{path} is a converted network that takes no clicks as input; name a model that does.")
+    return card
+
+
+def card_in(metadata: Mapping[str, str] | None) -> ModelCard | ConvertedCard:
+    """Return the card in the metadata of a safetensors file.
+
+    Raises
+    ------
+    ValueError
+        Where there is none, or it is of a format that this version does not know.
+    """
+    if not metadata or KEY not in metadata:
+        raise ValueError("it carries no napari-clickseg model card")
+    values = json.loads(metadata[KEY])
+    if values.pop("format", None) != FORMAT:
+        raise ValueError("its model card has a format that this version does not know; update napari-clickseg")
+    return (ConvertedCard if values.get(KIND) == CONVERTED else ModelCard).from_values(values)

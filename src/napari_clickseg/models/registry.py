@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from napari_clickseg.questions import Predictor
 
 if TYPE_CHECKING:
-    from napari_clickseg.models.card import ModelCard
+    from napari_clickseg.models.card import ConvertedCard, ModelCard
 
 DEFAULT = "default"
 SUFFIX = ".safetensors"
@@ -200,7 +200,7 @@ def _weights_in(folder: Path, kind: str, first: str = "") -> Iterator[ModelEntry
             yield ModelEntry(path.stem, card.title, card.description, kind, path)
 
 
-def _card(path: Path) -> ModelCard:
+def _card(path: Path) -> ModelCard | ConvertedCard:
     from napari_clickseg.models.card import read_card
 
     return read_card(path)
@@ -227,10 +227,20 @@ def _entry_points() -> dict[str, EntryPoint]:
 
 def _load_weights(entry: ModelEntry, device: str) -> Predictor:
     from napari_clickseg.engine.predictor import ClickPredictor
+    from napari_clickseg.models.card import ConvertedCard
 
     assert entry.path is not None
+    if isinstance(_card(entry.path), ConvertedCard):
+        return _load_converted(entry, device)
     predictor = ClickPredictor.load(entry.path, device)
     return predictor.with_refinements(entry.switches) if entry.switches else predictor
+
+
+def _load_converted(entry: ModelEntry, device: str) -> Predictor:
+    from napari_clickseg.models.foreign import open_converted
+
+    assert entry.path is not None
+    return open_converted(entry.path, device)
 
 
 def _load_plugin(entry: ModelEntry, device: str) -> Predictor:

@@ -17,7 +17,7 @@ from torch import nn
 from napari_clickseg.engine.guidance import Encoding
 from napari_clickseg.engine.weights import new_network, read_weights
 from napari_clickseg.files import written_whole
-from napari_clickseg.models.card import ModelCard, read_card
+from napari_clickseg.models.card import ModelCard, read_click_card
 from napari_clickseg.training.logs import Row
 from napari_clickseg.training.parallel import Team
 from napari_clickseg.training.recipe import Recipe
@@ -107,7 +107,7 @@ class Run:
         average = copy.deepcopy(network).eval().requires_grad_(False)
         rng = np.random.default_rng([plan.seed, team.rank])
         generator = torch.Generator(team.device).manual_seed(plan.seed + team.rank)
-        card = None if plan.start is None else read_card(plan.start)
+        card = None if plan.start is None else read_click_card(plan.start)
         return cls(team, _made(recipe), network, average, optimiser, rng, generator, start=card)
 
     def save(self, path: Path) -> None:

@@ -1,0 +1,234 @@
+"""Foreign models: examined, shown, kept as a model file like any other, and opened again.
+
+Examining writes nothing; keeping writes one file, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from napari_clickseg.files import written_whole
+from napari_clickseg.models.card import READABLE, ConvertedCard, read_card
+from napari_clickseg.models.conventions import Conventions
+from napari_clickseg.models.formats import open_foreign, reopen
+from napari_clickseg.models.guess import guess
+from napari_clickseg.models.opened import Opened
+from napari_clickseg.models.registry import SUFFIX, list_models, user_folder
+from napari_clickseg.models.running import Adapter, canonical
+from napari_clickseg.models.trust import digest, remember, trusted
+
+if TYPE_CHECKING:
+    from napari_clickseg.engine.clickable import ClickablePredictor
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+FILE_TENSOR = "file"
+"""The one tensor of a kept file that holds a foreign file's bytes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A foreign network that runs, with what was found out about it; nothing is kept yet.
+
+    Attributes
+    ----------
+    source : Path
+        The file or folder that it came from.
+    format : str
+        A name in `formats.FORMATS`.
+    sha256 : str
+        Of that file.
+    conventions : Conventions
+        The guess.
+    guesses : mapping of str to str
+        By convention, why it is guessed so.
+    opened : Opened
+        What the reader made of the file.
+    """
+
+    source: Path
+    format: str
+    sha256: str
+    conventions: Conventions
+    guesses: Mapping[str, str]
+    opened: Opened
+
+    @property
+    def network(self) -> nn.Module:
+        """The network under the guess: (1, channels, *spatial) in, (1, outputs, *spatial) out."""
+        return self.adapted(self.conventions)
+
+    def adapted(self, conventions: Conventions) -> nn.Module:
+        """Return the network as the engine wants it, with the output that the conventions name."""
+        return Adapter(self.opened.module, self.opened.axes or canonical(conventions.ndim), conventions.output)
+
+    def predictor(self, conventions: Conventions, name: str = "candidate", device: str = "cpu") -> ClickablePredictor:
+        """Return a predictor that follows these conventions; they may be other than the guess.
+
+        Raises
+        ------
+        ValueError
+            Where the device is not there.
+        """
+        return _predictor(self.adapted(conventions), conventions, name, device)
+
+
+def examine(
+    path: str | Path, class_path: str | None = None, kwargs: Mapping[str, Any] | None = None, trust: bool = False
+) -> Candidate:
+    """Open a foreign network and find out its conventions. Writes nothing.
+
+    Parameters
+    ----------
+    class_path, kwargs : str, mapping
+        Of a state dict: the class of its network ("package.module:Class", "file.py:Class"), what it is called with.
+    trust : bool
+        The user says that code of this file may run.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        With one sentence, where the file cannot be used.
+    Untrusted
+        Where code would have to run and nobody said that it may.
+    """
+    path = Path(path).expanduser()
+    opened = open_foreign(path, class_path, kwargs, _allowing(trust))
+    conventions, guesses = guess(opened)
+    return Candidate(path, opened.format, _sha256(path), conventions, guesses, opened)
+
+
+def keep(
+    candidate: Candidate,
+    conventions: Conventions,
+    name: str,
+    title: str = "",
+    description: str = "",
+    licence: str = "",
+    folder: Path | None = None,
+    replace: bool = False,
+) -> Path:
+    """Write a foreign network as a model of the user's, and remember that its code may run.
+
+    Parameters
+    ----------
+    name : str
+        Letters, digits, dots, hyphens and underscores; it becomes the file's name.
+    folder : Path, optional
+        Where to write, in place of the user's models.
+    replace : bool
+        Take the place of a model of the user's that has this name.
+
+    Returns
+    -------
+    Path
+        Of the file written; where anything fails, there is none.
+
+    Raises
+    ------
+    ValueError
+        Where the name is odd or taken.
+    OSError
+        Where the file cannot be written.
+    """
+    folder = folder or user_folder()
+    path = folder / f"{name}{SUFFIX}"
+    _check_name(name, path, replace)
+    opened = candidate.opened
+    card = ConvertedCard(
+        name=name,
+        title=title or opened.title or name,
+        description=description or opened.description or f"Made clickable from {candidate.source.name}.",
+        origin=candidate.source.name,
+        format=opened.format,
+        sha256=candidate.sha256,
+        conventions=conventions,
+        axes=opened.axes or canonical(conventions.ndim),
+        class_path=opened.class_path,
+        kwargs=opened.kwargs,
+        code=opened.code,
+        licence=licence or opened.licence,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as unfinished:
+        save_file(_tensors(opened.content), str(unfinished), metadata=card.to_metadata())
+        unfinished.chmod(READABLE)
+    if opened.permission:
+        remember(opened.permission)
+    return path
+
+
+def open_converted(path: str | Path, device: str = "auto", trust: bool = False) -> ClickablePredictor:
+    """Return the predictor of a converted model's file.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the file is damaged or the device is not there.
+    Untrusted
+        Where its code was never trusted on this computer.
+    """
+    path = Path(path)
+    card = read_card(path)
+    if not isinstance(card, ConvertedCard):
+        raise ValueError(f"{path} is a model that takes clicks already; it was not converted.")
+    tensors = load_file(str(path))
+    opened = reopen(card, _content(tensors), _allowing(trust))
+    if trust and opened.permission:
+        remember(opened.permission)
+    return _predictor(Adapter(opened.module, card.axes, card.conventions.output), card.conventions, card.name, device)
+
+
+def _predictor(network: nn.Module, conventions: Conventions, name: str, device: str) -> ClickablePredictor:
+    from napari_clickseg.engine.clickable import ClickablePredictor
+    from napari_clickseg.engine.runtime import choose_device
+
+    return ClickablePredictor.of(network, conventions, name, choose_device(device))
+
+
+def _allowing(trust: bool) -> Callable[[str], bool]:
+    return lambda sha256: trust or trusted(sha256)
+
+
+def _check_name(name: str, path: Path, replace: bool) -> None:
+    """Refuse names that are no file names, and those of models that are there."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name for a model: use up to 64 letters, digits, dots, hyphens, underscores.")
+    taken = {entry.name.lower(): entry for entry in list_models()}
+    entry = taken.get(name.lower())
+    if entry is not None and not (replace and entry.path == path):
+        there = "the one of this name is not yours to replace" if replace else "choose another name"
+        raise ValueError(f"There is a model {entry.name!r} already; {there}.")
+    if path.exists() and not replace:
+        raise ValueError(f"There is a file {path} already; choose another name.")
+
+
+def _tensors(content: Mapping[str, Tensor] | bytes) -> dict[str, Tensor]:
+    """Return what a kept file holds: weights in memory of their own, or a file's bytes."""
+    if isinstance(content, bytes):
+        return {FILE_TENSOR: torch.frombuffer(bytearray(content), dtype=torch.uint8)}
+    return {name: value.detach().clone().contiguous() for name, value in content.items()}
+
+
+def _content(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor] | bytes:
+    if tensors.keys() == {FILE_TENSOR} and tensors[FILE_TENSOR].dtype == torch.uint8:
+        return tensors[FILE_TENSOR].numpy().tobytes()
+    return tensors
+
+
+def _sha256(path: Path) -> str:
+    """Return the sha256 of a file; of a folder, that of its files' names and contents."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    return digest({str(p.relative_to(path)): _sha256(p) for p in sorted(path.rglob("*")) if p.is_file()})

@@ -1,0 +1,118 @@
+"""Running networks of strangers: one shape of input and output for all of them, and what their failures look like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What a stranger's code may raise when it is opened or run; each becomes a sentence about their file."""
+LONGEST_REASON = 200
+
+
+class Adapter(nn.Module):
+    """A network as the engine wants it: (1, channels, *spatial) in, one tensor (1, outputs, *spatial) out, fp32.
+
+    Its weights take no gradient, and it stays as it is when it is told to train.
+
+    Parameters
+    ----------
+    module : Module
+        The network as its author made it.
+    axes : str
+        The order in which it takes and gives its axes: b(atch), c(hannel), z, y, x; without b it knows no batch.
+    output : int
+        Which of its output tensors is wanted.
+    """
+
+    def __init__(self, module: nn.Module, axes: str = "bcyx", output: int = 0) -> None:
+        super().__init__()
+        self.module = module.float().requires_grad_(False)
+        self.axes = axes
+        self.output = output
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the wanted output for an image (1, channels, *spatial).
+
+        Raises
+        ------
+        ValueError
+            Where the network returns no such tensor.
+        """
+        returned = list(tensors_in(self.module(_to(image, self.axes))))
+        if self.output >= len(returned):
+            raise ValueError(f"it returns {len(returned)} tensors, so there is no output {self.output}")
+        return _back(returned[self.output], self.axes)
+
+    def train(self, mode: bool = True) -> Adapter:
+        """Stay as it is: some foreign networks refuse to be told."""
+        self.training = False
+        return self
+
+
+def tensors_in(returned: Any) -> Iterator[Tensor]:
+    """Yield the tensors of what a network returned: one, or some in tuples, lists and tables, in order."""
+    if isinstance(returned, Tensor):
+        yield returned
+    elif isinstance(returned, Mapping):
+        for value in returned.values():
+            yield from tensors_in(value)
+    elif isinstance(returned, list | tuple):
+        for value in returned:
+            yield from tensors_in(value)
+
+
+def canonical(ndim: int) -> str:
+    """Return the order of axes that the engine uses.
+
+    >>> canonical(2), canonical(3)
+    ('bcyx', 'bczyx')
+    """
+    return "bc" + "zyx"[3 - ndim :]
+
+
+def reason(error: BaseException) -> str:
+    """Return what an error says, in one line without its full stop; of a traceback in it the last line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    line = lines[-1] if any("Traceback" in line for line in lines) else lines[0]
+    return (line if len(line) <= LONGEST_REASON else line[:LONGEST_REASON] + "..").rstrip(".:")
+
+
+def _to(image: Tensor, axes: str) -> Tensor:
+    """Bring (1, channels, *spatial) into an order of axes."""
+    ours = canonical(image.ndim - 2)
+    if axes == ours:
+        return image
+    turned = image.permute([ours.index(axis) for axis in _whole(axes)])
+    return turned if "b" in axes else turned[0]
+
+
+def _back(returned: Tensor, axes: str) -> Tensor:
+    """Bring an order of axes back into (1, channels, *spatial)."""
+    ours = canonical(sum(axis in "zyx" for axis in axes))
+    if axes == ours:
+        return returned
+    if returned.ndim != len(axes):
+        raise ValueError(f"its output has {returned.ndim} axes in place of {axes}")
+    batch = returned if "b" in axes else torch.unsqueeze(returned, 0)
+    return batch.permute([_whole(axes).index(axis) for axis in ours])
+
+
+def _whole(axes: str) -> str:
+    """Return the order with its batch, which comes first where it is not named."""
+    return axes if "b" in axes else f"b{axes}"

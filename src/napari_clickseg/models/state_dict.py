@@ -1,0 +1,233 @@
+"""State dicts: weights alone, and the class of the network that they belong to.
+
+The class is named as "package.module:Class" or "file.py:Class"; the source text of a file travels inside the model.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from napari_clickseg.models.opened import Opened
+from napari_clickseg.models.running import FAILURES, reason
+from napari_clickseg.models.trust import Untrusted, digest
+
+FORMAT = "state dict"
+OWN = "napari_clickseg.networks."
+"""Classes of this package need nobody's trust."""
+NETWORK_KEY = "clickseg.network"
+"""The entry of a safetensors file's metadata that tells class, kwargs and conventions as JSON."""
+NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
+"""Where training frameworks put the state dict in a checkpoint."""
+PREFIXES = ("", "module.", "model.", "net.", "network.", "_orig_mod.")
+"""What training frameworks put before the names of weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """The class of a network and what it is called with.
+
+    Attributes
+    ----------
+    class_path : str
+        "package.module:Class", or "file.py:Class" where `code` is the text of that file.
+    kwargs : mapping
+        Plain values, as JSON holds them.
+    code : str
+        Source text that came along; empty where the class is imported.
+    """
+
+    class_path: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    code: str = ""
+
+    @classmethod
+    def of(cls, class_path: str, kwargs: Mapping[str, Any] | None) -> Blueprint:
+        """Return the blueprint of a class path as the user names it; a named file is read.
+
+        Raises
+        ------
+        ValueError
+            Where the path has another form, the file cannot be read or the arguments are no plain values.
+        """
+        place, _, name = class_path.rpartition(":")
+        if not place or not name:
+            raise ValueError(f"The class {class_path!r} must be named as package.module:Class or file.py:Class.")
+        try:
+            plain = json.loads(json.dumps(dict(kwargs or {})))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"The arguments of {name} must be values that JSON can hold ({error}).") from None
+        if not place.endswith(".py"):
+            return cls(class_path, plain)
+        try:
+            return cls(f"{Path(place).name}:{name}", plain, Path(place).expanduser().read_text("utf-8"))
+        except (OSError, UnicodeError) as error:
+            raise ValueError(f"The source {place} of the class {name} cannot be read ({reason(error)}).") from None
+
+    @property
+    def permission(self) -> str:
+        """The sha256 of what is called, with which source and which arguments; empty for classes of this package."""
+        if not self.code and self.class_path.startswith(OWN):
+            return ""
+        return digest({"class": self.class_path, "kwargs": self.kwargs, "code": self.code})
+
+    def build(self) -> nn.Module:
+        """Import the class, or run the source that came along, and return a network with untrained weights.
+
+        Raises
+        ------
+        ValueError
+            With one sentence, where there is no such class or it refuses its arguments.
+        """
+        place, _, name = self.class_path.rpartition(":")
+        try:
+            module = self._run_source(place) if self.code else import_module(place)
+            kind: Callable[..., Any] = getattr(module, name)
+            if not self.permission and not _is_own_network(kind):
+                raise TypeError("it is no network of this package")
+            network = kind(**self.kwargs)
+        except FAILURES as error:
+            said = f"{_shown(self.kwargs)} ({type(error).__name__}: {reason(error)})"
+            raise ValueError(f"The class {self.class_path} gives no network with {said}.") from None
+        if not isinstance(network, nn.Module):
+            raise ValueError(f"{self.class_path} gives a {type(network).__name__}, not a torch.nn.Module.")
+        return network
+
+    def _run_source(self, file: str) -> ModuleType:
+        """Run the source as a module, named by its content so that two models never share one.
+
+        It is listed among the imported ones because dataclasses and pickling look their module up there.
+        """
+        module = ModuleType(f"clickseg_foreign_{digest(self.code.encode())[:16]}")
+        sys.modules[module.__name__] = module
+        exec(compile(self.code, file, "exec"), module.__dict__)
+        return module
+
+
+def open_state_dict(path: Path, blueprint: Blueprint | None, allowed: Callable[[str], bool]) -> Opened:
+    """Read weights and put them into a network of their class.
+
+    Parameters
+    ----------
+    blueprint : Blueprint or None
+        The class, where the user named it; a safetensors file may tell it itself.
+    allowed : callable
+        Tells for a sha256 whether it may run.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the file is damaged, holds no state dict, no class is named or the two do not fit.
+    Untrusted
+        Where the class is not of this package and may not run.
+    """
+    weights, said = read_weights(path)
+    blueprint = blueprint or _told_blueprint(said)
+    if blueprint is None:
+        raise ValueError(
+            f"{path.name} holds weights alone ({len(weights)} tensors). Name the class of the network that they belong "
+            "to, as package.module:Class or file.py:Class (--class), and what it is called with (--kwargs)."
+        )
+    if blueprint.permission and not allowed(blueprint.permission):
+        raise Untrusted(f"The class {blueprint.class_path}", blueprint.permission)
+    network = blueprint.build()
+    fitting = _without_prefix(weights, network)
+    fill(network, fitting, path.name)
+    told = {name: (value, "the file's metadata says so") for name, value in said.get("conventions", {}).items()}
+    parts = (blueprint.class_path, blueprint.kwargs, blueprint.code)
+    return Opened(network.eval(), FORMAT, fitting, blueprint.permission, told, "", *parts)
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors of a state dict by name, and what the file tells of its network.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the file is damaged or holds something else.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return _read_safetensors(path)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise ValueError(
+            f"{path.name} holds more than weights: opening it would run code. Save model.state_dict() instead of the "
+            "model, or export it as TorchScript or ONNX."
+        ) from None
+    except (SafetensorError, EOFError, *FAILURES) as error:
+        raise ValueError(f"{path.name} is damaged or no file of weights ({reason(error)}).") from None
+    return _tensors(checkpoint, path.name), {}
+
+
+def fill(network: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
+    """Put weights into a network.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where they do not fit.
+    """
+    own = network.state_dict()
+    missing, unknown = [key for key in own if key not in weights], [key for key in weights if key not in own]
+    if missing or unknown:
+        parts = [f"{len(missing)} are missing, such as {missing[0]}"] if missing else []
+        parts += [f"{len(unknown)} are unknown to it, such as {unknown[0]}"] if unknown else []
+        raise ValueError(f"The weights in {name} do not fit {type(network).__name__}: {'; '.join(parts)}.")
+    for key, value in own.items():
+        if isinstance(value, Tensor) and value.shape != weights[key].shape:
+            shapes = f"{tuple(weights[key].shape)} in the file, {tuple(value.shape)} in the network"
+            raise ValueError(f"The weights in {name} do not fit {type(network).__name__}: {key} is {shapes}.")
+    network.load_state_dict(dict(weights))
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    with safe_open(str(path), framework="pt") as file:
+        said = (file.metadata() or {}).get(NETWORK_KEY, "{}")
+        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(said)  # noqa: SIM118 - no mapping
+
+
+def _tensors(checkpoint: Any, name: str) -> dict[str, Tensor]:
+    """Return the state dict in a checkpoint, which may lie one table deeper."""
+    if isinstance(checkpoint, Mapping):
+        inner = next((checkpoint[key] for key in NESTED if isinstance(checkpoint.get(key), Mapping)), checkpoint)
+        if inner and all(isinstance(value, Tensor) for value in inner.values()):
+            return {str(key): value for key, value in inner.items()}
+        held = ", ".join(map(str, list(checkpoint)[:6])) or "nothing"
+        raise ValueError(f"{name} holds no state dict, a table of tensors by name; it holds {held}.")
+    raise ValueError(f"{name} holds no state dict, a table of tensors by name, but a {type(checkpoint).__name__}.")
+
+
+def _told_blueprint(said: Mapping[str, Any]) -> Blueprint | None:
+    return Blueprint.of(said["class"], said.get("kwargs")) if "class" in said else None
+
+
+def _without_prefix(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Return the weights under the network's own names, where only a prefix is between them."""
+    own = network.state_dict().keys()
+    for prefix in PREFIXES:
+        named = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+        if named.keys() == own:
+            return named
+    return dict(weights)
+
+
+def _is_own_network(kind: Any) -> bool:
+    """Tell a network's class from the other names in our modules, which would run without being trusted."""
+    return isinstance(kind, type) and issubclass(kind, nn.Module) and kind.__module__.startswith(OWN)
+
+
+def _shown(kwargs: Mapping[str, Any]) -> str:
+    named = ", ".join(f"{key}={value!r}" for key, value in kwargs.items())
+    return f"the arguments {named}" if named else "no arguments"
