@@ -34,6 +34,14 @@ VOCABULARY = (
     "robot",
     "damage",
     "scale",
+    "outlines",
+    "weighing",
+    "motion",
+    "deciding",
+    "confidence",
+    "events",
+    "propagate",
+    "review",
 )
 MAY_PRINT = ("commands", "cli")
 HEAVY = ("torch", "napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "PySide2", "vispy", "magicgui")

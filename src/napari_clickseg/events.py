@@ -1,0 +1,165 @@
+"""Event: what befell an object on its way from frame to frame, as a sentence for the user, who decides what follows.
+
+Nothing is guessed away: an object that divides, disappears or is lost is carried no further. As in the Cell Tracking
+Challenge, a mother's id ends where she divides, and her daughters get new ones from whoever draws them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage
+
+from napari_clickseg.clicks import Frame
+from napari_clickseg.outlines import Mask, Outline
+from napari_clickseg.regions import Region
+from napari_clickseg.weighing import Grey
+
+Kind = Literal["division", "disappearance", "appearance", "merge", "lost"]
+ENDING: frozenset[Kind] = frozenset(("division", "disappearance", "lost"))
+"""An object that this befell is carried no further, and nothing is written for it on that frame."""
+
+VANISHED = 0.1
+"""An object that keeps less than this share of its area has disappeared."""
+PIECE = 0.25
+"""Two pieces of at least this share of the expected area each are daughters."""
+SHRUNK = 0.75
+"""Below this share of its area an object may have left a daughter beside it ..."""
+SISTER = (0.5, 2.0)
+"""... of a size between these, as a share of its own, ..."""
+BRIGHT = 1.0
+"""... where the brightness speaks for the object by at least so much (log odds)."""
+CONTESTED = 0.4
+"""Objects merge where another one claims at least this share of what one of them claims."""
+TYPICAL = (0.4, 2.5)
+"""A new object is of a size between these, as a share of the usual one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What befell an object.
+
+    Attributes
+    ----------
+    kind : {"division", "disappearance", "appearance", "merge", "lost"}
+    frame : Frame
+        Where it was seen.
+    label : int
+        The object's id; 0 for one that has none yet.
+    sentence : str
+        For the user.
+    positions : tuple of tuple of float
+        Within the frame: the daughters' middles, the middle of what appeared; where to click.
+    """
+
+    kind: Kind
+    frame: Frame
+    label: int
+    sentence: str
+    positions: tuple[tuple[float, ...], ...] = ()
+
+
+def division(frame: Frame, label: int, daughters: Sequence[Outline]) -> Event:
+    """Return the event of an object that lies in several pieces now."""
+    sizes = " and ".join(str(piece.area) for piece in daughters)
+    sentence = f"Object {label} divides: pieces of {sizes} pixels. Its id ends here; click on each daughter."
+    return Event("division", frame, label, sentence, tuple(piece.deepest for piece in daughters))
+
+
+def disappearance(frame: Frame, label: int, left_frame: bool) -> Event:
+    """Return the event of an object that is not there any more."""
+    how = "leaves the image" if left_frame else "is not seen any more"
+    return Event("disappearance", frame, label, f"Object {label} {how}. If it is there, click on it and carry it on.")
+
+
+def lost(frame: Frame, label: int, certainty: float, least: float) -> Event:
+    """Return the event of an object whose confidence fell below the limit."""
+    sentence = f"Object {label} was lost: confidence {certainty:.2f}, below {least:g}. Correct it here, then carry on."
+    return Event("lost", frame, label, sentence)
+
+
+def merge(frame: Frame, label: int, other: int) -> Event:
+    """Return the event of an object that claims what another one claims."""
+    sentence = f"Objects {label} and {other} claim the same pixels; look whether both are there."
+    return Event("merge", frame, label, sentence)
+
+
+def appearance(frame: Frame, outline: Outline) -> Event:
+    """Return the event of something that looks like an object and is none yet."""
+    sentence = f"Something new of {outline.area} pixels looks like an object; click on it if it is one."
+    return Event("appearance", frame, 0, sentence, (outline.deepest,))
+
+
+def unmatched(frame: Frame, label: int, here: Frame, there: Frame) -> Event:
+    """Return the event of an object that lies on only one of two frames that are right."""
+    sentence = f"Object {label} is on frame {here} but not on frame {there}: carry it from {here} on its own."
+    return Event("disappearance", frame, label, sentence)
+
+
+def daughters_of(
+    decided: Outline, expected: Outline, evidence: Grey, region: Region, taken: Mask
+) -> tuple[Outline, ...]:
+    """Return the pieces into which an object divided, larger first; empty where it did not.
+
+    Either its mask lies in more pieces than were expected, or it shrank and something as bright lies beside it that is
+    nobody's.
+
+    Parameters
+    ----------
+    evidence : ndarray of float32
+        Log odds of brightness on `region`, around the expected outline.
+    taken : ndarray of bool
+        Pixels of `region` that belong to an object, this one included.
+    """
+    enough = PIECE * expected.area
+    pieces, known = (
+        [piece for piece in _pieces(outline.mask, outline.region) if piece.area >= enough]
+        for outline in (decided, expected)
+    )
+    if len(pieces) > max(len(known), 1):
+        return tuple(pieces)
+    if decided.area >= SHRUNK * expected.area:
+        return ()
+    beside = (evidence > BRIGHT) & ~taken
+    sizes = tuple(share * decided.area for share in SISTER)
+    sisters = [piece for piece in _pieces(beside, region) if sizes[0] <= piece.area <= sizes[1]]
+    return (decided, sisters[0]) if sisters else ()
+
+
+def new_objects(evidence: Grey, before: Grey, taken: Mask, region: Region, usual: float) -> Iterator[Outline]:
+    """Yield what looks like an object now, did not before, and is nobody's.
+
+    Parameters
+    ----------
+    evidence, before : ndarray of float32
+        Log odds of brightness on `region` of this frame and of the one before.
+    usual : float
+        The area of a usual object, in pixels.
+    """
+    free = ndimage.binary_opening((evidence > BRIGHT) & ~taken)
+    for piece in _pieces(free, region):
+        was_there = (before[piece.region.within(region).slices][piece.mask] > 0).mean()
+        if TYPICAL[0] * usual <= piece.area <= TYPICAL[1] * usual and was_there < 0.5:
+            yield piece
+
+
+def rival_of(rivals: Mapping[int, int], claimed: int) -> int | None:
+    """Return the object that claims most of what one of `claimed` pixels claims, where that is much of it."""
+    if not rivals:
+        return None
+    rival = max(rivals, key=lambda label: rivals[label])
+    return rival if rivals[rival] >= CONTESTED * claimed else None
+
+
+def _pieces(mask: Mask, region: Region) -> list[Outline]:
+    """The connected pieces of a mask on a region, largest first."""
+    parts, _ = ndimage.label(mask)
+    boxes = ndimage.find_objects(parts)
+    found = [
+        Outline(Region(tuple(s.start for s in box), tuple(s.stop for s in box)).placed_in(region), parts[box] == k)
+        for k, box in enumerate(boxes, 1)
+    ]
+    return sorted(found, key=lambda piece: -np.count_nonzero(piece.mask))

@@ -1,0 +1,71 @@
+"""Weighing: which pixels belong to an object, by its brightness on a frame that is right and by its shape moved along.
+
+A guess that costs a thousandth of a second where a model takes ten times that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from napari_clickseg.masks import CERTAIN, Prediction
+from napari_clickseg.outlines import Mask, Outline
+from napari_clickseg.regions import Region
+
+Grey = npt.NDArray[np.float32]
+"""Brightness, one value per pixel."""
+
+BINS = 16
+CLIPPED = 3.0
+"""No grey value says more than this (log odds) for or against an object."""
+BRIGHTNESS, SHAPE = 0.5, 12.0
+"""Weights of the log odds of a grey value, and of the signed distance to the moved outline in diameters."""
+ROOM = 0.4
+"""So far from the moved outline, in diameters, an object may reach."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Brightness:
+    """How much each grey value speaks for an object: log odds between its pixels and the background beside it."""
+
+    edges: Grey
+    odds: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, grey: Grey, inside: Mask, outside: Mask) -> Brightness:
+        """Learn from a frame that is right; without pixels of either kind no value says anything."""
+        edges = np.quantile(grey, np.linspace(0, 1, BINS + 1)[1:-1]).astype(np.float32)
+        if not inside.any() or not outside.any():
+            return cls(edges, np.zeros(BINS))
+        bins = np.searchsorted(edges, grey)
+        counts = [np.bincount(bins[where], minlength=BINS) + 1.0 for where in (inside, outside)]
+        odds = np.log(counts[0] / counts[0].sum()) - np.log(counts[1] / counts[1].sum())
+        return cls(edges, np.clip(ndimage.gaussian_filter1d(odds, 1.0, mode="nearest"), -CLIPPED, CLIPPED))
+
+    def __call__(self, grey: Grey) -> Grey:
+        """Return the log odds of each pixel."""
+        values: Grey = self.odds[np.searchsorted(self.edges, grey)].astype(np.float32)
+        return values
+
+
+def room_of(outline: Outline, shape: tuple[int, ...]) -> Region:
+    """Return the region that an object at this outline may reach into, inside the frame."""
+    return outline.region.grow(round(ROOM * outline.diameter) + 3).clip(shape)
+
+
+def weighed(outline: Outline, region: Region, evidence: Grey) -> Prediction:
+    """Return an object's logits on a region.
+
+    Parameters
+    ----------
+    outline : Outline
+        Where the object is expected.
+    evidence : ndarray of float32
+        Log odds of the region's grey values.
+    """
+    shape = outline.distances_on(region) / max(outline.diameter, 1.0)
+    logits = BRIGHTNESS * evidence + SHAPE * shape
+    return Prediction(region, np.clip(logits, -CERTAIN, CERTAIN).astype(np.float32))
