@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QColor
@@ -48,7 +50,7 @@ def test_states_differ_in_height_and_in_lightness():
     heights = [look.height for look in LOOKS.values()]
     assert len(set(heights)) == len(heights)
     light = sorted(lightness(look.colour) for look in LOOKS.values())
-    assert min(b - a for a, b in zip(light, light[1:], strict=False)) > 0.02
+    assert min(b - a for a, b in itertools.pairwise(light)) > 0.02
 
 
 def test_the_strip_draws_each_frame_in_the_colour_of_its_state(qtbot):

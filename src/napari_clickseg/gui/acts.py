@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from napari_clickseg.gui import status
@@ -14,10 +13,13 @@ from napari_clickseg.gui.live import LivePreview
 from napari_clickseg.gui.ours import Polarity
 from napari_clickseg.gui.showing import Showing
 from napari_clickseg.gui.shown import Panel, telling
+from napari_clickseg.gui.status import Status
 from napari_clickseg.gui.work import Work
 from napari_clickseg.questions import Request
 
 Act = Callable[[Work], None]
+Pick = Callable[[Work, tuple[float, ...]], None]
+"""What to do with the place that is clicked next."""
 
 
 class ObjectActs:
@@ -49,7 +51,7 @@ class ObjectActs:
         self._answering = answering
         self._showing = showing
         self._flipped = False
-        self._picking = False
+        self._pick: Pick | None = None
         self._after_answer: Act | None = None
         desk.switched.connect(self._on_desk_switched)
         desk.moved.connect(live.renew)
@@ -63,12 +65,11 @@ class ObjectActs:
 
     def keep(self) -> None:
         """Keep the object; where its answer is still awaited, as soon as it is there."""
-        self._when_answered(self._keep_now)
+        self.when_answered(self._keep_now)
 
     def cancel(self) -> None:
         """Let the object disappear; stop waiting for whatever was asked."""
-        self._picking = False
-        self._after_answer = None
+        self._pick = self._after_answer = None
         if self._desk.current is not None:
             self._desk.current.session.cancel()
             self.ask(self._desk.current, None)
@@ -89,20 +90,15 @@ class ObjectActs:
 
     def start_new(self) -> None:
         """Keep what is drawn and start a new object."""
-        self._when_answered(self._start_new_now)
+        self.when_answered(self._start_new_now)
 
     def take_up(self) -> None:
         """Take up the object under the cursor."""
-        if self._desk.current is not None:
-            position = self._desk.current.placement.position(self._viewer.cursor.position)
-            self._when_answered(partial(self._take_up_now, position=position))
+        self.under_cursor(self._take_up_now)
 
     def pick_object(self) -> None:
         """Take up the object that is clicked next: what the button does, as the cursor is on the button then."""
-        self._picking = self._desk.current is not None
-        if self._picking:
-            self._layers.activate()
-            self._showing.status(status.PICK_OBJECT)
+        self.pick(self._take_up_now, status.PICK_OBJECT)
 
     def choose_positive(self, layer: Any) -> None:
         """Take an existing Points layer's points as clicks on the object."""
@@ -111,6 +107,38 @@ class ObjectActs:
     def choose_negative(self, layer: Any) -> None:
         """Take an existing Points layer's points as clicks beside the object."""
         self._choose_points("negative", layer)
+
+    # -- places ----------------------------------------------------------------------------------------------------
+
+    @property
+    def picking(self) -> Pick | None:
+        """What the next click is awaited for; None where it draws."""
+        return self._pick
+
+    def pick(self, what: Pick, words: Status) -> None:
+        """Do something at the place that is clicked next, and say so. Esc leaves it."""
+        self._pick = what if self._desk.current is not None else None
+        if self._pick is not None:
+            self._layers.activate()
+            self._showing.status(words)
+
+    def under_cursor(self, what: Pick) -> None:
+        """Do something at the place under the cursor, after the awaited answer."""
+        self._pick = None
+        if self._desk.current is not None:
+            position = self._desk.current.placement.position(self._viewer.cursor.position)
+            self.when_answered(lambda work: what(work, position))
+
+    def when_answered(self, act: Act) -> None:
+        """Act now, or after the awaited answer."""
+        work = self._desk.current
+        if work is None:
+            return
+        if work.session.pending is None:
+            act(work)
+        else:
+            self._after_answer = act
+            self._showing.tell()
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
@@ -139,17 +167,6 @@ class ObjectActs:
         self._after_answer = None
 
     # -- inside ----------------------------------------------------------------------------------------------------
-
-    def _when_answered(self, act: Act) -> None:
-        """Act now, or after the awaited answer."""
-        work = self._desk.current
-        if work is None:
-            return
-        if work.session.pending is None:
-            act(work)
-        else:
-            self._after_answer = act
-            self._showing.tell()
 
     def _keep_now(self, work: Work) -> None:
         label = work.session.commit()
@@ -210,10 +227,10 @@ class ObjectActs:
         if work is None:
             return
         position = work.placement.position(world)
-        if self._picking:
-            self._picking = False
+        if self._pick is not None:
+            what, self._pick = self._pick, None
             with telling(self._panel):
-                self._when_answered(partial(self._take_up_now, position=position))
+                self.when_answered(lambda work: what(work, position))
         elif work.label_at(position) is None:
             self._showing.status(status.OUTSIDE)
         else:
@@ -241,8 +258,7 @@ class ObjectActs:
         self._showing.standing(self._flipped)
 
     def _on_desk_switched(self, work: Work | None) -> None:
-        self._picking = False
-        self._after_answer = None
+        self._pick = self._after_answer = None
         self._showing.standing(self._flipped)
         self._showing.diameter()
         if work is None:
