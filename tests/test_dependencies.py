@@ -25,6 +25,8 @@ VOCABULARY = (
     "labels",
     "session",
     "clicking",
+    "keeping",
+    "verbs",
     "drawing",
     "ledger",
     "asking",

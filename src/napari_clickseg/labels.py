@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,44 @@ def find_object_near(
     return _masks_of(labels, label, {frame: _grown_to_object(labels, frame, near, whole, label)})
 
 
+def read_block(labels: Any, frame: Frame, region: Region) -> npt.NDArray[Any]:
+    """Return a copy of a region of one frame, shape `region.shape`."""
+    return np.array(labels[region.at_frame(frame).slices]).reshape(region.shape)
+
+
+def blocks_with(
+    labels: Any, ids: Sequence[int], frames: Iterable[Frame], whole: Region, near: Sequence[float] | None = None
+) -> Iterator[tuple[Frame, Region, npt.NDArray[Any]]]:
+    """Yield, for each frame that holds any of these objects, the smallest region that holds them, and its labels.
+
+    Parameters
+    ----------
+    ids : sequence of int
+        From 1 on.
+    near : sequence of float, optional
+        A pixel of the (one) object within its frame: in a very large frame, it is searched only around there.
+    """
+    for frame in frames:
+        if near is not None and whole.size > SEARCH_WHOLE:
+            start = Region.around(near, (SEARCHED_FIRST,) * whole.ndim)
+            parts = [_grown_to_object(labels, frame, start, whole, ids[0])]
+        else:
+            parts = list(_strips(whole))
+        boxes = [Region.of_mask(np.isin(read_block(labels, frame, part), ids)) for part in parts]
+        placed = [box.placed_in(part) for box, part in zip(boxes, parts, strict=True) if box is not None]
+        if placed:
+            region = reduce(Region.union, placed)
+            yield frame, region, read_block(labels, frame, region)
+
+
+def _strips(whole: Region) -> Iterator[Region]:
+    """Cut a frame along its first axis into parts that may be read at once."""
+    length, *rest = whole.shape
+    step = max(READ_AT_ONCE // max(int(np.prod(rest)), 1), 1)
+    for k in range(0, length, step):
+        yield Region((k, *whole.start[1:]), (min(k + step, length), *whole.stop[1:]))
+
+
 def _masks_of(labels: Any, label: int, where: Mapping[Frame, Region]) -> dict[Frame, Prediction]:
     found = {}
     for frame, region in where.items():
@@ -77,8 +116,7 @@ def _masks_of(labels: Any, label: int, where: Mapping[Frame, Region]) -> dict[Fr
 
 
 def _object_in(labels: Any, frame: Frame, region: Region, label: int) -> npt.NDArray[np.bool_]:
-    there: npt.NDArray[np.bool_] = np.asarray(labels[region.at_frame(frame).slices]).reshape(region.shape) == label
-    return there
+    return np.asarray(read_block(labels, frame, region) == label)
 
 
 def _grown_to_object(labels: Any, frame: Frame, start: Region, whole: Region, label: int) -> Region:
