@@ -39,3 +39,15 @@ def test_the_oldest_states_can_be_forgotten_but_never_the_current_one():
     history.forget_past(lambda state: True)
     assert history.past == (4,)
     assert history.redo() == 5
+
+
+def test_steps_are_counted_on_when_old_ones_are_forgotten():
+    history = History("a")
+    history.push("b")
+    history.push("c")
+    history.forget_past(lambda state: state == "a")
+    assert history.step == 2
+    history.undo()
+    assert history.step == 1
+    assert not history.can_undo
+    assert History("d", history.step).step == 1

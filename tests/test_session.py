@@ -694,3 +694,18 @@ def test_changed_comes_when_asked_answered_and_travelling():
     session.undo()
     session.undo()
     assert len(count) == 5
+
+
+def test_every_write_is_told_before_it_happens():
+    session = Session(np.zeros((20, 20)), Disks())
+    before: list[tuple[Region, int]] = []
+    session.painting.connect(lambda region: before.append((region, int(session.labels.sum()))))
+    session.click((5, 5))
+    session.commit()
+    written, area = before[0][0], int(session.labels.sum())
+    assert before == [(written, 0)]
+    assert session.labels[written.slices].sum() == area
+    session.undo()
+    session.undo()
+    assert [sums for _, sums in before] == [0, area]
+    assert session.step == 0

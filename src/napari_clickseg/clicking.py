@@ -13,7 +13,7 @@ from psygnal import Signal
 from napari_clickseg.acts import Act
 from napari_clickseg.asking import question
 from napari_clickseg.clicks import Click, Frame, on_frame
-from napari_clickseg.drawing import Drawn, Manner, Protect, mask_of
+from napari_clickseg.drawing import Canvas, Drawn, Manner, Protect, mask_of
 from napari_clickseg.history import History
 from napari_clickseg.images import Image
 from napari_clickseg.labels import drawable, highest_id
@@ -32,6 +32,8 @@ class Clicking:
     is made; its parameters are told there.
     """
 
+    painting = Signal(Region)
+    """Labels are about to be written, in this region of the label array."""
     painted = Signal(Region)
     """Labels were written, in this region of the label array."""
     changed = Signal()
@@ -55,6 +57,7 @@ class Clicking:
         self.image = Image.of(image, axes, spacing)
         self._predictor = predictor
         self.labels = drawable(labels, self.image.shape)
+        self._canvas = Canvas(self.labels, self.painting.emit)
         taken = highest_id(self.labels) if highest is None and labels is not None else highest or 0
         self._ledger = Ledger(taken, threshold=0.5)
         self._history = History(ObjectState(label=taken + 1))
@@ -150,6 +153,11 @@ class Clicking:
     def ndim(self) -> int:
         """The number of spatial axes that the model sees."""
         return min(self._predictor.ndim, self.image.ndim)
+
+    @property
+    def step(self) -> int:
+        """How many steps of history lie behind, those that were forgotten included."""
+        return self._history.step
 
     @property
     def can_undo(self) -> bool:
@@ -309,7 +317,7 @@ class Clicking:
     def _redraw(self, frames: Iterable[Frame]) -> None:
         """On these frames, take back what is drawn of the current object and draw its state anew."""
         manner = Manner(self.image.frame_shape(self.ndim), self.threshold, self.protect)
-        for region in self._drawn.redraw(self.labels, self.state, frames, manner):
+        for region in self._drawn.redraw(self._canvas, self.state, frames, manner):
             self.painted.emit(region)
 
     def _ask(self) -> Request | None:
@@ -327,7 +335,7 @@ class Clicking:
     def _begin_anew(self) -> None:
         """Forget the history, but neither labels nor ids."""
         self._ledger = Ledger(self._ledger.highest, self.threshold)
-        self._history = History(ObjectState(label=self.label))
+        self._history = History(ObjectState(label=self.label), self._history.step)
         self._drawn = Drawn()
         self._estimated = None
 

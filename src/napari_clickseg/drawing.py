@@ -38,6 +38,21 @@ class Manner:
     protect: Protect
 
 
+class Canvas:
+    """Labels that tell of each region before it is written; reading is not told."""
+
+    def __init__(self, labels: Any, painting: Callable[[Region], None]) -> None:
+        self._labels = labels
+        self._painting = painting
+
+    def __getitem__(self, slices: tuple[slice, ...]) -> Any:
+        return self._labels[slices]
+
+    def __setitem__(self, slices: tuple[slice, ...], values: npt.NDArray[Any]) -> None:
+        self._painting(Region(tuple(s.start for s in slices), tuple(s.stop for s in slices)))
+        self._labels[slices] = values
+
+
 class Drawn:
     """Mutable owner of the patches in which the object being drawn stands in the labels, one for each frame."""
 

@@ -19,13 +19,19 @@ class History(Generic[T]):
     'one click'
     """
 
-    def __init__(self, first: T) -> None:
+    def __init__(self, first: T, forgotten: int = 0) -> None:
         self._states = [first]
         self._cursor = 0
+        self._forgotten = forgotten
 
     @property
     def current(self) -> T:
         return self._states[self._cursor]
+
+    @property
+    def step(self) -> int:
+        """How many steps lead to the current state, those that were forgotten included."""
+        return self._forgotten + self._cursor
 
     @property
     def can_undo(self) -> bool:
@@ -59,6 +65,7 @@ class History(Generic[T]):
         count = next((k for k, state in enumerate(self._states[: self._cursor]) if not old(state)), self._cursor)
         del self._states[:count]
         self._cursor -= count
+        self._forgotten += count
 
     def undo(self) -> T:
         """Go one state back and return it; the first state stays where it is."""

@@ -223,7 +223,7 @@ class Keeping(Clicking):
     def _edited(self, edits: Mapping[Frame, Edit], last: Written) -> ObjectState:
         """Write edits after those of `last`; return the current state with them."""
         settled = self._settled(edits)
-        patches = write_edits(self.labels, settled)
+        patches = write_edits(self._canvas, settled)
         for _, patch in patches:
             if patch.region.size:
                 self.painted.emit(patch.region)
@@ -276,7 +276,7 @@ class Keeping(Clicking):
             self._close(before)
             return
         try:
-            patches = write_again(self.labels, after.written.patches)
+            patches = write_again(self._canvas, after.written.patches)
         except BaseException:
             self._history.undo()
             raise
@@ -289,7 +289,7 @@ class Keeping(Clicking):
     def _go_down(self, before: ObjectState) -> None:
         self._drawn.open(self._ledger.open().patches)
         if before.written is not None:
-            for region in take_back(self.labels, before.written.patches):
+            for region in take_back(self._canvas, before.written.patches):
                 self.painted.emit(region)
 
     # -- finding ---------------------------------------------------------------------------------------------------

@@ -251,7 +251,7 @@ class Session(Keeping):
             self.predictor = Nobody(ndim, name)
 
     def _paint(self, region: Region, values: npt.NDArray[Any]) -> None:
-        self.labels[region.slices] = values
+        self._canvas[region.slices] = values
         self.painted.emit(region)
         self.painted_by_hand(region)
 
