@@ -181,3 +181,9 @@ def test_a_page_is_filled_from_a_folder_of_results(tmp_path: Path, capsys: pytes
     assert page.read_text() == "# Prose\n"
     assert str(page) in capsys.readouterr().out
     assert "one folder of results" in refused(capsys, main(["bench", "--page", str(page)]))
+
+
+def test_corrections_need_a_model_that_finds_objects_by_itself(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = refused(capsys, main(["bench", "--correct", "--models", "geodesic", "--data", "pack", "--out", "result"]))
+    assert "geodesic cannot; name a converted model first" in told
+    assert not Path("result").exists()

@@ -175,7 +175,7 @@ def click_through(job: Job) -> list[Row]:
         click = next_click(case.truth, mask, session.clicks, rng, job.robot, plane.ignore, begun_empty)
         if click is None:
             break
-        before, seconds = mask, _click(session, click, diameter)
+        before, seconds = mask, timed_click(session, click, diameter)
         mask = session.mask()
         rows.append(case.row(number, mask, before, click, seconds))
     return rows
@@ -216,7 +216,7 @@ def _begun(case: Case) -> Session:
     return session
 
 
-def _click(session: Session, click: Click, diameter: float) -> float:
+def timed_click(session: Session, click: Click, diameter: float) -> float:
     """Click, wait for the answer and draw it; return the model's seconds."""
     request = session.set_clicks((*session.clicks, click))
     if request is None:
