@@ -44,6 +44,9 @@ VOCABULARY = (
     "events",
     "propagate",
     "review",
+    "carrier",
+    "newcomers",
+    "facts",
 )
 MAY_PRINT = ("commands", "cli")
 HEAVY = ("torch", "napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "PySide2", "vispy", "magicgui")

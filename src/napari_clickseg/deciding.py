@@ -12,7 +12,7 @@ from scipy import ndimage
 from napari_clickseg.masks import Prediction
 from napari_clickseg.outlines import Mask, Outline
 from napari_clickseg.regions import Region
-from napari_clickseg.weighing import Grey
+from napari_clickseg.weighing import Grey, weighed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,11 +41,34 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Claim:
-    """An object's logits on a frame, and whether a model gave them (`asked`)."""
+    """What an object claims of a frame.
+
+    Attributes
+    ----------
+    expected : Expected
+    answer : Prediction
+        Its logits on its room.
+    told : Prediction
+        What stands behind them, for the confidence: the model's own answer, or the same logits.
+    asked : bool
+        A model was asked.
+    """
 
     expected: Expected
     answer: Prediction
+    told: Prediction
     asked: bool = False
+
+    @classmethod
+    def weighed(cls, expected: Expected) -> Claim:
+        """Return the claim that brightness and shape make."""
+        answer = weighed(expected.outline, expected.room, expected.evidence)
+        return cls(expected, answer, answer)
+
+    def with_answer(self, told: Prediction) -> Claim:
+        """Return the claim with a model's answer added: log odds of two witnesses add up."""
+        logits = self.answer.logits + told.logits_on(self.answer.region)
+        return Claim(self.expected, Prediction(self.answer.region, logits), told, asked=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +108,7 @@ def _share(claim: Claim, number: int, owner: npt.NDArray[np.int32], region: Regi
     where = claim.answer.region
     owners, claimed = owner[where.within(region).slices], claim.answer.mask()
     counts = np.bincount(owners[claimed & (owners != number)], minlength=1)
-    rivals = {claims[k - 1].expected.label: int(counts[k]) for k in np.flatnonzero(counts) if k > 0}
+    rivals = {claims[k - 1].expected.label: int(counts[k]) for k in np.flatnonzero(counts).tolist() if k > 0}
     mask = _expected_pieces(owners == number, claim.expected.outline.on(where))
     return Decided(Outline.of(mask, where), int(claimed.sum()), rivals)
 

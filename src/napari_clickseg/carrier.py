@@ -1,0 +1,267 @@
+"""Carrier: the steps that a frame takes: what is expected there, claimed, and decided, and what befell whom."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_clickseg.clicks import Click, Frame
+from napari_clickseg.confidence import confidence, signs_of
+from napari_clickseg.deciding import Claim, Decided, Expected, decide
+from napari_clickseg.edits import Edit
+from napari_clickseg.events import (
+    ENDING,
+    VANISHED,
+    Event,
+    daughters_of,
+    disappearance,
+    division,
+    lost,
+    merge,
+    rival_of,
+)
+from napari_clickseg.images import Image
+from napari_clickseg.labels import SEARCH_WHOLE
+from napari_clickseg.masks import Prediction
+from napari_clickseg.motion import Plane, followed, likeness_between, searched
+from napari_clickseg.outlines import Mask, Outline, between, outlines_of
+from napari_clickseg.questions import Predictor, Request, Stop
+from napari_clickseg.regions import Region
+from napari_clickseg.weighing import Brightness, room_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """Objects as they stand on a frame that is right, or was decided.
+
+    Attributes
+    ----------
+    plane : Plane
+    outlines : mapping of int to Outline
+        The objects that are carried.
+    taken : Outline or None
+        All pixels near them that belong to any object.
+    """
+
+    plane: Plane
+    outlines: Mapping[int, Outline]
+    taken: Outline | None
+
+    def brightness(self, outline: Outline, shape: tuple[int, ...]) -> Brightness:
+        """Return how an object's brightness differs from the background beside it."""
+        room = room_of(outline, shape)
+        free = np.ones(room.shape, bool) if self.taken is None else ~self.taken.on(room)
+        return Brightness.of(self.plane.cut(room), outline.on(room), free)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """A frame that was decided.
+
+    Attributes
+    ----------
+    edit : Edit
+        What to write there.
+    certainty : mapping of int to float
+        How likely each object was carried well, those that ended included.
+    events : tuple of Event
+    scene : Scene
+        To carry on from.
+    """
+
+    edit: Edit
+    certainty: Mapping[int, float]
+    events: tuple[Event, ...]
+    scene: Scene
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carrier:
+    """What all frames of one carrying have in common, and the steps that each frame takes."""
+
+    image: Image
+    labels: Any
+    predictor: Predictor
+    least: float
+    stop: Stop
+    asked: int | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a frame."""
+        return self.image.frame_shape(self._ndim)
+
+    @property
+    def _ndim(self) -> int:
+        return min(self.predictor.ndim, self.image.ndim)
+
+    def check(self, frame: Frame) -> None:
+        """Raise ValueError where there is no such frame."""
+        counts = self.image.frames_shape(self._ndim)
+        if len(frame) != len(counts) or not all(0 <= k < n for k, n in zip(frame, counts, strict=True)):
+            axes = self.image.label_axes[: len(counts)]
+            raise ValueError(f"There is no frame {frame}: a frame is named by its index along {axes or 'no axis'}.")
+
+    def scene(self, frame: Frame, ids: Collection[int] | None) -> Scene:
+        """Read the objects of a frame from the labels.
+
+        Raises
+        ------
+        ValueError
+            Where it holds none of those wanted.
+        """
+        whole = Region.whole(self.shape)
+        block = self._labels(frame, whole)
+        outlines = outlines_of(block, whole, ids)
+        if not outlines:
+            wanted = "no object" if ids is None else f"none of the objects {', '.join(map(str, sorted(ids)))}"
+            raise ValueError(f"Frame {named(frame)} holds {wanted}; there is nothing to carry.")
+        plane = Plane.read(self.image, frame, self._seen(outlines.values()))
+        return Scene(plane, outlines, Outline.of(block > 0, whole))
+
+    def follow(self, scene: Scene, target: Frame) -> tuple[Plane, list[Expected], list[int]]:
+        """Return what a frame shows, where each object is expected there, and which left it."""
+        plane = Plane.read(self.image, target, self._seen(scene.outlines.values()))
+        expected, gone = [], []
+        for label, outline in scene.outlines.items():
+            self.stop.check()
+            motion = followed(outline, scene.plane, plane, self.shape)
+            there = outline.moved(motion.shift, self.shape)
+            if there is None or there.area < VANISHED * outline.area:
+                gone.append(label)
+            else:
+                expected.append(
+                    self._expect(label, there, motion.likeness, scene.brightness(outline, self.shape), plane)
+                )
+        return plane, expected, gone
+
+    def interpolate(self, first: Scene, second: Scene, share: float, target: Frame) -> tuple[Plane, list[Expected]]:
+        """Return what a frame between two shows, and where each object that lies on both is expected there."""
+        nearer = first if share < 0.5 else second
+        plane = Plane.read(self.image, target, self._seen([*first.outlines.values(), *second.outlines.values()]))
+        expected = []
+        for label in first.outlines.keys() & second.outlines.keys():
+            self.stop.check()
+            there = between(first.outlines[label], second.outlines[label], share, self.shape)
+            near = nearer.outlines[label]
+            likeness = likeness_between(near, nearer.plane, there, plane, self.shape)
+            expected.append(self._expect(label, there, likeness, nearer.brightness(near, self.shape), plane))
+        return plane, expected
+
+    def settle(self, plane: Plane, expected: Sequence[Expected], gone: Collection[int] = ()) -> Settled:
+        """Decide a frame on which objects are expected, and which others (`gone`) left."""
+        claims = self._claims(plane.frame, expected)
+        region, before = self._around(plane.frame, claims)
+        theirs = (before != 0) & ~np.isin(before, [claim.expected.label for claim in claims])
+        decided = decide(claims, region, ~theirs)
+        everyone = _drawn(before, region, {k: d.outline for k, d in decided.items() if d.outline is not None})
+        certainty: dict[int, float] = {}
+        events = [disappearance(plane.frame, label, True) for label in gone]
+        for claim in claims:
+            label = claim.expected.label
+            certainty[label] = _certainty(claim, decided[label])
+            taken = everyone[claim.expected.room.within(region).slices] != 0
+            event = self._befallen(plane.frame, claim.expected, decided[label], certainty[label], taken)
+            events.extend(() if event is None else (event,))
+        ended = {event.label for event in events if event.kind in ENDING}
+        kept = {k: d.outline for k, d in decided.items() if k not in ended and d.outline is not None}
+        after = _drawn(before, region, kept)
+        scene = Scene(plane, kept, Outline.of(after > 0, region))
+        return Settled(_edit(before, after, region, {k: certainty[k] for k in kept}), certainty, tuple(events), scene)
+
+    # -- steps -----------------------------------------------------------------------------------------------------
+
+    def _expect(self, label: int, there: Outline, likeness: float, brightness: Brightness, plane: Plane) -> Expected:
+        room = room_of(there, self.shape)
+        return Expected(label, there, likeness, room, brightness(plane.cut(room)))
+
+    def _claims(self, frame: Frame, expected: Sequence[Expected]) -> list[Claim]:
+        """Weigh every object, and put the least certain to the model."""
+        claims = [Claim.weighed(one) for one in expected]
+        doubtful = sorted(range(len(claims)), key=lambda k: _certainty(claims[k]))
+        for k in doubtful[: self.asked]:
+            self.stop.check()
+            claims[k] = claims[k].with_answer(self._ask(frame, claims[k].expected))
+        return claims
+
+    def _ask(self, frame: Frame, expected: Expected) -> Prediction:
+        """Ask the model as a user would: a click in the middle of the mask that was moved along."""
+        click = Click((*(float(k) for k in frame), *expected.outline.deepest))
+        prior = expected.outline.as_prediction()
+        request = Request(frame, (click,), prior, max(expected.outline.diameter, 1.0))
+        return self.predictor.predict(self.image, request, self.stop)
+
+    def _befallen(
+        self, frame: Frame, expected: Expected, decided: Decided, certainty: float, taken: Mask
+    ) -> Event | None:
+        """What befell an object on a frame; `taken` are the pixels of its room that belong to any object."""
+        label, outline = expected.label, decided.outline
+        if outline is None or outline.area < VANISHED * expected.outline.area:
+            return disappearance(frame, label, False)
+        daughters = daughters_of(outline, expected.outline, expected.evidence, expected.room, taken)
+        if daughters:
+            return division(frame, label, daughters)
+        if certainty < self.least:
+            return lost(frame, label, certainty, self.least)
+        rival = rival_of(decided.rivals, decided.claimed)
+        return None if rival is None else merge(frame, label, rival)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _labels(self, frame: Frame, region: Region) -> npt.NDArray[Any]:
+        return np.array(self.labels[region.at_frame(frame).slices]).reshape(region.shape)
+
+    def _seen(self, outlines: Collection[Outline]) -> Region:
+        """What is read of a frame at once: around all objects, or nothing where they lie too far apart."""
+        around = [searched(outline, self.shape)[1] for outline in outlines]
+        joined = reduce(Region.union, around)
+        return joined if joined.size <= SEARCH_WHOLE else Region(joined.start, joined.start)
+
+    def _around(self, frame: Frame, claims: Sequence[Claim]) -> tuple[Region, npt.NDArray[Any]]:
+        """The region in which a frame is drawn, and its labels: all of it, in a very large one what objects reach."""
+        whole = Region.whole(self.shape)
+        if whole.size > SEARCH_WHOLE and claims:
+            whole = reduce(Region.union, [claim.answer.region.union(claim.expected.room) for claim in claims])
+        return whole, self._labels(frame, whole)
+
+
+def nothing(ndim: int) -> Edit:
+    """Return the edit that writes nothing."""
+    return Edit(Region((0,) * ndim, (0,) * ndim), np.zeros((0,) * ndim, bool), np.zeros((0,) * ndim, np.int32))
+
+
+def named(frame: Frame) -> str:
+    """Return how a frame is called in sentences.
+
+    >>> named((3,)), named((3, 7))
+    ('3', '3, 7')
+    """
+    return ", ".join(map(str, frame))
+
+
+def _certainty(claim: Claim, decided: Decided | None = None) -> float:
+    contested = 0.0
+    if decided is not None and decided.claimed:
+        contested = min(sum(decided.rivals.values()) / decided.claimed, 1.0)
+    return confidence(signs_of(claim.told, claim.expected.outline, claim.expected.likeness, contested), claim.asked)
+
+
+def _drawn(before: npt.NDArray[Any], region: Region, kept: Mapping[int, Outline]) -> npt.NDArray[Any]:
+    """The labels of a frame with these objects in their new places; others as they were."""
+    after = before.copy()
+    after[np.isin(before, list(kept))] = 0
+    for label, outline in kept.items():
+        block = after[outline.region.within(region).slices]
+        block[outline.mask & (block == 0)] = label
+    return after
+
+
+def _edit(before: npt.NDArray[Any], after: npt.NDArray[Any], region: Region, certainty: Mapping[int, float]) -> Edit:
+    """The edit that makes `after` of `before`, no larger than what it changes."""
+    box = Region.of_mask(before != after) or Region((0,) * before.ndim, (0,) * before.ndim)
+    return Edit.of(before[box.slices], after[box.slices], box.placed_in(region), certainty)

@@ -1,0 +1,46 @@
+"""Newcomers: what looks like an object of the source frame, but is nobody's and was not there before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_clickseg.carrier import Scene
+from napari_clickseg.events import BRIGHT, Event, appearance, new_objects
+from napari_clickseg.weighing import Brightness
+
+TELLING = 0.75
+"""Brightness tells objects from background where so large a share of either is on its side."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Usual:
+    """What objects of the source frame have in common, to tell what appears later."""
+
+    brightness: Brightness
+    area: float
+
+    @classmethod
+    def of(cls, scene: Scene) -> Usual | None:
+        """Return it where brightness tells objects from background; else None."""
+        grey, taken = scene.plane.block, scene.taken
+        if not grey.size or taken is None:
+            return None
+        inside = taken.on(scene.plane.region)
+        brightness = Brightness.of(grey, inside, ~inside)
+        bright = brightness(grey) > BRIGHT
+        if not bright[inside].mean() > TELLING or bright[~inside].mean() > 1 - TELLING:
+            return None
+        return cls(brightness, float(np.median([outline.area for outline in scene.outlines.values()])))
+
+    def appeared(self, before: Scene, after: Scene) -> Iterator[Event]:
+        """Yield an event for each new object that lies where both scenes were read."""
+        region = before.plane.region.intersection(after.plane.region)
+        if not region.size:
+            return
+        taken = np.zeros(region.shape, bool) if after.taken is None else after.taken.on(region)
+        evidence = [self.brightness(scene.plane.cut(region)) for scene in (after, before)]
+        for outline in new_objects(evidence[0], evidence[1], taken, region, self.area):
+            yield appearance(after.plane.frame, outline)
