@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from napari_clickseg.clicks import Frame
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
 from napari_clickseg.questions import NEVER, Request, Stop
@@ -68,3 +69,20 @@ class Failing(Disks):
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
         raise BrokenError("out of order")
+
+
+@dataclass(frozen=True)
+class Finding(Disks):
+    """Also finds objects by itself: a disk every `step` pixels, numbered from 3 on in steps of 4."""
+
+    name: str = "finding"
+    step: int = 5
+
+    def segment(self, image: Image, frame: Frame, stop: Stop = NEVER) -> npt.NDArray[np.int32]:
+        stop.check()
+        shape = image.frame_shape(min(self.ndim, image.ndim))
+        found = np.zeros(shape, np.int32)
+        centres = np.ndindex(*(len(range(1, n, self.step)) for n in shape))
+        for number, centre in enumerate(centres):
+            found[disk(shape, tuple(1.0 + self.step * k for k in centre), 1.5)] = 3 + 4 * number
+        return found

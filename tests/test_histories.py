@@ -12,14 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from doubles import BrokenError, Disks
+from doubles import BrokenError, Finding
 from napari_clickseg.clicks import Click
+from napari_clickseg.edits import Edit
+from napari_clickseg.questions import Nobody
+from napari_clickseg.regions import Region
 from napari_clickseg.session import Session
 
 HISTORIES = 400
 """Of each kind of data: 1,600 in all."""
-STEPS = 20
+STEPS = 25
 KINDS = {"2D": ((9, 10), 2), "2D+t": ((3, 8, 7), 2), "3D": ((5, 7, 6), 3), "3D+t": ((2, 4, 6, 6), 3)}
 ODDS = {
     "click": 7,
@@ -39,9 +43,32 @@ ODDS = {
     "protect": 1,
     "paint": 2,
     "there and back": 1,
+    "edit": 2,
+    "carry on": 3,
+    "find objects": 1,
+    "confirm": 1,
+    "merge": 1,
+    "split": 1,
+    "delete": 1,
+    "fill": 1,
+    "relabel": 1,
+    "copy": 1,
 }
 BY_HAND = {"protect", "paint"}
 """Left out of every second history: they reach back into objects already kept, whose undo and redo is then new."""
+
+
+@dataclass
+class Written:
+    """An edit: whole arrays of what it wrote where, and a number that tells it from others."""
+
+    where: np.ndarray
+    values: np.ndarray
+    number: int
+
+    @property
+    def highest(self) -> int:
+        return int(self.values[self.where].max(initial=0))
 
 
 @dataclass
@@ -55,6 +82,9 @@ class Snapshot:
     unanswered: tuple[Any, ...] = ()
     dragged: int | None = None
     level: int = 0
+    confirmed: frozenset[Any] = frozenset()
+    confidence: dict[Any, dict[int, float]] = field(default_factory=dict)
+    edit: Written | None = None
 
 
 class Oracle:
@@ -132,7 +162,7 @@ class Oracle:
         dragged = None
         if len(clicks) == len(now.clicks):
             (dragged,) = (k for k in range(len(clicks)) if clicks[k] != now.clicks[k])
-        after_it = replace(now, clicks=clicks, logits=logits, unanswered=unanswered, dragged=dragged)
+        after_it = replace(now, edit=None, clicks=clicks, logits=logits, unanswered=unanswered, dragged=dragged)
         if dragged is not None and dragged == now.dragged:
             self.place -= 1
         self.go_on(after_it)
@@ -153,16 +183,73 @@ class Oracle:
         left = tuple(f for f in now.unanswered if f != frame)
         self.now = replace(now, logits={**now.logits, frame: logits}, unanswered=left)
 
+    def nothing(self, rise: int = 0) -> Snapshot:
+        """A new object of which nothing was said."""
+        now = self.now
+        level = now.level + rise
+        return Snapshot(self.next_label(), level=level, confirmed=now.confirmed, confidence=now.confidence)
+
     def commit(self) -> None:
-        self.kept.append((self.now.label, self.draw()))
-        self.thresholds[self.now.level + 1] = self.thresholds[self.now.level]
-        self.go_on(Snapshot(self.next_label(), level=self.now.level + 1))
+        now = self.now
+        self.kept.append((now.label, self.draw()))
+        self.thresholds[now.level + 1] = self.thresholds[now.level]
+        self.go_on(self.nothing(rise=1))
+        self.now.confidence = {
+            frame: {k: v for k, v in sure.items() if frame not in now.logits or k != now.label}
+            for frame, sure in now.confidence.items()
+        }
+
+    def cancel(self) -> None:
+        now = self.now
+        if now.clicks or now.logits or now.own:
+            self.go_on(self.nothing())
+
+    def write(self, edit: Written, sure: dict[Any, dict[int, float]]) -> None:
+        """Upon what is kept, when nothing is being drawn."""
+        now = self.now
+        assert not any((now.clicks, now.logits, now.own))
+        self.kept.append((edit.highest, self._written(self.below, edit)))
+        self.thresholds[now.level + 1] = self.thresholds[now.level]
+        label = now.label if now.label > edit.highest else self.next_label()
+        confidence = self._confidence(edit, sure)
+        self.go_on(replace(now, label=label, level=now.level + 1, confidence=confidence, edit=edit, dragged=None))
+
+    def write_more(self, edit: Written, sure: dict[Any, dict[int, float]]) -> None:
+        """Let the edit that was just written go on."""
+        now, (highest, picture) = self.now, self.kept.pop()
+        assert now.edit is not None
+        assert now.edit.number == edit.number
+        self.kept.append((max(highest, edit.highest), self._written(picture, edit)))
+        values = np.where(edit.where, edit.values, now.edit.values)
+        label = now.label if now.label > max(highest, edit.highest) else self.next_label()
+        joined = Written(edit.where | now.edit.where, values, edit.number)
+        self.now = replace(now, label=label, confidence=self._confidence(edit, sure), edit=joined)
+
+    def _written(self, picture: np.ndarray, edit: Written) -> np.ndarray:
+        return np.where(edit.where, edit.values, picture).astype(picture.dtype)
+
+    def _confidence(self, edit: Written, sure: dict[Any, dict[int, float]]) -> dict[Any, dict[int, float]]:
+        """What is written is as sure as it says; what says nothing is no longer told."""
+        known = {frame: dict(values) for frame, values in self.now.confidence.items()}
+        for frame in self.frames():
+            here = known.setdefault(frame, {})
+            for label in np.unique(edit.values[frame][edit.where[frame]]):
+                here.pop(int(label), None)
+            here.update(sure.get(frame, {}))
+        return known
+
+    def confirm(self, frame: Any, yes: bool) -> None:
+        now = self.now
+        if (frame in now.confirmed) != yes:
+            self.go_on(replace(now, confirmed=now.confirmed ^ {frame}, edit=None, dragged=None))
 
     def travel(self, by: int) -> None:
         before = self.now
         picture = self.draw()
         self.place += by
-        if self.now.level > before.level:
+        if self.now.level > before.level and self.now.edit is not None:
+            self.kept.append((self.now.edit.highest, self._written(picture, self.now.edit)))
+        elif self.now.level > before.level:
             self.kept.append((before.label, picture))
         elif self.now.level < before.level:
             self.kept.pop()
@@ -181,8 +268,13 @@ class Player:
         labels[..., :2, :3] = 1
         labels[..., -2:, -2:] = 2
         self.rng = rng
-        self.session = Session(np.zeros(shape, np.float32), Disks(ndim, radius=1.5), labels=labels)
         self.oracle = Oracle(labels, ndim)
+        self.first_labels = labels.copy()
+        self.session = Session(np.zeros(shape, np.float32), Finding(ndim, radius=1.5), labels=labels)
+        self.acts: list[Any] = []
+        self.session.acted.connect(self.acts.append)
+        self.carried: list[int] = []
+        self.found: list[Any] = []
         self.late: list[Any] = []
         self.hands_on = hands_on
         self.brush = 100
@@ -206,6 +298,9 @@ class Player:
         assert (session.pending.frame if session.pending else None) == (now.unanswered or (None,))[-1], act
         assert session.can_undo == (self.oracle.place > 0), act
         assert session.can_redo == (self.oracle.place + 1 < len(self.oracle.steps)), act
+        assert session.confirmed == now.confirmed, act
+        for frame in self.oracle.frames():
+            assert dict(session.confidence(frame)) == now.confidence.get(frame, {}), act
 
     def _drawn_pixels(self) -> np.ndarray:
         now, oracle = self.oracle.now, self.oracle
@@ -304,16 +399,11 @@ class Player:
                 self.session.commit()
             assert self.session.state is state
 
-    def _cancel_oracle(self) -> None:
-        now = self.oracle.now
-        if now.clicks or now.logits or now.own:
-            self.oracle.go_on(Snapshot(self.oracle.next_label(), level=now.level))
-
     def cancel(self) -> None:
         if self.session.pending is not None:
             self.late.append(self.session.pending)
         below = self.oracle.below.copy()
-        self._cancel_oracle()
+        self.oracle.cancel()
         self.session.cancel()
         np.testing.assert_array_equal(self.session.labels, below, err_msg="cancel restores")
 
@@ -321,7 +411,7 @@ class Player:
         if self.oracle.now.own or self._drawn_pixels().any():
             self.oracle.commit()
         else:
-            self._cancel_oracle()
+            self.oracle.cancel()
 
     def resume(self) -> None:
         there = [int(k) for k in np.unique(self.session.labels) if k]
@@ -336,7 +426,7 @@ class Player:
         self.oracle.now = replace(self.oracle.now, unanswered=())
         self._put_away_oracle()
         own = {f: shown[f] == label for f in self.oracle.frames() if (shown[f] == label).any()}
-        self.oracle.go_on(Snapshot(label, own=own, level=self.oracle.now.level))
+        self.oracle.go_on(replace(self.oracle.nothing(), label=label, own=own))
         self.session.resume(label)
 
     def start_new(self) -> None:
@@ -370,6 +460,10 @@ class Player:
         where = tuple(axis[new] for axis in where)
         self.session.labels[where] = value
         self.oracle.paint(where, value)
+        if where[0].size:
+            self.session.painted_by_hand(
+                Region(tuple(int(a.min()) for a in where), tuple(int(a.max()) + 1 for a in where))
+            )
         self.redraw()
 
     def there_and_back(self) -> None:
@@ -384,7 +478,181 @@ class Player:
         for _ in range(n):
             self._travel(1)
         np.testing.assert_array_equal(self.session.labels, labels)
-        assert self.session.state is state
+        assert self.session.state is state or self.session.state.written.number == state.written.number
+
+    # -- edits, frames, verbs --------------------------------------------------------------------------------------
+
+    def some_frames(self) -> list[Any]:
+        return [frame for frame in self.oracle.frames() if self.rng.random() < 0.6]
+
+    def some_edits(self) -> dict[Any, Edit]:
+        """Anything on a few frames: ids that are there, new ones, background."""
+        shape, edits = self.session.image.frame_shape(self.session.ndim), {}
+        for frame in self.some_frames():
+            ends = [sorted(self.rng.choice(n + 1, 2, replace=False)) for n in shape]
+            region = Region(*(tuple(int(e[k]) for e in ends) for k in (0, 1)))
+            values = self.rng.integers(0, self.session.label + 3, region.shape)
+            sure = {int(k): float(self.rng.random()) for k in np.unique(values) if k and self.rng.random() < 0.5}
+            edits[frame] = Edit(region, self.rng.random(region.shape) < 0.5, values, sure)
+        return edits
+
+    def whole(self, edits: dict[Any, Edit], number: int) -> Written:
+        """The same on whole arrays."""
+        where, values = np.zeros(self.oracle.base.shape, bool), np.zeros(self.oracle.base.shape, int)
+        for frame, edit in edits.items():
+            where[frame][edit.region.slices] = edit.written
+            values[frame][edit.region.slices] = edit.values
+        return Written(where, values, number)
+
+    def _put_away_for_edit(self) -> None:
+        if self.session.pending is not None:
+            self.late.append(self.session.pending)
+        self.oracle.now = replace(self.oracle.now, unanswered=())
+        self._put_away_oracle()
+
+    def edit(self) -> None:
+        self._edit(self.some_edits())
+
+    def _edit(self, edits: dict[Any, Edit]) -> None:
+        self._put_away_for_edit()
+        self.carried.append(self.session.edit(edits))
+        self.oracle.write(self.whole(edits, self.carried[-1]), {f: dict(e.confidence) for f, e in edits.items()})
+        for _ in range(self.rng.integers(3)):
+            self.compare("edit")
+            self.carry_on()
+
+    def carry_on(self) -> None:
+        """A carry goes on, but only where nothing was done since, and never into a confirmed frame."""
+        if not self.carried:
+            return
+        number = self.carried[-1] if self.rng.random() < 0.8 else int(self.rng.choice(self.carried))
+        edits, oracle = self.some_edits(), self.oracle
+        newest = oracle.place + 1 == len(oracle.steps) and oracle.now.edit is not None
+        if not newest or oracle.now.edit.number != number:
+            assert not self.session.extend(edits, number)
+        elif edits.keys() & oracle.now.confirmed:
+            with pytest.raises(ValueError, match="is confirmed"):
+                self.session.extend(edits, number)
+        else:
+            assert self.session.extend(edits, number)
+            oracle.write_more(self.whole(edits, number), {f: dict(e.confidence) for f, e in edits.items()})
+
+    def find_objects(self) -> None:
+        """The model finds objects; what it found is written at once or, by now stale, later on."""
+        frames = self.oracle.frames()
+        frame = frames[self.rng.integers(len(frames))]
+        self.found.append((frame, self.session.segmented(frame)))
+        frame, edit = self.found[self.rng.integers(len(self.found))]
+        self._put_away_for_edit()
+        shown = self.session.labels.copy()
+        number = self.session.edit({frame: edit})
+        where, values = np.zeros(shown.shape, bool), np.zeros(shown.shape, int)
+        where[frame][edit.region.slices] = edit.written
+        values[frame][edit.region.slices] = edit.values
+        if self.oracle.protect != "anything":
+            where &= self.oracle.below == 0
+        for new, old in enumerate(np.unique(values[where]), max(self.oracle.next_label(), 1)):
+            values[where & (values == old)] = -new
+        self.oracle.write(Written(where, -values, number), {})
+
+    def confirm(self) -> None:
+        frames = self.oracle.frames()
+        frame, yes = frames[self.rng.integers(len(frames))], bool(self.rng.random() < 0.7)
+        self.oracle.confirm(frame, yes)
+        self.session.confirm(frame, yes)
+
+    def verb(self, wanted: np.ndarray | None, name: str, *arguments: Any) -> None:
+        """Do it to the session, and by hand to the oracle; None is wanted where it should be refused."""
+        shown, state = self.session.labels.copy(), self.session.state
+        if wanted is None:
+            with pytest.raises(ValueError, match=r"There is no|has no holes|already|There are no"):
+                getattr(self.session, name)(*arguments)
+            assert self.session.state is state
+            return
+        self._put_away_for_edit()
+        getattr(self.session, name)(*arguments)
+        self.oracle.write(Written(wanted != shown, wanted.astype(int), self.session.state.written.number), {})
+
+    def some_label(self) -> int:
+        there = [int(k) for k in np.unique(self.session.labels) if k]
+        return int(self.rng.choice([*there, *there, 77]))
+
+    def merge(self) -> None:
+        one, other = self.some_label(), self.some_label()
+        frames = self.some_frames() if self.rng.random() < 0.5 else self.oracle.frames()
+        picture, wanted = self.session.labels, self.session.labels.copy()
+        for frame in frames:
+            wanted[frame][picture[frame] == other] = one
+        if one != other:
+            there = all(any((picture[f] == k).any() for f in frames) for k in (one, other))
+            self.verb(wanted if there else None, "merge", (one, other), frames)
+
+    def delete(self) -> None:
+        label, frames = self.some_label(), self.oracle.frames()
+        frame = frames[self.rng.integers(len(frames))] if self.rng.random() < 0.5 else None
+        wanted = self.session.labels.copy()
+        for f in frames if frame is None else [frame]:
+            wanted[f][wanted[f] == label] = 0
+        self.verb(wanted if (wanted != self.session.labels).any() else None, "delete", label, frame)
+
+    def fill(self) -> None:
+        """A ring is painted around a pixel first, mostly: holes are rare."""
+        label, frames = self.some_label(), self.oracle.frames()
+        frame = frames[self.rng.integers(len(frames))]
+        if self.rng.random() < 0.8 and label != 77:
+            shape = self.session.image.frame_shape(self.session.ndim)
+            ring = np.ones((3,) * len(shape), bool)
+            ring[(1,) * len(shape)] = False
+            corner = tuple(int(self.rng.integers(n - 2)) for n in shape)
+            region = Region(corner, tuple(k + 3 for k in corner))
+            self._edit({frame: Edit(region, ring, np.full(ring.shape, label))})
+        wanted = self.session.labels.copy()
+        plane = wanted[frame]
+        plane[ndimage.binary_fill_holes(plane == label) & (plane == 0)] = label
+        self.verb(wanted if (wanted != self.session.labels).any() else None, "fill", label, frame)
+
+    def relabel(self) -> None:
+        label, new, frames = self.some_label(), int(self.rng.integers(1, 12)), self.some_frames()
+        picture, wanted = self.session.labels, self.session.labels.copy()
+        mine = [f for f in frames if (picture[f] == label).any()]
+        for frame in mine:
+            wanted[frame][picture[frame] == label] = new
+        free = bool(mine) and not any((picture[f] == new).any() for f in mine)
+        self.verb(wanted if free else None, "relabel", label, new, frames)
+
+    def copy(self) -> None:
+        frames = self.oracle.frames()
+        if len(frames) < 2:
+            return
+        source, target = (frames[k] for k in self.rng.choice(len(frames), 2, replace=False))
+        label = self.some_label()
+        some = None if self.rng.random() < 0.5 else (label,)
+        picture, wanted = self.session.labels, self.session.labels.copy()
+        copied = picture[source] * ((picture[source] == label) if some else 1)
+        plane = wanted[target]
+        plane[np.isin(plane, np.unique(copied[copied > 0]))] = 0
+        plane[:] = np.where(plane == 0, copied, plane)
+        self.verb(wanted if copied.any() else None, "copy_from", source, target, some)
+
+    def split(self) -> None:
+        """Where the border runs is for `test_verbs` to say; here it is a part of the object, and one step."""
+        shown = self.session.labels.copy()
+        pixels = np.argwhere(shown == self.some_label())
+        if len(pixels) < 2:
+            return
+        one, other = (tuple(map(float, pixels[k])) for k in self.rng.choice(len(pixels), 2, replace=False))
+        if Click(one).frame(self.session.ndim) != Click(other).frame(self.session.ndim):
+            return
+        label = int(shown[tuple(map(int, one))])
+        self._put_away_for_edit()
+        new = self.session.split(one, other)
+        assert new == self.oracle.next_label()
+        part = self.session.labels != shown
+        assert set(np.unique(shown[part])) == {label}
+        assert not part[tuple(map(int, one))]
+        assert part[tuple(map(int, other))]
+        wanted = self.session.labels.astype(int)
+        self.oracle.write(Written(part, wanted, self.session.state.written.number), {})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -396,3 +664,34 @@ def test_labels_are_the_drawing_of_the_history_up_to_the_cursor(kind):
         except BaseException as error:
             error.add_note(f"{kind}, seed {seed}")
             raise
+
+
+def told(session: Session) -> tuple[Any, ...]:
+    """All that a user sees of a session."""
+    frames = np.ndindex(*session.image.frames_shape(session.ndim))
+    return (
+        session.labels.tolist(), session.label, session.clicks, session.area(), session.threshold, session.protect,
+        session.pending and (session.pending.frame, session.pending.clicks), session.confirmed,
+        session.can_undo, session.can_redo, [dict(session.confidence(frame)) for frame in frames],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_session_that_repeats_the_acts_of_another_one_is_like_it_and_needs_no_model(kind):
+    shape, ndim = KINDS[kind]
+    for seed in range(HISTORIES // 4):
+        player = Player(shape, ndim, np.random.default_rng(7_000 + seed), hands_on=seed % 2 == 1)
+        player.play(STEPS)
+        first = player.session
+        second = Session(np.zeros(shape, np.float32), Nobody(ndim), labels=player.first_labels)
+        for act in player.acts:
+            second.perform(act)
+        assert told(second) == told(first), f"{kind}, seed {seed}"
+        while first.can_undo:
+            first.undo()
+            second.undo()
+            assert told(second) == told(first), f"{kind}, seed {seed}"
+        while first.can_redo:
+            first.redo()
+            second.redo()
+            assert told(second) == told(first), f"{kind}, seed {seed}"

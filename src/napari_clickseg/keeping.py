@@ -187,7 +187,8 @@ class Keeping(Clicking):
 
     def _keep(self) -> int:
         state = self.state
-        notes = state.notes.corrected(state.label, state.masks)
+        own = (frame for frame, mask in state.masks.items() if mask is not state.taken_up.get(frame))
+        notes = state.notes.corrected(state.label, own)
         self._close(state)
         self._push_level(replace(self._nothing(), kept=state.kept + 1, notes=notes))
         return state.label
