@@ -24,6 +24,7 @@ from napari_clickseg.models.guess import guess
 from napari_clickseg.models.opened import Opened
 from napari_clickseg.models.registry import SUFFIX, list_models, user_folder
 from napari_clickseg.models.running import Adapter, canonical
+from napari_clickseg.models.state_dict import Blueprint
 from napari_clickseg.models.trust import digest, remember, trusted
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ def examine(
         Where code would have to run and nobody said that it may.
     """
     path = Path(path).expanduser()
-    opened = open_foreign(path, class_path, kwargs, _allowing(trust))
+    blueprint = Blueprint.of(class_path, kwargs) if class_path else None
+    opened = open_foreign(path, blueprint, _allowing(trust))
     conventions, guesses = guess(opened)
     return Candidate(path, opened.format, _sha256(path), conventions, guesses, opened)
 

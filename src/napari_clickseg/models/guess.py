@@ -139,7 +139,7 @@ def _run(adapter: Adapter, channels: int, side: int, ndim: int) -> Tensor:
     """
     image = _probe(channels, side, ndim)
     with torch.no_grad():
-        answer = adapter(image)
+        answer: Tensor = adapter(image)
     if answer.ndim != ndim + 2 or answer.shape[0] != 1:
         raise Misshapen(f"from {_of(image)} it makes {_of(answer)}; wanted is (1, outputs, then the image's sides)")
     if answer.shape[2:] != image.shape[2:]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,3 +45,37 @@ class Opened:
     title: str = ""
     description: str = ""
     licence: str = ""
+
+
+def told_by_shape(shape: Sequence[int | None], name: str) -> dict[str, tuple[Any, str]]:
+    """Return the conventions that follow from the shape of input that a network was exported for.
+
+    Parameters
+    ----------
+    shape : sequence of int or None
+        Batch, channel, spatial sides; None where any will do.
+    name : str
+        Of the file, for sentences.
+
+    Raises
+    ------
+    ValueError
+        Where it takes no single image, or none with sides of one length.
+    """
+    if len(shape) not in (4, 5):
+        raise ValueError(
+            f"{name} takes inputs with {len(shape)} axes; 4 or 5 are wanted: batch, channel, spatial ones."
+        )
+    if shape[0] not in (None, 1):
+        raise ValueError(f"{name} was exported for batches of {shape[0]}; export it with a batch of 1.")
+    told: dict[str, tuple[Any, str]] = {"ndim": (len(shape) - 2, "the file says so")}
+    if shape[1] is not None:
+        told["channels"] = (shape[1], "the file says so")
+    fixed = {side for side in shape[2:] if side is not None}
+    if len(fixed) > 1 or (fixed and None in shape[2:]):
+        sides = " x ".join("any" if side is None else str(side) for side in shape[2:])
+        raise ValueError(f"{name} was exported for images of {sides} alone; export it with dynamic_shapes, or square.")
+    for side in fixed:
+        why = f"it was exported for sides of {side} alone (dynamic_shapes would allow others)"
+        told |= dict.fromkeys(("divisible", "smallest_side", "tile"), (side, why))
+    return told

@@ -42,7 +42,9 @@ class Adapter(nn.Module):
 
     def __init__(self, module: nn.Module, axes: str = "bcyx", output: int = 0) -> None:
         super().__init__()
-        self.module = module.float().requires_grad_(False)
+        self.module = module.float()
+        for weight in module.parameters():  # one by one, because TorchScript cannot be told as a whole
+            weight.requires_grad_(False)
         self.axes = axes
         self.output = output
 

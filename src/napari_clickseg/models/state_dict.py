@@ -9,7 +9,7 @@ import json
 import pickle
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -139,14 +139,32 @@ def open_state_dict(path: Path, blueprint: Blueprint | None, allowed: Callable[[
             f"{path.name} holds weights alone ({len(weights)} tensors). Name the class of the network that they belong "
             "to, as package.module:Class or file.py:Class (--class), and what it is called with (--kwargs)."
         )
+    told = {name: (value, "the file's metadata says so") for name, value in said.get("conventions", {}).items()}
+    return replace(open_weights(weights, blueprint, path.name, allowed), told=told)
+
+
+def open_weights(
+    weights: Mapping[str, Tensor], blueprint: Blueprint, name: str, allowed: Callable[[str], bool]
+) -> Opened:
+    """Put weights into a network of their class.
+
+    Parameters
+    ----------
+    name : str
+        Of the file that they come from, for sentences.
+
+    Raises
+    ------
+    ValueError, Untrusted
+        As `open_state_dict`.
+    """
     if blueprint.permission and not allowed(blueprint.permission):
         raise Untrusted(f"The class {blueprint.class_path}", blueprint.permission)
     network = blueprint.build()
     fitting = _without_prefix(weights, network)
-    fill(network, fitting, path.name)
-    told = {name: (value, "the file's metadata says so") for name, value in said.get("conventions", {}).items()}
+    fill(network, fitting, name)
     parts = (blueprint.class_path, blueprint.kwargs, blueprint.code)
-    return Opened(network.eval(), FORMAT, fitting, blueprint.permission, told, "", *parts)
+    return Opened(network.eval(), FORMAT, fitting, blueprint.permission, {}, "", *parts)
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -195,7 +213,7 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with safe_open(str(path), framework="pt") as file:
         said = (file.metadata() or {}).get(NETWORK_KEY, "{}")
-        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(said)  # noqa: SIM118 - no mapping
+        return {name: file.get_tensor(name).clone() for name in file.keys()}, json.loads(said)  # noqa: SIM118 - no mapping
 
 
 def _tensors(checkpoint: Any, name: str) -> dict[str, Tensor]:

@@ -37,6 +37,10 @@ class Untrusted(ValueError):  # noqa: N818 - a question to the user as much as a
         self.sha256 = sha256
 
 
+class ClassNeeded(ValueError):  # noqa: N818 - a question to the user as much as an error
+    """Raised where a file holds weights alone, and nobody has said of which class they are."""
+
+
 def digest(content: bytes | Mapping[str, Any]) -> str:
     """Return the sha256 of a file's bytes, or of plain values, in hexadecimal digits.
 
