@@ -5,15 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_clickseg.gui.ours import camera_of
+from napari_clickseg.gui.steps import Choice
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
+from napari_clickseg.models.conventions import Conventions
 from napari_clickseg.models.registry import ModelEntry
+from napari_clickseg.models.trust import ClassNeeded, Untrusted
 from napari_clickseg.questions import NEVER, Request, Stop
 from napari_clickseg.regions import Region
 
@@ -55,21 +60,93 @@ class Disks:
         return Prediction.from_mask(mask, region)
 
 
-MODELS = [ModelEntry(name, name.title(), f"Draws {name}.", "weightless") for name in ("disks", "large")]
+@dataclass
+class Finder(Disks):
+    """Also finds all objects of a frame: whatever is brighter than a level, one object per connected part."""
+
+    name: str = "finder"
+    level: float = 50
+
+    def segment(self, image: Image, frame: tuple[int, ...], stop: Stop = NEVER) -> np.ndarray:
+        while not self.gate.wait(0.01):
+            stop.check()
+        if self.failure is not None:
+            raise self.failure
+        pixels = image.block(frame, Region.whole(image.frame_shape(2)))[0]
+        return ndimage.label(pixels > self.level)[0].astype(np.int32)
+
+
+@dataclass
+class Candidate:
+    """A model that is being added: it finds what is brighter than 100 times its threshold."""
+
+    gate: threading.Event
+    conventions: Conventions = field(default_factory=Conventions)
+    guesses: dict[str, str] = field(default_factory=lambda: {"threshold": "as most networks"})
+    format: str = "paper"
+
+    def predictor(self, conventions: Conventions, name: str = "candidate", device: str = "cpu") -> Finder:
+        if conventions.channels != 1:
+            raise ValueError("The network takes 1 channel.")
+        return Finder(name, level=100 * conventions.threshold, gate=self.gate)
+
+
+@dataclass
+class Workshop:
+    """Opens "plain", "program" (which has to be trusted) and "weights" (whose class has to be said); keeps on a shelf.
+
+    It opens and answers nothing while its gate is shut.
+    """
+
+    shelf: dict[str, Any]
+    kept: list[tuple[str, Conventions]] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def examine(self, choice: Choice, trust: bool) -> Candidate:
+        self.gate.wait(WAIT / 1000)
+        if choice.path == "program" and not trust:
+            raise Untrusted("The file", "0123456789abcdef")
+        if choice.path == "weights" and not choice.class_path:
+            raise ClassNeeded("Say of which class the weights are.")
+        if choice.path not in ("plain", "program", "weights"):
+            raise ValueError(f"There is no file {choice.path}.")
+        return Candidate(self.gate)
+
+    def keep(self, candidate: Candidate, conventions: Conventions, name: str) -> Path:
+        if name in self.shelf:
+            raise ValueError(f"There is a model {name!r} already; choose another name.")
+        self.kept.append((name, conventions))
+        self.shelf[name] = Finder(name, level=100 * conventions.threshold)
+        return Path(f"{name}.safetensors")
+
+
+NAMES = ("disks", "large", "finder")
 
 
 class Bench:
     """A viewer with the panel open, a hand on its mouse, and the words to ask what is there."""
 
-    def __init__(self, viewer: Any, qtbot: Any, models: dict[str, Disks]) -> None:
+    def __init__(self, viewer: Any, qtbot: Any, models: dict[str, Any], workshop: Any = None) -> None:
         from napari_clickseg.benchmark.canvas import Canvas
         from napari_clickseg.gui.widget import ClickWidget
 
-        self.viewer, self.qtbot, self.models = viewer, qtbot, models
-        self.widget = ClickWidget(viewer, MODELS, lambda name, device: models[name])
+        self.viewer, self.qtbot, self.models, self.workshop = viewer, qtbot, models, workshop
+        self.widget = ClickWidget(viewer, self.listed, self.load, workshop)
         viewer.window.add_dock_widget(self.widget, name="clicks")
         self.hand = Canvas(viewer, self.widget)
         self.ready()
+
+    def listed(self) -> list[ModelEntry]:
+        names = dict.fromkeys((*NAMES, *self.models))
+        return [ModelEntry(name, name.title(), f"Draws {name}.", "weightless") for name in names]
+
+    def load(self, name: str, device: str) -> Any:
+        if isinstance(self.models[name], Exception):
+            raise self.models[name]
+        return self.models[name]
 
     @property
     def conductor(self) -> Any:
@@ -120,13 +197,18 @@ class Bench:
 
 
 @pytest.fixture
-def models() -> dict[str, Disks]:
-    return {"disks": Disks(), "large": Disks("large", radius=12)}
+def models() -> dict[str, Any]:
+    return {"disks": Disks(), "large": Disks("large", radius=12), "finder": Finder()}
+
+
+@pytest.fixture
+def workshop(models: dict[str, Any]) -> Workshop:
+    return Workshop(models)
 
 
 @pytest.fixture
 def bench(
-    make_napari_viewer: Any, qtbot: Any, models: dict[str, Disks], monkeypatch: pytest.MonkeyPatch
+    make_napari_viewer: Any, qtbot: Any, models: dict[str, Any], workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Bench]]:
     """Return a function that opens a viewer with an image (None: with none) and the panel."""
     monkeypatch.setattr("napari_clickseg.gui.answering.present_devices", lambda: ("auto", "cpu"))
@@ -138,7 +220,7 @@ def bench(
         if image is not None:
             viewer.add_image(image, **options)
         before(viewer)
-        made = Bench(viewer, qtbot, models)
+        made = Bench(viewer, qtbot, models, workshop)
         benches.append(made)
         return made
 

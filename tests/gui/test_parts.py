@@ -12,8 +12,8 @@ from napari_clickseg.gui import samples, status
 from napari_clickseg.gui.actions import ACTIONS, bind, unbind
 from napari_clickseg.gui.geometry import Channel, Placement, offered_channels
 from napari_clickseg.gui.late import LatePredictor
+from napari_clickseg.gui.model_panel import ADD_TEXT, ModelPanel
 from napari_clickseg.gui.pairing import merged
-from napari_clickseg.gui.panels import ModelPanel
 from napari_clickseg.gui.preview import CONTOUR, FILL, GAINED, LOST, changed_region, picture
 from napari_clickseg.gui.pyramid import copy_down, levels_for
 from napari_clickseg.masks import Prediction
@@ -133,17 +133,20 @@ def test_the_status_says_what_happened_and_which_key_comes_next(models):
 
 
 def test_models_with_weights_go_by_their_name(qtbot, tmp_path):
-    panel = ModelPanel(
+    panel = ModelPanel()
+    qtbot.addWidget(panel)
+    panel.show_models(
         [
             ModelEntry("default", "ClickNet", "A network.", "shipped", tmp_path / "default.safetensors"),
             ModelEntry("geodesic", "Geodesic distance", "No weights.", "weightless"),
         ]
     )
-    qtbot.addWidget(panel)
     panel.show_model("default", "loading")
     assert [panel.model.itemText(k) for k in range(panel.model.count())] == [
         "default (ClickNet)",
         "Geodesic distance",
+        "",
+        ADD_TEXT,
     ]
 
 

@@ -149,7 +149,7 @@ def _measure_size(model_name: str, side: int) -> LatencyRow:
         try:
             viewer.window.resize(1200, 900)
             viewer.add_image(pyramid(discs(side)), multiscale=True, contrast_limits=(0, 255))
-            widget = ClickWidget(viewer, [find_model(model_name)])
+            widget = ClickWidget(viewer, lambda: [find_model(model_name)])
             viewer.window.add_dock_widget(widget)
             camera = camera_of(viewer)
             camera.center, camera.zoom = (side / 2, side / 2), 1.4

@@ -162,6 +162,15 @@ class ObjectActs:
             with telling(self._panel):
                 act(work)
 
+    def settle(self, work: Work) -> None:
+        """Show where things stand after objects were written, and let the next click begin one."""
+        self._flipped = False
+        self._showing.seconds = None
+        work.refresh_thumbnail()
+        self._showing.diameter()
+        self._showing.standing(self._flipped)
+        self._showing.tell()
+
     def forget_plans(self) -> None:
         """Do nothing after the next answer, as there will be none."""
         self._after_answer = None
@@ -171,22 +180,14 @@ class ObjectActs:
     def _keep_now(self, work: Work) -> None:
         label = work.session.commit()
         self._showing.note = f"Object {label} is kept."
-        self._finish(work)
+        self.settle(work)
 
     def _start_new_now(self, work: Work) -> None:
         label, kept = work.session.label, work.session.state.kept
         work.session.start_new()
         if work.session.state.kept > kept:
             self._showing.note = f"Object {label} is kept. This is a new object."
-        self._finish(work)
-
-    def _finish(self, work: Work) -> None:
-        self._flipped = False
-        self._showing.seconds = None
-        work.refresh_thumbnail()
-        self._showing.diameter()
-        self._showing.standing(self._flipped)
-        self._showing.tell()
+        self.settle(work)
 
     def _take_up_now(self, work: Work, position: tuple[float, ...]) -> None:
         label = work.label_at(position)

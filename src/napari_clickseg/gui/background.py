@@ -31,31 +31,33 @@ class Background:
 
     Parameters
     ----------
-    receive : callable
-        Takes the outcome of the newest job, on the thread that made this; never that of an older or a cancelled one.
     name : str
         Of the thread.
     """
 
-    def __init__(self, receive: Receive, name: str) -> None:
-        self._receive = receive
+    def __init__(self, name: str) -> None:
         self._name = name
         self._courier = Courier(self._on_outcome)
         self._worker: LatestWorker | None = None
-        self._key: object = None
+        self._awaited: tuple[object, Receive] | None = None
 
     @property
     def busy(self) -> bool:
         """Whether an outcome is still awaited."""
-        return self._key is not None
+        return self._awaited is not None
 
     def open(self) -> None:
         """Start the thread."""
         courier = self._courier  # kept by the thread: a bound method of its signal would not do so
         self._worker = LatestWorker(lambda outcome: courier.arrived.emit(outcome), name=self._name)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: Job, receive: Receive) -> None:
         """Run `job(stop)` as soon as possible; an older one is asked to stop, and what comes of it is dropped.
+
+        Parameters
+        ----------
+        receive : callable
+            Takes the outcome, on the thread that made this.
 
         Raises
         ------
@@ -64,12 +66,13 @@ class Background:
         """
         if self._worker is None:
             raise RuntimeError(f"The thread {self._name!r} is closed; open it first.")
-        self._key = object()
-        self._worker.submit(self._key, job)
+        key = object()
+        self._awaited = key, receive
+        self._worker.submit(key, job)
 
     def cancel(self) -> None:
         """Wait for nothing any more; ask what runs to stop."""
-        self._key = None
+        self._awaited = None
         if self._worker is not None:
             self._worker.cancel()
 
@@ -81,6 +84,7 @@ class Background:
             self._worker = None
 
     def _on_outcome(self, outcome: Outcome) -> None:
-        if self._key is not None and outcome.key is self._key:
-            self._key = None
-            self._receive(outcome)
+        if self._awaited is None or outcome.key is not self._awaited[0]:
+            return
+        receive, self._awaited = self._awaited[1], None
+        receive(outcome)

@@ -8,13 +8,16 @@ from typing import Any
 from napari_clickseg.drawing import Protect
 from napari_clickseg.gui import status
 from napari_clickseg.gui.acts import ObjectActs
+from napari_clickseg.gui.adding import AddingModel, Workshop
 from napari_clickseg.gui.answering import Answer, Answering, Prepared
+from napari_clickseg.gui.choosing import ModelChoice
 from napari_clickseg.gui.desk import Desk
 from napari_clickseg.gui.layers import ClickLayers
 from napari_clickseg.gui.live import LivePreview
 from napari_clickseg.gui.ours import plain
 from napari_clickseg.gui.showing import Showing
 from napari_clickseg.gui.shown import Panel, telling
+from napari_clickseg.gui.whole import WholeFrames
 from napari_clickseg.gui.work import Work
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.questions import Predictor
@@ -23,15 +26,22 @@ from napari_clickseg.session import Session
 OF_DESK = ("choose_image", "choose_channel", "choose_labels")
 """Requests that the desk answers. Their value may be None: no image, no channel, a new Labels layer."""
 OF_ACTS = (
-    *("keep", "cancel", "undo", "redo", "flip", "start_new", "take_up", "pick_object"),
+    *("keep", "undo", "redo", "flip", "start_new", "take_up", "pick_object"),
     *("choose_positive", "choose_negative"),
 )
 """Requests that concern the object being drawn."""
 OF_CONDUCTOR = (
-    *("choose_model", "choose_device", "choose_protect"),
+    *("cancel", "choose_protect"),
     *("set_threshold", "set_opacity", "set_diameter", "forget_diameter"),
 )
 """Requests that concern how objects are drawn."""
+OF_CHOICE = ("choose_model", "choose_device", "trust_model", "list_models")
+"""Requests that concern which model answers."""
+OF_ADDING = (
+    *("add_model", "leave_adding", "back", "refuse", "examine"),
+    *("open_trusted", "try_conventions", "keep_model"),
+)
+"""Requests of the assistant that adds a model."""
 
 
 class Conductor:
@@ -43,10 +53,12 @@ class Conductor:
         May be napari's proxy for plugins.
     panel : Panel
         Who shows it all.
-    models : sequence of ModelEntry
-        What the model picker offers.
+    list_all : callable
+        Returns the models that can be picked, as they are when it is called.
     load : callable
         `load(name, device)` returns a predictor; called on a worker's thread.
+    workshop : Workshop
+        Who opens and keeps foreign models.
     model : str, optional
         The name of the model to begin with; the first in the table where absent or not there.
     device : str
@@ -62,17 +74,20 @@ class Conductor:
         self,
         viewer: Any,
         panel: Panel,
-        models: list[ModelEntry],
+        list_all: Callable[[], list[ModelEntry]],
         load: Callable[[str, str], Predictor],
+        workshop: Workshop,
         model: str | None = None,
         device: str = "auto",
     ) -> None:
+        models = list_all()
         if not models:
             raise ValueError("The table of models is empty; reinstall napari-clickseg.")
         names = [entry.name for entry in models]
         chosen = model if model is not None and model in names else names[0]
         self._viewer = plain(viewer)
         self._panel = panel
+        panel.show_models(models)
         self._open = False
         self.layers = ClickLayers(self._viewer, self.answer)
         self._answering = Answering(load, chosen, device, self._on_answer, self._on_prepared)
@@ -82,13 +97,22 @@ class Conductor:
         self._acts = ObjectActs(
             self._viewer, panel, self._desk, self.layers, self._live, self._answering, self._showing
         )
+        self._choice = ModelChoice(panel, self._desk, self._acts, self._answering, self._showing, list_all)
+        self._whole = WholeFrames(self._viewer, panel, self._desk, self._acts, self._answering, self._showing)
+        self._adding = AddingModel(self._viewer, panel, self._desk, workshop)
         self._owners: dict[str, object] = {
             **dict.fromkeys(OF_DESK, self._desk),
             **dict.fromkeys(OF_ACTS, self._acts),
             **dict.fromkeys(OF_CONDUCTOR, self),
+            **dict.fromkeys(OF_CHOICE, self._choice),
+            **dict.fromkeys(OF_ADDING, self._adding),
+            "segment_frame": self._whole,
         }
         self._desk.switched.connect(self._on_desk_switched)
         self._desk.failed.connect(self._on_desk_failed)
+        self._choice.changed.connect(self._whole.change_model)
+        self._choice.ready.connect(self._whole.renew)
+        self._adding.added.connect(self._choice.added)
 
     @property
     def session(self) -> Session | None:
@@ -115,6 +139,8 @@ class Conductor:
             return
         self._open = True
         self._answering.open()
+        self._whole.open()
+        self._adding.open()
         self._desk.use_predictor(self._answering.model)
         self._viewer.dims.events.current_step.connect(self._on_viewer_stepped)
         self._showing.model("loading")
@@ -125,6 +151,8 @@ class Conductor:
         if not self._open:
             return
         self._open = False
+        self._adding.close()
+        self._whole.close()
         self._answering.close()
         self._viewer.dims.events.current_step.disconnect(self._on_viewer_stepped)
         self._desk.close()
@@ -133,15 +161,10 @@ class Conductor:
 
     # -- requests --------------------------------------------------------------------------------------------------
 
-    def choose_model(self, name: str) -> None:
-        """Let another model answer, the clicks already made as well."""
-        self._answering.change(name=name)
-        self._follow_model()
-
-    def choose_device(self, device: str) -> None:
-        """Let the model compute elsewhere."""
-        self._answering.change(device=device)
-        self._follow_model()
+    def cancel(self) -> None:
+        """Call off what is done for a whole frame; where nothing is, let the object being drawn disappear."""
+        if not self._whole.call_off():
+            self._acts.cancel()
 
     def choose_protect(self, protect: Protect) -> None:
         """Change which pixels may be written over, for the object being drawn as well."""
@@ -174,14 +197,7 @@ class Conductor:
             self._showing.diameter()
             self._acts.ask_again()
 
-    # -- the model -------------------------------------------------------------------------------------------------
-
-    def _follow_model(self) -> None:
-        self._showing.model("loading")
-        self._showing.status(status.LOADING)
-        self._desk.use_predictor(self._answering.model)
-        self._acts.ask_again()
-        self._answering.warm_up(self._desk.current)
+    # -- what happened elsewhere -----------------------------------------------------------------------------------
 
     def _on_answer(self, answer: Answer) -> None:
         work, request, result = answer.work, answer.request, answer.result
@@ -193,7 +209,7 @@ class Conductor:
             return
         if request is work.session.pending:
             self._showing.seconds, self._showing.note = answer.seconds, result.note
-        self._adopt_model()
+        self._choice.adopt()
         following = work.session.apply(request, result)
         if following is not None:
             self._acts.ask(work, following)
@@ -201,30 +217,7 @@ class Conductor:
             self._acts.answered(work)
 
     def _on_prepared(self, found: Prepared | BaseException) -> None:
-        if isinstance(found, BaseException):
-            self._showing.model("error")
-            name = self._answering.model.name
-            self._showing.status(status.error(f"The model {name!r} cannot be used: {found}"))
-            return
-        self._showing.devices(found.devices)
-        if found.work is not None:
-            found.work.prepared(found.highest)
-        self._adopt_model()
-        self._showing.diameter()
-        self._showing.tell()
-
-    def _adopt_model(self) -> None:
-        """Once the model is loaded, show where it computes; sessions ask it directly from then on."""
-        late = self._answering.model
-        if late.loaded is None:
-            return
-        self._showing.model(f"ready on {late.loaded.device}")
-        for work in self._desk:
-            if work.session.predictor is late and work.session.pending is None:
-                with telling(self._panel):
-                    work.session.predictor = late.loaded
-
-    # -- what happened elsewhere -----------------------------------------------------------------------------------
+        self._choice.prepared(found)
 
     def _on_desk_switched(self, work: Work | None) -> None:
         self._answering.warm_up(work)

@@ -6,12 +6,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_clickseg.gui.status import Status
 
 ACCENT = "#26a9c4"
 """The colour of the contour, the Keep button and a ready status: the only one that the panel adds to napari's."""
+ACCENT_BUTTON = (
+    f"QPushButton:enabled {{ background: {ACCENT}; color: #06232a; font-weight: 600; }}"
+    "QPushButton:enabled:hover { background: #35c3e0; }"
+)
 STATUS_COLOURS = {"ready": ACCENT, "thinking": ACCENT, "loading": "#e0a030", "error": "#ff5c5c"}
 GAP = 8
 
@@ -20,6 +33,8 @@ class Picker(QComboBox):
     """A drop-down list of values that keeps to the width it is given; `picked` tells what the user chose."""
 
     picked = Signal(object)
+    opening = Signal()
+    """The list is about to be shown: what it offers may be brought up to date."""
 
     def __init__(self, tip: str = "") -> None:
         super().__init__()
@@ -42,6 +57,16 @@ class Picker(QComboBox):
         same = [k for k, value in enumerate(self._values) if value is chosen]
         same += [k for k, value in enumerate(self._values) if type(value) is type(chosen) and value == chosen]
         self.setCurrentIndex(same[0] if same else -1)
+
+    def set_apart(self, row: int) -> None:
+        """Draw a line above a row."""
+        self.insertSeparator(row)
+        self._values.insert(row, None)
+
+    def showPopup(self) -> None:  # noqa: N802 - Qt's name
+        """Show the list."""
+        self.opening.emit()
+        super().showPopup()
 
     def _on_activated(self, index: int) -> None:
         self.picked.emit(self._values[index])
@@ -67,6 +92,19 @@ class StatusLine(QLabel):
                 f"border: none; border-left: 4px solid {STATUS_COLOURS[news.kind]}; padding: 4px 4px 4px 8px;"
                 "background: rgba(128, 128, 128, 40);"
             )
+
+
+class BusyBar(QProgressBar):
+    """A thin bar that moves while something is worked out; its place stays free while it is hidden."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setRange(0, 0)
+        self.setTextVisible(False)
+        self.setFixedHeight(4)
+        policy = self.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.setSizePolicy(policy)
 
 
 def caption(text: str) -> QLabel:

@@ -20,8 +20,9 @@ def images_in(viewer: Any) -> list[Any]:
 
 
 def labels_in(viewer: Any, placement: Placement) -> list[Any]:
-    """Return the Labels layers that have the shape an image needs."""
-    return [layer for layer in _layers(viewer) if isinstance(layer, Labels) and fits(placement, layer)]
+    """Return the Labels layers that have the shape an image needs; the answer of a model being added is none."""
+    labels = [layer for layer in _layers(viewer) if isinstance(layer, Labels) and role_of(layer) != "trial"]
+    return [layer for layer in labels if fits(placement, layer)]
 
 
 def points_in(viewer: Any, placement: Placement) -> list[Any]:

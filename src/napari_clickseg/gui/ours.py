@@ -45,7 +45,7 @@ def camera_of(viewer: Any) -> Any:
 
 
 def role_of(layer: Any) -> str | None:
-    """Return what this plugin made a layer for: "positive", "negative", "labels", "preview", or None."""
+    """Return what this plugin made a layer for: "positive", "negative", "labels", "preview", "trial", or None."""
     mark = layer.metadata.get(MARK)
     return mark.get("role") if isinstance(mark, dict) else None
 

@@ -20,8 +20,6 @@ from qtpy.QtWidgets import (
 from napari_clickseg.gui.buttons import ActionButton
 from napari_clickseg.gui.fields import ACCENT_BUTTON, GAP, Picker, caption, column_in, form_in, side_by_side
 from napari_clickseg.gui.shown import Picks, Standing
-from napari_clickseg.gui.trusting import TrustQuestion
-from napari_clickseg.models.registry import ModelEntry
 
 DIAMETERS = (2.0, 5000.0)
 
@@ -49,9 +47,6 @@ PROTECTIONS = (
     ("object", "all but the object itself", "An object taken up again can only lose pixels, never gain any."),
     ("anything", "nothing", "Whatever is there is drawn over."),
 )
-
-
-ADD_TEXT = "Add a model .."
 
 
 class PickersPanel(QWidget):
@@ -194,56 +189,6 @@ class ViewPanel(QWidget):
         self.requested.emit("set_threshold", percent / 100)
 
 
-class ModelPanel(QWidget):
-    """Which model answers; the last row adds one, and a file that is not trusted yet is asked about."""
-
-    requested = Signal(str, object)
-
-    def __init__(self, models: Sequence[ModelEntry]) -> None:
-        super().__init__()
-        self.model = Picker("Who draws the objects.")
-        self.model.picked.connect(self._on_picked)
-        self._models = list(models)
-        self._name = ""
-        self.state = QLabel("")
-        self.state.setStyleSheet("color: rgba(160, 160, 160, 255);")
-        self.question = TrustQuestion()
-        self.question.trusted.connect(lambda: self.requested.emit("trust_model", None))
-        self.question.hide()
-        rows = QWidget()
-        form = form_in(rows)
-        form.addRow(caption("Model"), self.model)
-        form.addRow(caption(""), self.state)
-        column = column_in(self)
-        column.addWidget(rows)
-        column.addWidget(self.question)
-
-    def show_models(self, models: Sequence[ModelEntry]) -> None:
-        """Offer these models; the chosen one stays chosen."""
-        self._models = list(models)
-        self._show_choices()
-
-    def show_model(self, name: str, state: str) -> None:
-        """Show which model is chosen, and whether it is loading or where it computes."""
-        self._name = name
-        self._show_choices()
-        self.state.setText(state)
-
-    def _show_choices(self) -> None:
-        choices = [(_title(entry), entry.name) for entry in self._models]
-        self.model.show_choices([*choices, (ADD_TEXT, None)], self._name)
-        self.model.insertSeparator(len(choices))
-        chosen = next((entry for entry in self._models if entry.name == self._name), None)
-        self.model.setToolTip(chosen.description if chosen is not None else "")
-
-    def _on_picked(self, name: str | None) -> None:
-        if name is not None:
-            self.requested.emit("choose_model", name)
-            return
-        self._show_choices()
-        self.requested.emit("add_model", None)
-
-
 class AdvancedPanel(QWidget):
     """What is seldom changed, folded away."""
 
@@ -289,11 +234,6 @@ class AdvancedPanel(QWidget):
     def _on_fold_toggled(self, unfolded: bool) -> None:
         self.fold.setArrowType(Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow)
         self._body.setVisible(unfolded)
-
-
-def _title(entry: ModelEntry) -> str:
-    """A model with weights goes by its name, as titles may be alike."""
-    return f"{entry.name} ({entry.title})" if entry.path is not None and entry.readable else entry.title
 
 
 def _named(layers: Sequence[Any]) -> list[tuple[str, Any]]:

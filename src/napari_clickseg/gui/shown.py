@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from napari_clickseg.gui import status
 from napari_clickseg.gui.geometry import Channel
 from napari_clickseg.gui.status import Status
+from napari_clickseg.gui.steps import Adding, Question
+from napari_clickseg.models.registry import ModelEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,15 @@ class Standing:
     threshold: float = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class WholeFrame:
+    """Whether all objects of the frame in view can be found at once, or are being looked for; a tip says more."""
+
+    can: bool = False
+    busy: bool = False
+    tip: str = ""
+
+
 class Panel(Protocol):
     """What the conductor tells a panel. Everything a panel asks comes by `Conductor.answer`."""
 
@@ -49,6 +60,10 @@ class Panel(Protocol):
     def show_diameter(self, diameter: float | None, automatic: bool) -> None: ...
     def show_model(self, name: str, state: str) -> None: ...
     def show_devices(self, devices: tuple[str, ...]) -> None: ...
+    def show_models(self, models: list[ModelEntry]) -> None: ...
+    def show_question(self, question: Question | None) -> None: ...
+    def show_whole_frame(self, whole: WholeFrame) -> None: ...
+    def show_adding(self, adding: Adding | None) -> None: ...
 
 
 @contextmanager

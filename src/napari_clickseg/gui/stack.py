@@ -5,43 +5,52 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
+from napari_clickseg.gui.assistant import Assistant
 from napari_clickseg.gui.fields import GAP, StatusLine
-from napari_clickseg.gui.panels import AdvancedPanel, ModelPanel, ObjectPanel, PickersPanel, ViewPanel
-from napari_clickseg.gui.shown import Picks, Standing
+from napari_clickseg.gui.model_panel import ModelPanel, WholePanel
+from napari_clickseg.gui.panels import AdvancedPanel, ObjectPanel, PickersPanel, ViewPanel
+from napari_clickseg.gui.shown import Picks, Standing, WholeFrame
 from napari_clickseg.gui.status import Status
+from napari_clickseg.gui.steps import Adding, Question
 from napari_clickseg.models.registry import ModelEntry
 
 NARROWEST, WIDTH = 300, 375
 
 
-class PanelStack(QScrollArea):
-    """All parts in a column that scrolls where the window is low; the `Panel` of a conductor."""
+class PanelStack(QStackedWidget):
+    """The `Panel` of a conductor: all parts in a column that scrolls where the window is low, or the assistant."""
 
     requested = Signal(str, object)
 
-    def __init__(self, models: Sequence[ModelEntry], device: str = "auto") -> None:
+    def __init__(self, device: str = "auto") -> None:
         super().__init__()
         self.pickers = PickersPanel()
         self.status = StatusLine()
         self.object = ObjectPanel()
         self.view = ViewPanel()
-        self.model = ModelPanel(models)
+        self.model = ModelPanel()
+        self.whole = WholePanel()
         self.advanced = AdvancedPanel(device)
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(GAP, GAP, GAP, GAP)
         column.setSpacing(GAP + 2)
-        for part in (self.pickers, self.status, self.object, _line(), self.view, self.model, self.advanced):
+        for part in (self.pickers, self.status, self.object, _line(), self.view, self.model, self.whole, self.advanced):
             column.addWidget(part)
         column.addStretch(1)
-        for part in (self.pickers, self.object, self.view, self.model, self.advanced):
+        for part in (self.pickers, self.object, self.view, self.model, self.whole, self.advanced):
             part.requested.connect(self.requested)
-        self.setWidget(inside)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._everyday = QScrollArea()
+        self._everyday.setWidget(inside)
+        self._everyday.setWidgetResizable(True)
+        self._everyday.setFrameShape(QFrame.Shape.NoFrame)
+        self._everyday.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.assistant = Assistant()
+        self.assistant.requested.connect(self.requested)
+        self.addWidget(self._everyday)
+        self.addWidget(self.assistant)
         self.setMinimumWidth(NARROWEST)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
@@ -66,6 +75,21 @@ class PanelStack(QScrollArea):
 
     def show_devices(self, devices: tuple[str, ...]) -> None:
         self.advanced.show_devices(devices)
+
+    def show_models(self, models: Sequence[ModelEntry]) -> None:
+        self.model.show_models(models)
+
+    def show_question(self, question: Question | None) -> None:
+        self.model.show_question(question)
+
+    def show_whole_frame(self, whole: WholeFrame) -> None:
+        self.whole.show_whole_frame(whole)
+
+    def show_adding(self, adding: Adding | None) -> None:
+        """Put the assistant in place of the panel; None brings the panel back."""
+        if adding is not None:
+            self.assistant.show_adding(adding)
+        self.setCurrentWidget(self._everyday if adding is None else self.assistant)
 
 
 def _line() -> QFrame:

@@ -35,6 +35,52 @@ CLICKS_REMOVED = Status(
     "ready", "A click layer was removed; here is a new one with the same clicks. Esc cancels the object."
 )
 
+LOOKING = Status("thinking", "Looking for all objects of this frame. Esc stops that; you can go on clicking.")
+CALLED_OFF = Status("ready", "Stopped; nothing was written.")
+CHOOSE_FILE = Status("ready", "Choose the file or folder of a segmentation network.")
+EXAMINING = Status("thinking", "Reading the model ..")
+MAY_IT_RUN = Status("loading", "This file can run code. Nothing of it has run yet.")
+CLASS_NEEDED = Status("ready", "The file holds weights alone: say of which class they are.")
+TRYING = Status("thinking", "Asking the model about the frame in view ..")
+KEEPING = Status("thinking", "Writing it to your models ..")
+OPEN_TO_CHECK = Status("ready", "Open an image that the model was made for: its answer is shown before you keep it.")
+
+
+def tried(count: int, seconds: float) -> Status:
+    """Return how many objects a model that is being added found on the frame in view."""
+    if not count:
+        return Status("ready", f"No objects ({seconds:.1f} s). Change what was guessed below; the answer follows.")
+    objects = "1 object" if count == 1 else f"{count:,} objects"
+    return Status("ready", f"{objects} ({seconds:.1f} s). Looks right? Keep it. If not, change what was guessed below.")
+
+
+def no_answer(problem: BaseException) -> Status:
+    """Return why a model that is being added has no answer."""
+    return error(f"The model could not answer: {problem} Change what was guessed below")
+
+
+def not_trusted(name: str) -> Status:
+    """Return that a model waits for the user's word."""
+    return Status("error", f"{name!r} can run code, and was never trusted on this computer: see below the model.")
+
+
+def model_added(name: str) -> Status:
+    """Return that a model can be used from now on."""
+    return Status("loading", f"{name!r} is one of your models now, and loading.")
+
+
+def found(count: int, seconds: float) -> Status:
+    """Return how many objects were found on a frame, and how to go on."""
+    if not count:
+        return Status("ready", f"No new objects on this frame ({seconds:.1f} s). Click where you see one.")
+    objects = "1 new object" if count == 1 else f"{count:,} new objects"
+    return Status("ready", f"{objects} ({seconds:.1f} s). W over one, then clicks correct it. Ctrl+Z takes all back.")
+
+
+def not_found(problem: BaseException) -> Status:
+    """Return why a frame could not be segmented, and that nothing was written."""
+    return error(f"This frame could not be segmented: {problem} Nothing was written")
+
 
 def image_removed(name: str) -> Status:
     """Return what became of the objects of an image that was removed."""

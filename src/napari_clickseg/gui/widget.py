@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_clickseg.gui.adding import ForeignModels, Workshop
 from napari_clickseg.gui.conductor import Conductor
 from napari_clickseg.gui.preferences import preference
 from napari_clickseg.gui.stack import PanelStack
@@ -24,23 +25,25 @@ class ClickWidget(QWidget):
     Parameters
     ----------
     napari_viewer : napari.Viewer
-    models : list of ModelEntry, optional
-        What the model picker offers; all that the table of models has where absent.
+    models : callable, optional
+        Returns what the model picker offers; it is called again whenever that may have changed.
     load : callable, optional
         `load(name, device)` returns a predictor.
+    workshop : Workshop, optional
+        Who opens and keeps the models that are added.
     """
 
     def __init__(
         self,
         napari_viewer: napari.viewer.Viewer,
-        models: list[ModelEntry] | None = None,
+        models: Callable[[], list[ModelEntry]] = list_models,
         load: Callable[[str, str], Predictor] = load_model,
+        workshop: Workshop | None = None,
     ) -> None:
         super().__init__()
-        offered = list_models() if models is None else models
         model, device = preference("model"), preference("device") or "auto"
-        self.panel = PanelStack(offered, device)
-        self.conductor = Conductor(napari_viewer, self.panel, offered, load, model, device)
+        self.panel = PanelStack(device)
+        self.conductor = Conductor(napari_viewer, self.panel, models, load, workshop or ForeignModels(), model, device)
         self.panel.requested.connect(self.conductor.answer)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

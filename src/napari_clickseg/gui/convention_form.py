@@ -1,0 +1,190 @@
+"""ConventionForm: what a foreign network expects and answers, as fields that can be changed; each guess says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+
+from napari_clickseg.gui.editors import (
+    CalmWheel,
+    ChannelNumbers,
+    Choice,
+    Editor,
+    Flag,
+    Number,
+    OptionalNumber,
+    WholeNumber,
+)
+from napari_clickseg.gui.fields import caption, column_in, form_in
+from napari_clickseg.models.conventions import BOUNDS, Conventions
+
+ANY_NUMBER = (-1e9, 1e9)
+CHANNELS = (0.0, 1023.0)
+GREY = "color: rgba(160, 160, 160, 255);"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One field: the convention it edits, its caption and tooltip, and the editor that it gets."""
+
+    name: str
+    text: str
+    tip: str
+    make: Callable[[], Any]
+
+
+def _whole(name: str) -> Callable[[], WholeNumber]:
+    return partial(WholeNumber, BOUNDS[name])
+
+
+AXES = (("2D planes", 2), ("3D volumes", 3))
+NORMALISATIONS = (
+    ("percentiles", "percentile"),
+    ("mean and deviation", "mean-sd"),
+    ("fixed mean and sd", "fixed"),
+    ("range of values", "range"),
+    ("as in the file", "none"),
+)
+ACTIVATIONS = (("logits (sigmoid)", "logits"), ("classes (softmax)", "softmax"), ("probability", "probability"))
+GROUPS: tuple[tuple[str, tuple[Row, ...]], ...] = (
+    (
+        "Input",
+        (
+            Row("normalise", "Normalise", "How the image's values become those that the network was trained on.",
+                partial(Choice, NORMALISATIONS)),
+            Row("low", "Low", "The lower of the two numbers that normalisation takes.", partial(Number, ANY_NUMBER)),
+            Row("high", "High", "The upper of the two numbers that normalisation takes.", partial(Number, ANY_NUMBER)),
+            Row("per_channel", "Per channel", "Each channel has its own statistics; else all share them.", Flag),
+            Row("channels", "Channels", "How many channels the network takes.", _whole("channels")),
+            Row("use", "Use", "Which channels of the image feed them, counted from 0, in this order.",
+                partial(ChannelNumbers, "the image's first ones")),
+            Row("ndim", "Sees", "Whether the network looks at planes or at volumes.", partial(Choice, AXES)),
+        ),
+    ),
+    (
+        "Output",
+        (
+            Row("activation", "Values", "What the network's numbers are.", partial(Choice, ACTIVATIONS)),
+            Row("objects", "Objects", "Output channels that mean object, counted from 0; they are added up.",
+                partial(ChannelNumbers, "such as 0")),
+            Row("boundary", "Boundary", "Output channel that means boundary: it is subtracted.",
+                partial(OptionalNumber, CHANNELS)),
+            Row("threshold", "Threshold", "More probable than this is object.", partial(Number, BOUNDS["threshold"])),
+            Row("split", "Split", "Cut objects that touch where they are narrow.", Flag),
+            Row("smallest", "Smallest", "Objects of fewer pixels are dropped.", _whole("smallest")),
+            Row("output", "Tensor", "Which of several outputs, counted from 0.", _whole("output")),
+        ),
+    ),
+    (
+        "Size",
+        (
+            Row("scale", "Scale", "Network pixels per image pixel: 0.5 shows it an image of half the size.",
+                partial(Number, BOUNDS["scale"])),
+            Row("tile", "Tile", "The longest side that the network is given at once, in pixels.", _whole("tile")),
+            Row("halo", "Overlap", "What tiles share with their neighbours on each side, in pixels.", _whole("halo")),
+            Row("divisible", "Multiple of", "Sides are multiples of this many pixels.", _whole("divisible")),
+            Row("smallest_side", "Least side", "Sides have at least this many pixels.", _whole("smallest_side")),
+        ),
+    ),
+)  # fmt: skip
+NUMBERS_OF = {
+    "percentile": ("Low %", "High %"),
+    "mean-sd": None,
+    "fixed": ("Mean", "Deviation"),
+    "range": ("Black", "White"),
+    "none": None,
+}
+"""What a normalisation's two numbers are called; None where it takes none."""
+
+
+class ConventionForm(QWidget):
+    """Fields for all conventions in three groups; `edited` carries what they say together."""
+
+    edited = Signal(object)
+    """The new Conventions."""
+    refused = Signal(str)
+    """What the fields say cannot be; the sentence says why."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.editors: dict[str, Editor] = {}
+        self._rows: dict[str, tuple[QFormLayout, QLabel, QLabel]] = {}
+        self._calm = CalmWheel()
+        self._shown: Conventions | None = None
+        column = column_in(self)
+        for title, rows in GROUPS:
+            column.addWidget(_heading(title))
+            body = QWidget()
+            form = form_in(body)
+            for row in rows:
+                self._add(form, row)
+            column.addWidget(body)
+
+    def show_conventions(self, conventions: Conventions, reasons: Mapping[str, str]) -> None:
+        """Fill the fields, and write below each why it was guessed so; the same conventions leave them as they are."""
+        if conventions is self._shown:
+            return
+        self._shown = conventions
+        for name, editor in self.editors.items():
+            editor.show_value(getattr(conventions, name))
+            reason = self._rows[name][2]
+            reason.setText(reasons.get(name, ""))
+            reason.setVisible(bool(reason.text()))
+        self._show_numbers(conventions.normalise)
+
+    def conventions(self) -> Conventions:
+        """Return what the fields say.
+
+        Raises
+        ------
+        ValueError
+            Where they contradict each other; one sentence says how.
+        """
+        return Conventions(**{name: editor.value() for name, editor in self.editors.items()})
+
+    def _add(self, form: QFormLayout, row: Row) -> None:
+        editor = row.make()
+        editor.setObjectName(row.name)
+        editor.setToolTip(row.tip)
+        self._calm.guard(editor)
+        label, reason = caption(row.text), QLabel("")
+        label.setToolTip(row.tip)
+        reason.setWordWrap(True)
+        reason.setStyleSheet(GREY)
+        form.addRow(label, editor)
+        form.addRow(caption(""), reason)
+        editor.edited.connect(partial(self._on_edited, row.name))
+        self.editors[row.name], self._rows[row.name] = editor, (form, label, reason)
+
+    def _on_edited(self, name: str) -> None:
+        """A field that was changed was not guessed any more."""
+        self._rows[name][2].hide()
+        self._show_numbers(self.editors["normalise"].value())
+        try:
+            conventions = self.conventions()
+        except ValueError as problem:
+            self.refused.emit(str(problem))
+            return
+        self._shown = conventions
+        self.edited.emit(conventions)
+
+    def _show_numbers(self, normalise: str) -> None:
+        """Name the two numbers of a normalisation, or hide them."""
+        names = NUMBERS_OF[normalise]
+        for k, field in enumerate(("low", "high")):
+            form, label, reason = self._rows[field]
+            form.setRowVisible(label, names is not None)
+            form.setRowVisible(reason, names is not None and bool(reason.text()))
+            if names is not None:
+                label.setText(names[k])
+
+
+def _heading(text: str) -> QLabel:
+    heading = QLabel(text)
+    heading.setStyleSheet("font-weight: 600;")
+    return heading

@@ -1,0 +1,310 @@
+""" "Add a model .." in a real napari window: its answer is seen before it is kept, and nothing stays of a cancel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+
+from napari_clickseg.gui.model_panel import ADD_TEXT
+from napari_clickseg.gui.ours import role_of
+from napari_clickseg.models.trust import Untrusted
+
+pytestmark = pytest.mark.viewer
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def cells():
+    image = np.zeros((64, 64), np.uint8)
+    image[5:15, 5:15] = image[5:15, 40:50] = 100
+    image[40:50, 20:30] = 40
+    return image
+
+
+class Hand:
+    """Uses the assistant as a user does: with keys and the left mouse button."""
+
+    def __init__(self, b):
+        self.b, self.view = b, b.widget.panel.assistant
+
+    @property
+    def status(self):
+        return self.view.status.text()
+
+    @property
+    def step(self):
+        return ("file", "trust", "check")[self.view.pages.currentIndex()]
+
+    @property
+    def trial(self):
+        """What the model's answer is shown as; None where it is not."""
+        return next((layer for layer in self.b.viewer.layers if role_of(layer) == "trial"), None)
+
+    def open(self):
+        picker = self.b.widget.panel.model.model
+        picker.showPopup()
+        popup = picker.view()
+        self.b.until(popup.isVisible)
+        row = popup.visualRect(picker.model().index(picker.findText(ADD_TEXT), 0)).center()
+        QTest.mouseClick(popup.viewport(), LEFT, Qt.KeyboardModifier.NoModifier, row)
+        self.b.until(self.view.isVisible)
+
+    def type(self, line, text):
+        line.setFocus()
+        line.selectAll()
+        QTest.keyClicks(line, text)
+
+    def press(self, button):
+        self.b.until(button.isEnabled)
+        self.b.qtbot.mouseClick(button, LEFT)
+
+    def choose(self, path):
+        self.type(self.view.file.path, path)
+        self.press(self.view.file.go_on)
+
+    def seen(self):
+        self.b.until(self.view.keep.isEnabled)
+
+
+@pytest.fixture
+def adding(bench):
+    """Return a function that opens a panel and its assistant."""
+
+    def opened(image, **options):
+        hand = Hand(bench(image, **options))
+        hand.open()
+        return hand
+
+    return opened
+
+
+def test_a_model_is_chosen_seen_named_kept_and_used(adding, cells, workshop):
+    hand = adding(cells)
+    hand.choose("plain")
+    hand.seen()
+    assert hand.status.startswith("2 objects")
+    np.testing.assert_array_equal(hand.trial.data > 0, cells > 50)
+    hand.type(hand.view.check.name, "mine")
+    hand.press(hand.view.keep)
+    hand.b.until(lambda: hand.b.widget.panel.model.model.currentText() == "Mine")
+    hand.b.ready()
+    assert workshop.kept[0][0] == "mine"
+    assert hand.trial is None
+    assert not hand.view.isVisible()
+    assert hand.b.session.predictor.name == "mine"
+    assert hand.b.widget.panel.whole.button.isEnabled()
+
+
+def test_a_changed_guess_changes_the_answer_and_is_what_is_kept(adding, cells, workshop):
+    hand = adding(cells)
+    hand.choose("plain")
+    hand.seen()
+    threshold = hand.view.check.form.editors["threshold"]
+    hand.type(threshold, "0.3")
+    QTest.keyClick(threshold, Qt.Key.Key_Return)
+    hand.b.until(lambda: hand.status.startswith("3 objects"))
+    hand.press(hand.view.keep)
+    hand.b.until(lambda: len(workshop.kept) == 1)
+    assert workshop.kept[0][1].threshold == pytest.approx(0.3)
+
+
+def test_the_newest_change_wins(adding, cells, workshop):
+    hand = adding(cells)
+    hand.choose("plain")
+    hand.seen()
+    workshop.gate.clear()
+    threshold = hand.view.check.form.editors["threshold"]
+    threshold.setValue(0.9)
+    threshold.setValue(0.3)
+    assert not hand.view.keep.isEnabled()
+    workshop.gate.set()
+    hand.seen()
+    assert hand.status.startswith("3 objects")
+
+
+def test_a_program_runs_only_after_its_file_is_trusted(adding, cells):
+    hand = adding(cells)
+    hand.choose("program")
+    hand.b.until(lambda: hand.step == "trust")
+    question = hand.view.trust
+    assert not question.tick.isChecked()
+    assert not question.go_on.isEnabled()
+    assert "0123456789ab" in question.words.text()
+    assert hand.trial is None
+    QTest.keyClick(question.tick, Qt.Key.Key_Space)
+    hand.press(question.go_on)
+    hand.b.until(lambda: hand.step == "check")
+    hand.seen()
+
+
+def test_weights_alone_ask_for_their_class(adding, cells):
+    hand = adding(cells)
+    assert not hand.view.file.class_fields.isVisible()
+    hand.choose("weights")
+    hand.b.until(hand.view.file.class_fields.isVisible)
+    assert "class" in hand.status
+    hand.type(hand.view.file.options, "{depth: 4}")
+    hand.press(hand.view.file.go_on)
+    assert "no JSON" in hand.status
+    hand.type(hand.view.file.options, '{"depth": 4}')
+    hand.type(hand.view.file.class_path, "package:Class")
+    hand.press(hand.view.file.go_on)
+    hand.b.until(lambda: hand.step == "check")
+
+
+def test_what_cannot_be_opened_is_told_in_one_sentence(adding, cells):
+    hand = adding(cells)
+    hand.choose("nowhere")
+    hand.b.until(lambda: "There is no file nowhere" in hand.status)
+    assert hand.step == "file"
+    hand.choose("plain")
+    hand.b.until(lambda: hand.step == "check")
+
+
+def test_what_the_network_refuses_is_told_and_cannot_be_kept(adding, cells):
+    hand = adding(cells)
+    hand.choose("plain")
+    hand.seen()
+    hand.view.check.form.editors["channels"].setValue(2)
+    hand.b.until(lambda: "takes 1 channel" in hand.status)
+    assert not hand.view.keep.isEnabled()
+    assert hand.trial is None
+    hand.view.check.form.editors["channels"].setValue(1)
+    hand.seen()
+
+
+def test_fields_that_contradict_each_other_are_told(adding, cells):
+    hand = adding(cells)
+    hand.choose("plain")
+    hand.seen()
+    hand.view.check.form.editors["halo"].setValue(300)
+    assert "halo=300" in hand.status
+    assert not hand.view.keep.isEnabled()
+
+
+def test_a_name_that_is_taken_is_told_and_another_one_is_kept(adding, cells, workshop):
+    hand = adding(cells)
+    hand.choose("plain")
+    hand.seen()
+    hand.type(hand.view.check.name, "disks")
+    hand.press(hand.view.keep)
+    hand.b.until(lambda: "already" in hand.status)
+    hand.type(hand.view.check.name, "mine")
+    hand.press(hand.view.keep)
+    hand.b.until(lambda: len(workshop.kept) == 1)
+
+
+@pytest.mark.parametrize("how", ["button", "key"])
+def test_cancel_leaves_everything_as_it_was(adding, cells, workshop, how):
+    hand = adding(cells)
+    layers = [layer for layer in hand.b.viewer.layers]
+    active = hand.b.viewer.layers.selection.active
+    hand.choose("plain")
+    hand.seen()
+    assert hand.b.viewer.layers.selection.active is active
+    if how == "button":
+        hand.press(hand.view.leave)
+    else:
+        QTest.keyClick(hand.view.check.name, Qt.Key.Key_Escape)
+    assert not hand.view.isVisible()
+    assert list(hand.b.viewer.layers) == layers
+    assert workshop.kept == []
+    assert hand.b.widget.panel.model.model.currentText() == "Disks"
+
+
+def test_clicks_go_on_while_a_model_is_looked_at(adding, cells):
+    hand = adding(cells)
+    hand.choose("plain")
+    hand.seen()
+    hand.b.click(30, 50)
+    assert hand.b.labels.data[30, 50] == 1
+    assert hand.trial is not None
+
+
+def test_the_answer_follows_the_slider_and_the_image(adding, cells):
+    movie = np.stack([cells, np.zeros_like(cells)])
+    hand = adding(movie)
+    hand.choose("plain")
+    hand.seen()
+    assert hand.status.startswith("2 objects")
+    hand.b.viewer.dims.set_current_step(0, 1)
+    hand.b.until(lambda: hand.status.startswith("No objects"))
+    other = hand.b.viewer.add_image(cells, name="plane")
+    hand.b.conductor.answer("choose_image", other)
+    hand.b.until(lambda: hand.status.startswith("2 objects"))
+    assert hand.trial.data.shape == (64, 64)
+
+
+def test_without_an_image_there_is_no_answer_and_nothing_to_keep(adding, cells):
+    hand = adding(None)
+    hand.choose("plain")
+    hand.b.until(lambda: "Open an image" in hand.status)
+    assert not hand.view.keep.isEnabled()
+    hand.b.viewer.add_image(cells)
+    hand.seen()
+
+
+@pytest.mark.parametrize("upheaval", ["image", "trial", "panel"])
+def test_layers_removed_and_a_panel_closed_while_the_model_answers_are_no_harm(adding, cells, workshop, upheaval):
+    hand = adding(cells, name="image")
+    hand.choose("plain")
+    hand.seen()
+    workshop.gate.clear()
+    threshold = hand.view.check.form.editors["threshold"]
+    threshold.setValue(0.3)
+    if upheaval == "image":
+        hand.b.viewer.layers.remove("image")
+        workshop.gate.set()
+        hand.b.until(lambda: "Open an image" in hand.status)
+        assert hand.trial is None
+    elif upheaval == "trial":
+        hand.b.viewer.layers.remove(hand.trial)
+        workshop.gate.set()
+        hand.seen()
+        assert hand.trial is not None
+    else:
+        hand.b.viewer.window.remove_dock_widget(hand.b.widget)
+        workshop.gate.set()
+        assert hand.trial is None
+        hand.b.viewer.window.add_dock_widget(hand.b.widget, name="again")
+        hand.b.ready()
+        assert not hand.view.isVisible()
+
+
+def test_the_answer_of_a_new_model_is_no_layer_to_draw_into(adding, cells):
+    hand = adding(cells)
+    hand.choose("plain")
+    hand.seen()
+    offered = hand.b.widget.panel.pickers.pickers["labels"].values
+    assert hand.trial not in offered
+    assert not hand.trial.editable
+
+
+def test_a_model_from_elsewhere_asks_for_trust_when_it_is_chosen(bench, plane, models, monkeypatch):
+    said = []
+    monkeypatch.setattr("napari_clickseg.gui.choosing.remember", said.append)
+    finder, models["finder"] = models["finder"], Untrusted("finder", "0123456789abcdef")
+    b = bench(plane)
+    b.conductor.answer("choose_model", "finder")
+    question = b.widget.panel.model.question
+    b.until(question.isVisible)
+    assert "can run code" in b.status
+    models["finder"] = finder
+    QTest.keyClick(question.tick, Qt.Key.Key_Space)
+    b.qtbot.mouseClick(question.go_on, LEFT)
+    b.ready()
+    assert said == ["0123456789abcdef"]
+    assert not question.isVisible()
+    assert b.session.predictor is finder
+
+
+def test_models_that_come_while_the_panel_is_open_are_listed(bench, plane, models):
+    b = bench(plane)
+    models["new"] = models["large"]
+    picker = b.widget.panel.model.model
+    picker.showPopup()
+    assert "New" in [picker.itemText(k) for k in range(picker.count())]
+    picker.hidePopup()
+    assert picker.currentText() == "Disks"
