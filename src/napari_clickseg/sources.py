@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.files import READERS, UNREADABLE, read_image
+from napari_clickseg.files import read_image
 from napari_clickseg.images import CHANNEL, Image
+from napari_clickseg.readers import READERS, UNREADABLE
 
 INDEX = "index.csv"
 IMAGES, LABELS, MASKS = "images", "labels", "masks"

@@ -1,0 +1,202 @@
+"""Journal: every act of a session, appended to a file at once, so that a process that ends loses none of them.
+
+Beside the acts it keeps what the labels were: a copy of those that live in memory only, and of all labels the tiles
+that are written, as they stood before the first write. `recovery` reads it again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import uuid
+import zipfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import Signal
+
+from napari_clickseg.acts import Act
+from napari_clickseg.files import written_whole
+from napari_clickseg.identity import Identity
+from napari_clickseg.lines import LineWriter
+from napari_clickseg.locks import Lock
+from napari_clickseg.packing import Json, pack_array
+from napari_clickseg.questions import Stop, Stopped
+from napari_clickseg.record import Entry, Settings, check_new
+from napari_clickseg.regions import Region
+from napari_clickseg.session import Session
+
+FORMAT = 1
+SUFFIX, LOCK_SUFFIX, LABELS_SUFFIX = ".jsonl", ".lock", ".npz"
+FOLDER_VARIABLE = "CLICKSEG_JOURNALS"
+USER_DATA = {"win32": os.environ.get("LOCALAPPDATA"), "darwin": "~/Library/Application Support"}
+COPIED_BYTES = 1 << 30
+"""Labels in memory are copied into the journal up to this size; of larger ones it holds the tiles written."""
+TILE = 256
+"""Side of the tiles of a plane whose earlier pixels are kept."""
+
+
+class Journal:
+    """Mutable owner of the journal of one session. Nothing here makes the session wait; `close` does.
+
+    Make one with `Journal.start`, and keep it: a journal that nobody holds ends.
+    """
+
+    failed = Signal(str)
+    """The journal cannot be written, and why: told once, on the journal's own thread. The session goes on."""
+
+    def __init__(self, session: Session, path: Path, image_path: str | Path | None = None) -> None:
+        check_new(session)
+        self.path = path
+        self._session = session
+        self._tiles: set[tuple[int, ...]] = set()
+        self._unsaved = 0
+        self._stop = Stop()
+        self._told = threading.Lock()
+        self._lock: Lock | None = None
+        began = {"settings": Settings.of(session).to_json(), "highest": session.label - 1}
+        self._lines = LineWriter(path, self._tell)
+        self._lines.write(partial(self._head, image_path, began))
+        self._copier = threading.Thread(target=self._copy_labels, name="clickseg-labels", daemon=True)
+        self._copier.start()
+        session.acted.connect(self._on_acted)
+        session.painting.connect(self._on_painting)
+
+    @classmethod
+    def start(cls, session: Session, image_path: str | Path | None = None, folder: Path | None = None) -> Journal:
+        """Write down what is done in a session from now on.
+
+        Parameters
+        ----------
+        image_path : path, optional
+            The image's file; its name is shown when the session is offered back.
+        folder : Path, optional
+            Where journals lie; the user's folder where absent.
+
+        Raises
+        ------
+        ValueError
+            Where something was done in the session already.
+        """
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        return cls(session, (folder or journals_folder()) / f"{name}{SUFFIX}", image_path)
+
+    def saved(self) -> None:
+        """Take note that the labels were saved: what was done so far need not be offered back."""
+        self._unsaved = 0
+        self._lines.write(lambda: {"saved": True})
+
+    def wait(self) -> None:
+        """Wait until everything that was done so far is in the file."""
+        self._copier.join()
+        self._lines.wait()
+
+    def close(self) -> None:
+        """End the journal, when all is written; one that holds nothing unsaved is deleted."""
+        self._session.acted.disconnect(self._on_acted)
+        self._session.painting.disconnect(self._on_painting)
+        if not self._unsaved:
+            self._stop.request()
+        self._copier.join()
+        self._lines.close()
+        if self._lock is not None:
+            self._lock.release()
+        if not self._unsaved:
+            delete(self.path)
+
+    # -- what is written -------------------------------------------------------------------------------------------
+
+    def _head(self, image_path: str | Path | None, began: Mapping[str, Any]) -> Json:
+        """On the writer's thread, as it reads the image."""
+        self._lock = Lock(self.path.with_suffix(LOCK_SUFFIX))
+        image = Identity.of(self._session.image, image_path)
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        dtype = str(np.dtype(self._session.labels.dtype))
+        return {"journal": FORMAT, "started": started, "image": image.to_json(), "labels_dtype": dtype, **began}
+
+    def _on_acted(self, act: Act) -> None:
+        self._unsaved += 1
+        self._lines.write(Entry.of(self._session, act).to_json)
+
+    def _on_painting(self, region: Region) -> None:
+        """Keep the tiles that are about to be written for the first time."""
+        for tile in _tiles_of(region):
+            if tile not in self._tiles:
+                self._tiles.add(tile)
+                there = _tile_region(tile, self._session.labels.shape)
+                before = np.array(self._session.labels[there.slices])
+                self._lines.write(partial(_before_line, there, before))
+
+    def _copy_labels(self) -> None:
+        labels = self._session.labels
+        kept = "elsewhere"
+        try:
+            if type(labels) is np.ndarray and labels.nbytes <= COPIED_BYTES:
+                kept = "copied" if labels.any() else "empty"
+            if kept == "copied":
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with written_whole(self.path.with_suffix(LABELS_SUFFIX)) as unfinished:
+                    _save_npz(unfinished, labels, self._stop)
+        except Stopped:
+            return
+        except Exception as error:  # the worker's boundary: work goes on without a journal
+            return self._tell(error)
+        self._lines.write(lambda: {"labels": kept})
+
+    def _tell(self, error: Exception) -> None:
+        if self._told.acquire(blocking=False):
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            self.failed.emit(
+                f"From here on a crash would lose your work: the journal cannot be written ({reason}). Save the labels."
+            )
+
+
+def journals_folder() -> Path:
+    """Return the folder of the journals: $CLICKSEG_JOURNALS, else one in the platform's user data."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    base = USER_DATA.get(sys.platform) or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser() / "napari-clickseg" / "journals"
+
+
+def delete(path: Path) -> None:
+    """Delete a journal and what lies beside it, as far as it is there."""
+    for suffix in (LABELS_SUFFIX, SUFFIX, LOCK_SUFFIX):
+        path.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _tiles_of(region: Region) -> Iterator[tuple[int, ...]]:
+    """The tiles that a region of the labels touches: (.., row, column of tiles)."""
+    *front, rows, columns = (range(a, b) for a, b in zip(region.start, region.stop, strict=True))
+    sides = [range(side.start // TILE, -(-side.stop // TILE)) if len(side) else side for side in (rows, columns)]
+    yield from product(*front, *sides)
+
+
+def _tile_region(tile: tuple[int, ...], shape: tuple[int, ...]) -> Region:
+    *front, row, column = tile
+    return Region((row * TILE, column * TILE), ((row + 1) * TILE, (column + 1) * TILE)).clip(shape[-2:]).at_frame(front)
+
+
+def _before_line(region: Region, before: npt.NDArray[Any]) -> Json:
+    return {"before": [list(region.start), list(region.stop)], "pixels": pack_array(before)}
+
+
+def _save_npz(path: Path, labels: npt.NDArray[Any], stop: Stop) -> None:
+    """Write labels as numpy would, plane by plane, so that it can be stopped."""
+    header = {"descr": np.lib.format.dtype_to_descr(labels.dtype), "fortran_order": False, "shape": labels.shape}
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("labels.npy", "w", force_zip64=True) as member,
+    ):
+        np.lib.format.write_array_header_1_0(member, header)
+        for plane in np.ndindex(*labels.shape[:-2]):
+            stop.check()
+            member.write(np.ascontiguousarray(labels[plane]).tobytes())

@@ -1,0 +1,171 @@
+"""Record: what was done in a session, act by act, and what of it counts once the undone is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+from napari_clickseg.acts import Act
+from napari_clickseg.drawing import Protect
+from napari_clickseg.masks import Prediction
+from napari_clickseg.packing import Json, pack, unpack
+from napari_clickseg.session import Session
+
+TRAVELS = ("undo", "redo")
+SETTINGS = (*Session.SETTINGS, "predictor")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a session's answers and drawings depend on beside the acts.
+
+    Attributes
+    ----------
+    model : str
+        The predictor's name.
+    ndim : int
+        The axes that it sees of this image.
+    threshold, diameter, protect
+        As in the session.
+    """
+
+    model: str
+    ndim: int
+    threshold: float
+    diameter: float | None
+    protect: Protect
+
+    @classmethod
+    def of(cls, session: Session) -> Settings:
+        """Return what is set in a session now."""
+        return cls(session.predictor.name, session.ndim, session.threshold, session.diameter, session.protect)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Settings:
+        """Return the settings written by `to_json`.
+
+        Raises
+        ------
+        ValueError
+            Where one is missing or is no setting.
+        """
+        try:
+            settings = cls(**value)
+        except TypeError as error:
+            raise ValueError(f"These are no settings of a session: {error}.") from error
+        if settings.protect not in get_args(Protect):
+            raise ValueError(f"protect={settings.protect!r} is none of {', '.join(get_args(Protect))}.")
+        return settings
+
+    def to_json(self) -> Json:
+        """Return the settings as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """An act and where it led.
+
+    Attributes
+    ----------
+    act : Act
+        What was done.
+    step : int
+        How many steps of history lay behind the session then (`Session.step`).
+    kept : int
+        How many objects and edits were kept then.
+    label : int
+        The id of the object being drawn then.
+    settings : Settings
+        As they were after the act.
+    """
+
+    act: Act
+    step: int
+    kept: int
+    label: int
+    settings: Settings
+
+    @classmethod
+    def of(cls, session: Session, act: Act) -> Entry:
+        """Return the entry of an act that was done just now."""
+        return cls(act, session.step, session.state.kept, session.label, Settings.of(session))
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Entry:
+        """Return the entry written by `to_json`."""
+        arguments = {name: unpack(argument) for name, argument in value["with"].items()}
+        settings = Settings.from_json(value["settings"])
+        return cls(Act(value["act"], arguments), value["step"], value["kept"], value["label"], settings)
+
+    def to_json(self) -> Json:
+        """Return the entry as JSON, arrays packed."""
+        arguments = {name: pack(argument) for name, argument in self.act.arguments.items()}
+        where = {"step": self.step, "kept": self.kept, "label": self.label}
+        return {"act": self.act.name, "with": arguments, **where, "settings": self.settings.to_json()}
+
+
+class Record:
+    """Mutable owner of what was done in one session, from its beginning on.
+
+    Answers are noted, but not their masks. Settings are no entries: each entry holds those of its time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_clickseg import load_model
+    >>> session = Session(np.eye(8), load_model("geodesic"))
+    >>> record = Record(session)
+    >>> session.click((2, 2))
+    >>> [entry.act.name for entry in record.entries()]
+    ['set_clicks', 'apply']
+    """
+
+    def __init__(self, session: Session) -> None:
+        check_new(session)
+        self.session = session
+        self.began = Settings.of(session)
+        self.highest = session.label - 1
+        self._entries: list[Entry] = []
+        session.acted.connect(self._on_acted)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return what counts, in the order it was done."""
+        return folded(self._entries)
+
+    def _on_acted(self, act: Act) -> None:
+        if act.name not in SETTINGS:
+            self._entries.append(Entry.of(self.session, without_mask(act)))
+
+
+def folded(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return what counts of the entries: what was undone, and the way of a dragged click, are left out.
+
+    What was undone counts again after redo, as long as nothing else was done in between.
+    """
+    kept: list[Entry] = []
+    reached = 0
+    for entry in entries:
+        name, step = entry.act.name, entry.step
+        if step > reached and name not in TRAVELS:
+            kept = [e for e in kept if e.step <= reached]
+        elif name == "set_clicks":
+            kept = [e for e in kept if e.step < step or (e.step == step and e.act.name not in ("set_clicks", "apply"))]
+        if name not in TRAVELS:
+            kept.append(entry)
+        reached = step
+    return tuple(entry for entry in kept if entry.step <= reached)
+
+
+def without_mask(act: Act) -> Act:
+    """Return the act without the mask that a model answered: a replay asks anew."""
+    if act.name != "apply":
+        return act
+    return Act(act.name, {name: value for name, value in act.arguments.items() if not isinstance(value, Prediction)})
+
+
+def check_new(session: Session) -> None:
+    """Raise ValueError where something was done in a session already: what listens from here on would miss it."""
+    if session.step or not session.state.empty:
+        raise ValueError("Something was done in this session already; listen to it from its beginning.")
