@@ -1,11 +1,11 @@
-"""bioimage.io packages: a description (rdf.yaml) that tells axes, processing, sizes and weights, and what it names.
+"""bioimage.io packages: what their description tells of axes, processing and sizes, and the weights that it names.
 
-The library `bioimageio.spec` reads descriptions of every version; nothing is downloaded, and nothing is unpacked that
-leaves its folder.
+Nothing is downloaded, and nothing is unpacked that leaves its folder.
 """
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_clickseg.models.archive import inside, unpack
+from napari_clickseg.models.description import Table, read_description, sequence
 from napari_clickseg.models.opened import Opened
-from napari_clickseg.models.running import FAILURES, reason
 from napari_clickseg.models.state_dict import Blueprint
 
 DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml", "rdf.yml", "model.yaml")
@@ -27,6 +27,8 @@ OBJECT_WORDS = ("foreground", "object", "nucle", "cell", "mask", "interior")
 BOUNDARY_WORDS = ("boundar", "border", "membrane", "contour", "edge")
 WITHOUT_EFFECT = ("ensure_dtype",)
 UNSETTLED = "Convert its weights file by itself, and choose the conventions by hand."
+INCOMPLETE = (KeyError, IndexError, TypeError, AttributeError, StopIteration, ZeroDivisionError)
+"""What following a description raises that leaves out what it must tell."""
 
 Told = dict[str, tuple[Any, str]]
 
@@ -55,56 +57,48 @@ def open_package(path: Path, open_parts: Callable[[Parts], Opened]) -> Opened:
     Untrusted
         Where `open_parts` finds code that may not run.
     """
-    if find_spec("bioimageio") is None or find_spec("bioimageio.spec") is None:
-        raise ValueError(f'{path.name} is a bioimage.io package: pip install "napari-clickseg[bioimageio]" to read it.')
     with tempfile.TemporaryDirectory(prefix="clickseg-") as unpacked:
         folder = path if path.is_dir() else path.parent
         if path.is_file() and path.name not in DESCRIPTIONS:
             folder = Path(unpacked)
             unpack(path, folder)
         name = path.name if path.name in DESCRIPTIONS else next(n for n in DESCRIPTIONS if (folder / n).is_file())
-        described = _description(folder / name, path.name)
-        told, axes = _told(described)
-        opened = open_parts(_parts(described, folder))
-    words = {"title": described.name, "description": described.description, "licence": str(described.license or "")}
-    return replace(opened, told={**opened.told, **told}, axes=axes, **words)
+        try:
+            described = read_description(folder / name, path.name)
+            told, axes = _told(described)
+            parts = _parts(described, folder)
+        except INCOMPLETE as error:
+            missing = f"{type(error).__name__}: {error}"
+            raise ValueError(f"The description in {path.name} leaves out what is needed ({missing}).") from None
+        opened = open_parts(parts)
+    title, description, licence = (str(described.get(key) or "") for key in ("name", "description", "license"))
+    told = {**opened.told, **told}
+    return replace(opened, told=told, axes=axes, title=title, description=description, licence=licence)
 
 
-def _description(file: Path, name: str) -> Any:
-    """Read a description, whatever its version, as one of the newest."""
-    import bioimageio.spec
-
-    try:
-        described = bioimageio.spec.load_model_description(file, format_version="latest", perform_io_checks=False)
-    except FAILURES as error:
-        raise ValueError(f"The description in {name} is no valid bioimage.io model ({reason(error)}).") from None
-    return described
-
-
-def _parts(described: Any, folder: Path) -> Parts:
+def _parts(described: Table, folder: Path) -> Parts:
     """Choose among the weights: those that can be taken, the earliest in `WEIGHTS`."""
-    there = [name for name in WEIGHTS if getattr(described.weights, name) is not None]
-    for name in there:
-        entry = getattr(described.weights, name)
-        blueprint = _blueprint(entry, folder) if name == "pytorch_state_dict" else None
-        if blueprint is None and name == "pytorch_state_dict" and len(there) > 1:
-            continue  # its library is not installed, and the package brings weights that do not need it
-        return Parts(WEIGHTS[name], inside(folder, _local(entry.source)), blueprint)
+    there = {name: described["weights"][name] for name in WEIGHTS if described["weights"].get(name)}
+    for name, entry in there.items():
+        needs_library = name == "pytorch_state_dict" and not _installed(entry["architecture"])
+        if needs_library and len(there) > 1:
+            continue  # the package brings weights that do not need it
+        file = inside(folder, _local(entry["source"]))
+        _check_sha256(file, entry.get("sha256"))
+        return Parts(
+            WEIGHTS[name], file, _blueprint(entry["architecture"], folder) if "architecture" in entry else None
+        )
     raise ValueError(f"The package brings no weights that can be converted, which are {', '.join(WEIGHTS)}.")
 
 
-def _blueprint(entry: Any, folder: Path) -> Blueprint | None:
-    """Return the class of a state dict; None where the library that it comes from is not installed."""
-    architecture = entry.architecture
-    if hasattr(architecture, "source"):
-        file = inside(folder, _local(architecture.source))
-        return Blueprint.of(f"{file}:{architecture.callable}", architecture.kwargs)
-    library = architecture.import_from.partition(".")[0]
-    return (
-        Blueprint.of(f"{architecture.import_from}:{architecture.callable}", architecture.kwargs)
-        if find_spec(library)
-        else None
-    )
+def _installed(architecture: Table) -> bool:
+    return "source" in architecture or find_spec(architecture["import_from"].partition(".")[0]) is not None
+
+
+def _blueprint(architecture: Table, folder: Path) -> Blueprint:
+    file = "source" in architecture
+    place = inside(folder, _local(architecture["source"])) if file else architecture["import_from"]
+    return Blueprint.of(f"{place}:{architecture['callable']}", architecture.get("kwargs"))
 
 
 def _local(source: Any) -> str:
@@ -115,61 +109,72 @@ def _local(source: Any) -> str:
     ValueError
         Where it lies on a server.
     """
-    text = str(getattr(source, "path", source) if not str(source).startswith("http") else source)
-    if text.startswith("http"):
+    text = str(source)
+    if "://" in text:
         raise ValueError(f"The package's file {text} is not in it; download the whole package from bioimage.io.")
     return text
+
+
+def _check_sha256(file: Path, wanted: str | None) -> None:
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if wanted and found != wanted:
+        raise ValueError(f"{file.name} is damaged: its sha256 is not what the package says; download it again.")
 
 
 # -- what the description tells ----------------------------------------------------------------------------------------
 
 
-def _told(described: Any) -> tuple[Told, str]:
+def _told(described: Table) -> tuple[Told, str]:
     """Return conventions by name, and the order of the axes."""
-    if len(described.inputs) != 1:
-        raise ValueError(f"The package's network takes {len(described.inputs)} inputs; one image is wanted.")
-    taken, given = described.inputs[0], described.outputs[0]
-    axes, given_axes = _letters(taken.axes), _letters(given.axes)
+    if len(described["inputs"]) != 1:
+        raise ValueError(f"The package's network takes {len(described['inputs'])} inputs; one image is wanted.")
+    taken, given = described["inputs"][0], described["outputs"][0]
+    axes, given_axes = _letters(taken["axes"]), _letters(given["axes"])
     if "c" not in axes or set(axes) - set("bczyx") or axes != given_axes:
-        raise ValueError(
-            f"The package's network takes the axes {axes} and gives {given_axes}; this cannot be followed."
-        )
-    space = [axis for axis in taken.axes if axis.type == "space"]
-    channel = next(axis for axis in taken.axes if axis.type == "channel")
-    told: Told = {"ndim": (len(space), SAYS), "channels": (int(channel.size), SAYS)}
-    told |= _sides(space) | _halo(given.axes)
-    told |= _before(taken.preprocessing) | _after(given.postprocessing)
-    return told | _outputs(next(axis for axis in given.axes if axis.type == "channel")), axes
+        raise ValueError(f"The package's network takes the axes {axes} and gives {given_axes}; it cannot be followed.")
+    space = [axis for axis in taken["axes"] if axis["type"] == "space"]
+    told: Told = {"ndim": (len(space), SAYS), "channels": (_channels(taken["axes"]), SAYS)}
+    told |= _sides(space) | _halo(given["axes"])
+    told |= _before(sequence(taken.get("preprocessing"))) | _after(sequence(given.get("postprocessing")))
+    return told | _outputs(given["axes"]), axes
 
 
-def _letters(axes: Sequence[Any]) -> str:
-    return "".join(LETTERS.get(axis.type, str(axis.id)) for axis in axes)
+def _letters(axes: Sequence[Table]) -> str:
+    return "".join(LETTERS.get(axis["type"], str(axis.get("id", axis["type"]))) for axis in axes)
 
 
-def _sides(space: Sequence[Any]) -> Told:
+def _channels(axes: Sequence[Table]) -> int:
+    """Return how many channels there are, which names or a size tell."""
+    axis = next(axis for axis in axes if axis["type"] == "channel")
+    return len(axis["channel_names"]) if "channel_names" in axis else int(axis["size"])
+
+
+def _sides(space: Sequence[Table]) -> Told:
     """Sides: of one length alone, or from a smallest one in steps."""
-    fixed = {axis.size for axis in space if isinstance(axis.size, int)}
-    steps = [axis.size for axis in space if hasattr(axis.size, "step")]
+    fixed = {axis["size"] for axis in space if isinstance(axis.get("size"), int)}
+    steps = [axis["size"] for axis in space if isinstance(axis.get("size"), Mapping) and "step" in axis["size"]]
     if len(fixed) > 1 or (fixed and steps):
         raise ValueError(f"The package's network takes oblong images alone. {UNSETTLED}")
     for side in fixed:
         return dict.fromkeys(("divisible", "smallest_side", "tile"), (side, SAYS))
     if not steps:
         return {}
-    step, least = max(size.step for size in steps), max(size.min for size in steps)
-    return {"divisible": (step, SAYS), "smallest_side": (-(-least // step) * step, SAYS)} if least % step == 0 else {}
+    step, least = max(size["step"] for size in steps), max(size["min"] for size in steps)
+    return {"divisible": (step, SAYS), "smallest_side": (least, SAYS)} if least % step == 0 else {}
 
 
-def _halo(axes: Sequence[Any]) -> Told:
-    halos = [axis.halo for axis in axes if getattr(axis, "halo", None)]
+def _halo(axes: Sequence[Table]) -> Told:
+    halos = [axis["halo"] for axis in axes if axis.get("halo")]
     return {"halo": (max(halos), SAYS)} if halos else {}
 
 
-def _outputs(channel: Any) -> Told:
+def _outputs(axes: Sequence[Table]) -> Told:
     """Tell object and boundary by the names of the output's channels."""
-    names = [str(name).lower() for name in channel.channel_names]
-    objects = [n for n, name in enumerate(names) if _named(name, OBJECT_WORDS) and not _named(name, BOUNDARY_WORDS)]
+    channel = next(axis for axis in axes if axis["type"] == "channel")
+    names = [str(name).lower() for name in sequence(channel.get("channel_names"))]
     boundaries = [n for n, name in enumerate(names) if _named(name, BOUNDARY_WORDS)]
+    objects = [n for n, name in enumerate(names) if _named(name, OBJECT_WORDS) and n not in boundaries]
     if not objects:
         return {}
     why = f"its output channels are named {', '.join(names)}"
@@ -180,37 +185,36 @@ def _named(name: str, words: Sequence[str]) -> bool:
     return any(word in name for word in words)
 
 
-def _before(steps: Sequence[Any]) -> Told:
-    """Tell the normalisation: the last step that counts, as statistics undo what a line before them did."""
+def _before(steps: Sequence[Table]) -> Told:
+    """Tell the normalisation: statistics undo what a line before them did, so the last step counts."""
     told: Told = {"normalise": ("none", "the package's description names no normalisation")}
-    counted = [step for step in steps if step.id not in WITHOUT_EFFECT]
+    counted = [step for step in steps if step["id"] not in WITHOUT_EFFECT]
     for number, step in enumerate(counted):
-        if step.id not in NORMALISATIONS:
-            raise ValueError(f"The package prepares images by {step.id}, which cannot be followed. {UNSETTLED}")
-        follows = dict(NORMALISATIONS[step.id](step.kwargs))
-        if number and step.id not in STATISTICS:
-            raise ValueError(f"The package prepares images by {step.id} after other steps. {UNSETTLED}")
-        told = {name: (value, f"{SAYS}: {step.id}") for name, value in follows.items()}
+        if step["id"] not in NORMALISATIONS:
+            raise ValueError(f"The package prepares images by {step['id']}, which cannot be followed. {UNSETTLED}")
+        if number and step["id"] not in STATISTICS:
+            raise ValueError(f"The package prepares images by {step['id']} after other steps. {UNSETTLED}")
+        follows = NORMALISATIONS[step["id"]](step.get("kwargs") or {})
+        told = {name: (value, f"{SAYS}: {step['id']}") for name, value in follows}
     return told
 
 
-def _mean_sd(kwargs: Any) -> Iterator[tuple[str, Any]]:
-    yield from (("normalise", "mean-sd"), ("per_channel", not _has_channel(kwargs.axes)))
+def _mean_sd(kwargs: Table) -> Iterator[tuple[str, Any]]:
+    yield from (("normalise", "mean-sd"), ("per_channel", not _has_channel(kwargs)))
 
 
-def _percentiles(kwargs: Any) -> Iterator[tuple[str, Any]]:
-    low, high = kwargs.min_percentile, kwargs.max_percentile
-    yield from (("normalise", "percentile"), ("low", float(low)), ("high", float(high)))
-    yield "per_channel", not _has_channel(kwargs.axes)
+def _percentiles(kwargs: Table) -> Iterator[tuple[str, Any]]:
+    low, high = float(kwargs.get("min_percentile", 0)), float(kwargs.get("max_percentile", 100))
+    yield from (("normalise", "percentile"), ("low", low), ("high", high), ("per_channel", not _has_channel(kwargs)))
 
 
-def _fixed(kwargs: Any) -> Iterator[tuple[str, Any]]:
-    yield from (("normalise", "fixed"), ("low", _one(kwargs.mean)), ("high", _one(kwargs.std)))
+def _fixed(kwargs: Table) -> Iterator[tuple[str, Any]]:
+    yield from (("normalise", "fixed"), ("low", _one(kwargs["mean"])), ("high", _one(kwargs["std"])))
 
 
-def _line(kwargs: Any) -> Iterator[tuple[str, Any]]:
+def _line(kwargs: Table) -> Iterator[tuple[str, Any]]:
     """Gain x value + offset is (value - low) / high."""
-    gain, offset = _one(kwargs.gain), _one(kwargs.offset)
+    gain, offset = _one(kwargs.get("gain", 1)), _one(kwargs.get("offset", 0))
     yield from (("normalise", "fixed"), ("low", -offset / gain), ("high", 1 / gain))
 
 
@@ -222,18 +226,19 @@ def _one(value: Any) -> float:
     ValueError
         Where the channels' numbers differ.
     """
-    values = {float(v) for v in (value if isinstance(value, Sequence) else [value])}
+    values = {float(v) for v in (value if isinstance(value, list | tuple) else [value])}
     if len(values) > 1:
         raise ValueError(f"The package normalises each channel by other numbers {sorted(values)}. {UNSETTLED}")
     return values.pop()
 
 
-def _has_channel(axes: Sequence[Any] | None) -> bool:
+def _has_channel(kwargs: Table) -> bool:
     """Tell whether statistics go over the channels too; without axes they go over everything."""
-    return axes is None or "channel" in [str(axis) for axis in axes]
+    axes = kwargs.get("axes")
+    return axes is None or "channel" in axes
 
 
-NORMALISATIONS: Mapping[str, Callable[[Any], Iterator[tuple[str, Any]]]] = {
+NORMALISATIONS: Mapping[str, Callable[[Table], Iterator[tuple[str, Any]]]] = {
     "zero_mean_unit_variance": _mean_sd,
     "scale_range": _percentiles,
     "fixed_zero_mean_unit_variance": _fixed,
@@ -244,16 +249,16 @@ STATISTICS = ("zero_mean_unit_variance", "scale_range")
 """Steps whose result does not depend on a line before them."""
 
 
-def _after(steps: Sequence[Any]) -> Told:
+def _after(steps: Sequence[Table]) -> Told:
     """Tell what the network's own output is, by what the package does to it afterwards."""
     told: Told = {}
     for step in steps:
-        if step.id == "binarize" and isinstance(step.kwargs.threshold, float):
-            told["threshold"] = (min(max(step.kwargs.threshold, 0.0), 1.0), f"{SAYS}: binarize")
-        elif step.id in ACTIVATIONS:
-            told["activation"] = (ACTIVATIONS[step.id], f"{SAYS}: {step.id}")
-        elif step.id not in WITHOUT_EFFECT:
-            raise ValueError(f"The package makes objects by {step.id}, which cannot be followed. {UNSETTLED}")
+        if step["id"] == "binarize" and isinstance(step["kwargs"]["threshold"], int | float):
+            told["threshold"] = (float(step["kwargs"]["threshold"]), f"{SAYS}: binarize")
+        elif step["id"] in ACTIVATIONS:
+            told["activation"] = (ACTIVATIONS[step["id"]], f"{SAYS}: {step['id']}")
+        elif step["id"] not in WITHOUT_EFFECT:
+            raise ValueError(f"The package makes objects by {step['id']}, which cannot be followed. {UNSETTLED}")
     return told
 
 
