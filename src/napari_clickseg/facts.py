@@ -90,6 +90,11 @@ def facts_of(block: npt.NDArray[Any], outlines: Mapping[int, Outline]) -> dict[i
     return facts
 
 
+def steps_between(before: Mapping[int, Outline], after: Mapping[int, Outline]) -> dict[int, Step]:
+    """Measure the objects that lie on both of two frames."""
+    return {label: step_between(before[label], after[label]) for label in before if label in after}
+
+
 def step_between(before: Outline, after: Outline) -> Step:
     """Measure an object on two frames."""
     shift = tuple(b - a for a, b in zip(before.centre, after.centre, strict=True))
