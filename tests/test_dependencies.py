@@ -27,6 +27,7 @@ VOCABULARY = (
     "clicking",
     "keeping",
     "verbs",
+    "splitting",
     "drawing",
     "ledger",
     "asking",

@@ -56,8 +56,7 @@ class Clicking:
     ) -> None:
         self.image = Image.of(image, axes, spacing)
         self._predictor = predictor
-        self.labels = drawable(labels, self.image.shape)
-        self._canvas = Canvas(self.labels, self.painting.emit)
+        self.labels = labels
         taken = highest_id(self.labels) if highest is None and labels is not None else highest or 0
         self._ledger = Ledger(taken, threshold=0.5)
         self._history = History(ObjectState(label=taken + 1))
@@ -69,6 +68,22 @@ class Clicking:
         self.protect = protect
 
     # -- what is there ---------------------------------------------------------------------------------------------
+
+    @property
+    def labels(self) -> Any:
+        """What is drawn into; another array may take its place, with the same pixels in it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            On setting one that has another shape, or cannot be drawn into.
+        """
+        return self._labels
+
+    @labels.setter
+    def labels(self, labels: Any) -> None:
+        self._labels = drawable(labels, self.image.shape)
+        self._canvas = Canvas(self._labels, self.painting.emit)
 
     @property
     def state(self) -> ObjectState:
@@ -109,7 +124,7 @@ class Clicking:
                     f"Keep or cancel object {self.label} first: {predictor.name} sees {predictor.ndim} axes, "
                     f"not {self.ndim}."
                 )
-            self._begin_anew()
+            self._begin_anew(min(predictor.ndim, self.image.ndim))
         self._predictor = predictor
         self.acted.emit(Act("predictor", {"name": predictor.name, "ndim": predictor.ndim}))
 
@@ -332,10 +347,11 @@ class Clicking:
             self._pending = None
             self._history.amend(replace(self.state, waiting=()))
 
-    def _begin_anew(self) -> None:
-        """Forget the history, but neither labels nor ids."""
+    def _begin_anew(self, ndim: int) -> None:
+        """Forget the history, but neither labels nor ids nor which frames are confirmed."""
+        notes = self.state.notes.for_frames(self.image.frames_shape(self.ndim), self.image.frames_shape(ndim))
         self._ledger = Ledger(self._ledger.highest, self.threshold)
-        self._history = History(ObjectState(label=self.label), self._history.step)
+        self._history = History(ObjectState(label=self.label, notes=notes), self._history.step)
         self._drawn = Drawn()
         self._estimated = None
 

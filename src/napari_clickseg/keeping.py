@@ -91,6 +91,11 @@ class Keeping(Clicking):
         self._tell("start_new", label=label)
         return self.label
 
+    def put_away(self) -> None:
+        """Keep what is drawn, drop clicks that drew nothing, and wait for no answer any more."""
+        self._put_away()
+        self._tell("put_away")
+
     def reserve(self, label: int) -> None:
         """Take note that somebody else uses this id, as in painting by hand: new objects get higher ones.
 
@@ -156,8 +161,10 @@ class Keeping(Clicking):
         confirmed = sorted(self.state.notes.confirmed & edits.keys())
         if confirmed:
             raise ValueError(f"Frame {confirmed[0]} is confirmed; nothing is carried into it.")
+        state = self._edited(edits, last)
         self._ledger.open()
-        self._history.amend(self._edited(edits, last))
+        self._keep_edit(state)
+        self._history.amend(state)
         self._tell("extend", edits=edits)
         return True
 
@@ -218,7 +225,12 @@ class Keeping(Clicking):
         self._check_edits(edits)
         self._put_away()
         self._edits += 1
-        state = self._edited(edits, Written(self._edits, (), 0))
+        try:
+            state = self._edited(edits, Written(self._edits, (), 0))
+        except BaseException:
+            self._tell("put_away")
+            raise
+        self._keep_edit(state)
         self._push_level(replace(state, kept=state.kept + 1, moved=None))
 
     def _edited(self, edits: Mapping[Frame, Edit], last: Written) -> ObjectState:
@@ -230,11 +242,14 @@ class Keeping(Clicking):
                 self.painted.emit(patch.region)
         packed = tuple((frame, patch.packed()) for frame, patch in patches)
         highest = max(last.highest, *(edit.highest for edit in settled.values()), 0)
-        self._ledger.keep(Kept(highest, {}, None))
-        label = self._ledger.highest + 1 if self.label <= highest else self.label
+        label = max(self._ledger.highest, highest) + 1 if self.label <= highest else self.label
         notes = self.state.notes.edited(settled)
         written = Written(last.number, last.patches + packed, highest)
         return replace(self.state, label=label, notes=notes, written=written)
+
+    def _keep_edit(self, state: ObjectState) -> None:
+        assert state.written is not None
+        self._ledger.keep(Kept(state.written.highest, {}, None))
 
     def _settled(self, edits: Mapping[Frame, Edit]) -> dict[Frame, Edit]:
         """Edits with the ids and pixels that they get now."""
@@ -283,7 +298,7 @@ class Keeping(Clicking):
             raise
         packed = tuple((frame, patch.packed()) for frame, patch in patches)
         self._history.amend(replace(after, written=replace(after.written, patches=packed)))
-        self._ledger.keep(Kept(after.written.highest, {}, None))
+        self._keep_edit(after)
         for _, patch in packed:
             self.painted.emit(patch.region)
 

@@ -206,8 +206,8 @@ class Session(Keeping):
     # -- acts ------------------------------------------------------------------------------------------------------
 
     ACTS: ClassVar[tuple[str, ...]] = (
-        "set_clicks", "ask_again", "stop_waiting", "commit", "cancel", "resume", "start_new", "reserve", "undo", "redo",
-        "edit", "extend", "merge", "split", "delete", "fill", "relabel", "copy_from", "confirm",
+        "set_clicks", "ask_again", "stop_waiting", "commit", "cancel", "resume", "start_new", "put_away", "reserve",
+        "undo", "redo", "edit", "extend", "merge", "split", "delete", "fill", "relabel", "copy_from", "confirm",
     )  # fmt: skip
     """Acts that are named as the method that does them."""
     SETTINGS: ClassVar[tuple[str, ...]] = ("threshold", "diameter", "protect")

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+import numpy as np
+
 from napari_clickseg.clicks import Click, Frame, on_frame
 from napari_clickseg.edits import Edit
 from napari_clickseg.masks import PackedPatch, Prediction
@@ -40,6 +42,18 @@ class Notes:
     def edited(self, edits: Mapping[Frame, Edit]) -> Notes:
         """Return the notes after edits: what they write has their confidence, or none."""
         return self._with_confidence({f: {**dict.fromkeys(e.ids()), **e.confidence} for f, e in edits.items()})
+
+    def for_frames(self, before: tuple[int, ...], after: tuple[int, ...]) -> Notes:
+        """Return the notes for a model that sees other axes: volumes of which all planes are confirmed, and so on.
+
+        Parameters
+        ----------
+        before, after : tuple of int
+            How many frames there are along each axis that the models do not see.
+        """
+        parts = list(np.ndindex(*max(before, after, key=len)))
+        open_to_doubt = {part[: len(after)] for part in parts if part[: len(before)] not in self.confirmed}
+        return Notes(confirmed=frozenset(part[: len(after)] for part in parts) - open_to_doubt)
 
     def _with_confidence(self, news: Mapping[Frame, Mapping[int, float | None]]) -> Notes:
         merged = {frame: {**self.confidence.get(frame, {}), **values} for frame, values in news.items()}

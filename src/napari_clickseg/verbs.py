@@ -17,13 +17,9 @@ from napari_clickseg.edits import Edit
 from napari_clickseg.images import Image
 from napari_clickseg.labels import blocks_with, find_object_near, read_block
 from napari_clickseg.regions import Region
+from napari_clickseg.splitting import SURROUNDINGS, Pixel, second_part
 
 Edits = dict[Frame, Edit]
-
-SMOOTHED = 1.0
-"""Sigma, in pixels, of the image that a split follows."""
-SURROUNDINGS = 3
-"""So many pixels around an object tell whether it is brighter or darker than what surrounds it."""
 
 
 def merge(labels: Any, ids: Sequence[int], frames: Iterable[Frame], whole: Region) -> Edits:
@@ -155,10 +151,7 @@ def copy(labels: Any, source: Frame, target: Frame, ids: Sequence[int] | None, w
 def split(
     labels: Any, image: Image, frame: Frame, first: tuple[float, ...], second: tuple[float, ...], new: int
 ) -> Edits:
-    """Return the edit that cuts an object in two: the part around `second` gets the new id.
-
-    A watershed from the two points, on the object's own pixels: where the object is thin, and where the image is as
-    it is around the object, there runs the border (Beucher and Lantuejoul 1979).
+    """Return the edit that cuts an object in two, as `splitting` says: the part around `second` gets the new id.
 
     Parameters
     ----------
@@ -172,27 +165,30 @@ def split(
     ValueError
         Where the two pixels are one, or not both on one object.
     """
-    from skimage.segmentation import watershed
-
-    ndim = len(first)
-    whole = Region.whole(image.frame_shape(ndim))
-    pixels = [
-        tuple(min(max(round(p), 0), n - 1) for p, n in zip(point, whole.stop, strict=True)) for point in (first, second)
-    ]
-    on = [int(read_block(labels, frame, Region.around(p, (1,) * ndim)).item()) for p in pixels]
+    whole = Region.whole(image.frame_shape(len(first)))
+    pixels = [_pixel(point, whole) for point in (first, second)]
+    on = [int(read_block(labels, frame, Region(p, tuple(k + 1 for k in p))).item()) for p in pixels]
     if 0 in on or on[0] != on[1]:
         names = " and ".join(f"object {k}" if k else "background" for k in on)
         raise ValueError(f"Splitting takes two points on one object, but these lie on {names}.")
     if pixels[0] == pixels[1]:
         raise ValueError("Splitting takes two points, but both lie on one pixel.")
-    found = find_object_near(labels, on[0], frame, pixels[0], whole)[frame]
-    region = found.region.union(Region.around(pixels[1], (1,) * ndim))
-    mask = read_block(labels, frame, region) == on[0]
-    markers = np.zeros(region.shape, np.int32)
-    for number, pixel in enumerate(pixels, 1):
-        markers[tuple(p - s for p, s in zip(pixel, region.start, strict=True))] = number
-    parts = watershed(_relief(image, frame, region, mask), markers, mask=mask)
-    return {frame: _edit(region, np.asarray(parts == 2), new)}
+    region = _around_object(labels, on[0], frame, pixels, whole)
+    grey = image.block(frame, region).mean(axis=0)
+    mask = np.asarray(read_block(labels, frame, region) == on[0])
+    inside = [tuple(p - s for p, s in zip(pixel, region.start, strict=True)) for pixel in pixels]
+    part = second_part(grey, mask, inside, image.spacing[-whole.ndim :])
+    return {frame: _edit(region, part, new)}
+
+
+def _around_object(labels: Any, label: int, frame: Frame, pixels: Sequence[Pixel], whole: Region) -> Region:
+    """The region of an object, all of its pieces that hold one of the pixels, and a little around it."""
+    found = [find_object_near(labels, label, frame, pixel, whole)[frame].region for pixel in pixels]
+    return found[0].union(found[1]).grow(SURROUNDINGS + 1).intersection(whole)
+
+
+def _pixel(point: tuple[float, ...], whole: Region) -> Pixel:
+    return tuple(min(max(round(p), 0), n - 1) for p, n in zip(point, whole.stop, strict=True))
 
 
 def frames_from(frame: Frame, counts: Sequence[int]) -> Iterator[Frame]:
@@ -205,24 +201,6 @@ def frames_from(frame: Frame, counts: Sequence[int]) -> Iterator[Frame]:
         yield frame
         return
     yield from ((k, *frame[1:]) for k in range(frame[0], counts[0]))
-
-
-def _relief(image: Image, frame: Frame, region: Region, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Heights of an object's pixels: low in its middle and where the image is least like its surroundings."""
-    ndim = region.ndim
-    outer = region.grow(SURROUNDINGS).clip(image.frame_shape(ndim))
-    here = region.within(outer).slices
-    grey = ndimage.gaussian_filter(image.block(frame, outer).mean(axis=0).astype(float), SMOOTHED)
-    around = np.zeros(outer.shape, bool)
-    around[here] = mask
-    around = ndimage.binary_dilation(around, iterations=SURROUNDINGS) & ~around
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1), image.spacing[-ndim:])[(slice(1, -1),) * ndim]
-    low, high = np.percentile(grey[here][mask], (1, 99))
-    unlike = (grey[here] - low) / max(float(high - low), 1e-9)
-    if around.any() and np.median(grey[around]) > np.median(grey[here][mask]):
-        unlike = 1 - unlike
-    relief: npt.NDArray[np.float64] = -depth / depth.max() - np.clip(unlike, 0, 1)
-    return relief
 
 
 def _edit(region: Region, written: npt.NDArray[np.bool_], value: int) -> Edit:
