@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 
 from napari_clickseg import __version__
-from napari_clickseg.commands import bench, demo, models, segment, train
+from napari_clickseg.commands import bench, convert, demo, models, segment, train
 
-COMMANDS = (demo.COMMAND, segment.COMMAND, models.COMMAND, train.COMMAND, bench.COMMAND)
+COMMANDS = (demo.COMMAND, segment.COMMAND, convert.COMMAND, models.COMMAND, train.COMMAND, bench.COMMAND)
 BAD_INPUT, INTERRUPTED = 2, 130
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_clickseg.commands.options import Command, Option
 
 if TYPE_CHECKING:
-    from napari_clickseg.models.card import ModelCard
+    from napari_clickseg.models.card import ConvertedCard, ModelCard
     from napari_clickseg.models.registry import ModelEntry
 
 TOLD_ABOVE = ("name", "title", "description", "credits")
@@ -35,26 +35,52 @@ def _table() -> Iterator[str]:
 
 def _told(name: str) -> Iterator[str]:
     """What there is to say of one model; those without weights have no card."""
-    from napari_clickseg.models.card import read_card
+    from napari_clickseg.models.card import ConvertedCard, read_card
     from napari_clickseg.models.registry import find_model
 
     entry = find_model(name)
     card = None if entry.path is None else read_card(entry.path)
     yield f"{entry.name} ({entry.kind}): {entry.title}"
     yield entry.description
-    if card is not None:
-        yield from _card(entry, card)
+    if isinstance(card, ConvertedCard):
+        yield from _below(_converted(entry, card))
+    elif card is not None:
+        yield from _below(_card(entry, card))
 
 
-def _card(entry: ModelEntry, card: ModelCard) -> Iterator[str]:
-    """The parts of a card below each other; a part that the card leaves empty is left out."""
+def _converted(entry: ModelEntry, card: ConvertedCard) -> dict[str, list[str]]:
+    """The parts of a converted network's card."""
+    assert entry.path is not None
+    rows = {
+        "file": f"{entry.path} ({entry.path.stat().st_size / 1e6:.1f} MB)",
+        "converted from": f"{card.origin} ({card.format})",
+        "sha256": card.sha256,
+        "licence": card.licence,
+        "class": card.class_path + (", source kept in the file" if card.code else ""),
+        "called with": ", ".join(f"{key}={json.dumps(value)}" for key, value in card.kwargs.items()),
+    }
+    conventions = {key: json.dumps(value) for key, value in card.conventions.to_mapping().items()}
+    return {
+        "Network": _pairs({key: value for key, value in rows.items() if value}),
+        "Conventions": _pairs(conventions),
+        "Trained on": _pairs(card.data),
+        "Measured on the test parts of": _measured(card.metrics),
+    }
+
+
+def _card(entry: ModelEntry, card: ModelCard) -> dict[str, list[str]]:
+    """The parts of a card."""
     recipe = {key: value for key, value in card.recipe.items() if key not in TOLD_ABOVE}
-    parts: dict[str, list[str]] = {
+    return {
         "Weights": _pairs(_weights(entry, card)),
         "Trained on": _pairs(card.data),
         "Recipe": _pairs({key: json.dumps(value) for key, value in _flat(recipe)}),
         "Measured on the test parts of": _measured(card.metrics),
     }
+
+
+def _below(parts: Mapping[str, list[str]]) -> Iterator[str]:
+    """The parts of a card below each other; one that the card leaves empty is left out."""
     for title, lines in parts.items():
         if lines:
             yield from ("", title, *(f"  {line}" for line in lines))

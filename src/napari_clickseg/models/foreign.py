@@ -102,6 +102,8 @@ def examine(
         With one sentence, where the file cannot be used.
     Untrusted
         Where code would have to run and nobody said that it may.
+    ClassNeeded
+        Where the file holds weights alone and no class is named.
     """
     path = Path(path).expanduser()
     blueprint = Blueprint.of(class_path, kwargs) if class_path else None
@@ -143,9 +145,7 @@ def keep(
     OSError
         Where the file cannot be written.
     """
-    folder = folder or user_folder()
-    path = folder / f"{name}{SUFFIX}"
-    _check_name(name, path, replace)
+    path = check_name(name, folder, replace)
     opened = candidate.opened
     card = ConvertedCard(
         name=name,
@@ -161,12 +161,37 @@ def keep(
         code=opened.code,
         licence=licence or opened.licence,
     )
-    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as unfinished:
         save_file(_tensors(opened.content), str(unfinished), metadata=card.to_metadata())
         unfinished.chmod(READABLE)
     if opened.permission:
         remember(opened.permission)
+    return path
+
+
+def check_name(name: str, folder: Path | None = None, replace: bool = False) -> Path:
+    """Return the path that a model of this name is kept under.
+
+    Parameters
+    ----------
+    folder, replace : Path, bool
+        As in `keep`.
+
+    Raises
+    ------
+    ValueError
+        Where it is no file name, or that of a model that is there.
+    """
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name for a model: use up to 64 letters, digits, dots, hyphens, underscores.")
+    path = (folder or user_folder()) / f"{name}{SUFFIX}"
+    entry = {entry.name.lower(): entry for entry in list_models()}.get(name.lower())
+    if entry is not None and not (replace and entry.path == path):
+        there = "it is not yours to replace" if replace else "choose another name"
+        raise ValueError(f"There is a model {entry.name!r} already; {there}.")
+    if path.exists() and not replace:
+        raise ValueError(f"There is a file {path} already; choose another name.")
     return path
 
 
@@ -200,19 +225,6 @@ def _predictor(network: nn.Module, conventions: Conventions, name: str, device: 
 
 def _allowing(trust: bool) -> Callable[[str], bool]:
     return lambda sha256: trust or trusted(sha256)
-
-
-def _check_name(name: str, path: Path, replace: bool) -> None:
-    """Refuse names that are no file names, and those of models that are there."""
-    if not NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name for a model: use up to 64 letters, digits, dots, hyphens, underscores.")
-    taken = {entry.name.lower(): entry for entry in list_models()}
-    entry = taken.get(name.lower())
-    if entry is not None and not (replace and entry.path == path):
-        there = "the one of this name is not yours to replace" if replace else "choose another name"
-        raise ValueError(f"There is a model {entry.name!r} already; {there}.")
-    if path.exists() and not replace:
-        raise ValueError(f"There is a file {path} already; choose another name.")
 
 
 def _tensors(content: Mapping[str, Tensor] | bytes) -> dict[str, Tensor]:

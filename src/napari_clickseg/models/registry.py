@@ -240,7 +240,8 @@ def _load_converted(entry: ModelEntry, device: str) -> Predictor:
     from napari_clickseg.models.foreign import open_converted
 
     assert entry.path is not None
-    return open_converted(entry.path, device)
+    predictor = open_converted(entry.path, device)
+    return predictor.with_refinements(entry.switches) if entry.switches else predictor
 
 
 def _load_plugin(entry: ModelEntry, device: str) -> Predictor:

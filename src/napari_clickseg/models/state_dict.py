@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from napari_clickseg.models.opened import Opened
 from napari_clickseg.models.running import FAILURES, reason
-from napari_clickseg.models.trust import Untrusted, digest
+from napari_clickseg.models.trust import ClassNeeded, Untrusted, digest
 
 FORMAT = "state dict"
 OWN = "napari_clickseg.networks."
@@ -128,14 +128,16 @@ def open_state_dict(path: Path, blueprint: Blueprint | None, allowed: Callable[[
     Raises
     ------
     ValueError
-        With one sentence, where the file is damaged, holds no state dict, no class is named or the two do not fit.
+        With one sentence, where the file is damaged, holds no state dict, or the class and the weights do not fit.
+    ClassNeeded
+        Where no class is named.
     Untrusted
         Where the class is not of this package and may not run.
     """
     weights, said = read_weights(path)
     blueprint = blueprint or _told_blueprint(said)
     if blueprint is None:
-        raise ValueError(
+        raise ClassNeeded(
             f"{path.name} holds weights alone ({len(weights)} tensors). Name the class of the network that they belong "
             "to, as package.module:Class or file.py:Class (--class), and what it is called with (--kwargs)."
         )

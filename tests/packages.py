@@ -21,11 +21,11 @@ def axis(name: str, **more: Any) -> dict[str, Any]:
     return {"id": name, "type": "space", **more}
 
 
-def described(**changes: Any) -> dict[str, Any]:
-    """A description of version 0.5 for `TinyUNet(outputs=2)`, with whatever is to be otherwise."""
+def described(outputs: int = 2, **changes: Any) -> dict[str, Any]:
+    """A description of version 0.5 for `TinyUNet(outputs=outputs)`, with whatever is to be otherwise."""
     sides = {name: axis(name, size={"min": 16, "step": 4}) for name in "yx"}
     given = {name: axis(name, size={"tensor_id": "raw", "axis_id": name}, halo=4) for name in "yx"}
-    names = changes.pop("channel_names", ["foreground", "boundary"])
+    names = changes.pop("channel_names", [f"output {n}" for n in range(outputs)])
     taken = {
         "id": "raw",
         "axes": [{"type": "batch"}, {"type": "channel", "channel_names": ["dna"]}, *sides.values()],
@@ -49,13 +49,13 @@ def described(**changes: Any) -> dict[str, Any]:
         "documentation": "README.md",
         "inputs": [taken],
         "outputs": [made],
-        "weights": {"pytorch_state_dict": state_dict()},
+        "weights": {"pytorch_state_dict": state_dict(outputs)},
         **changes,
     }
 
 
-def state_dict(source: str = "weights.pt", file: str = "foreign_networks.py") -> dict[str, Any]:
-    architecture = {"callable": "TinyUNet", "source": file, "kwargs": {"outputs": 2}}
+def state_dict(outputs: int = 2, source: str = "weights.pt", file: str = "foreign_networks.py") -> dict[str, Any]:
+    architecture = {"callable": "TinyUNet", "source": file, "kwargs": {"outputs": outputs}}
     return {"source": source, "architecture": architecture, "pytorch_version": "2.4"}
 
 
