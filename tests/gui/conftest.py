@@ -206,6 +206,14 @@ def workshop(models: dict[str, Any]) -> Workshop:
     return Workshop(models)
 
 
+@pytest.fixture(autouse=True)
+def journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder in which panels note what is done in them."""
+    folder = tmp_path / "journals"
+    monkeypatch.setenv("CLICKSEG_JOURNALS", str(folder))
+    return folder
+
+
 @pytest.fixture
 def bench(
     make_napari_viewer: Any, qtbot: Any, models: dict[str, Any], workshop: Workshop, monkeypatch: pytest.MonkeyPatch

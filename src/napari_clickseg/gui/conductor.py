@@ -15,6 +15,7 @@ from napari_clickseg.gui.desk import Desk
 from napari_clickseg.gui.layers import ClickLayers
 from napari_clickseg.gui.live import LivePreview
 from napari_clickseg.gui.ours import plain
+from napari_clickseg.gui.sequences import Sequences
 from napari_clickseg.gui.showing import Showing
 from napari_clickseg.gui.shown import Panel, telling
 from napari_clickseg.gui.whole import WholeFrames
@@ -99,6 +100,7 @@ class Conductor:
         )
         self._choice = ModelChoice(panel, self._desk, self._acts, self._answering, self._showing, list_all)
         self._whole = WholeFrames(self._viewer, panel, self._desk, self._acts, self._answering, self._showing)
+        self._sequences = Sequences(self._viewer, panel, self._desk, self._acts, self._showing)
         self._adding = AddingModel(self._viewer, panel, self._desk, workshop)
         self._owners: dict[str, object] = {
             **dict.fromkeys(OF_DESK, self._desk),
@@ -107,6 +109,7 @@ class Conductor:
             **dict.fromkeys(OF_CHOICE, self._choice),
             **dict.fromkeys(OF_ADDING, self._adding),
             "segment_frame": self._whole,
+            **self._sequences.owners,
         }
         self._desk.switched.connect(self._on_desk_switched)
         self._desk.failed.connect(self._on_desk_failed)
@@ -141,6 +144,7 @@ class Conductor:
         self._answering.open()
         self._whole.open()
         self._adding.open()
+        self._sequences.open()
         self._desk.use_predictor(self._answering.model)
         self._viewer.dims.events.current_step.connect(self._on_viewer_stepped)
         self._showing.model("loading")
@@ -151,6 +155,7 @@ class Conductor:
         if not self._open:
             return
         self._open = False
+        self._sequences.close()
         self._adding.close()
         self._whole.close()
         self._answering.close()
@@ -162,8 +167,8 @@ class Conductor:
     # -- requests --------------------------------------------------------------------------------------------------
 
     def cancel(self) -> None:
-        """Call off what is done for a whole frame; where nothing is, let the object being drawn disappear."""
-        if not self._whole.call_off():
+        """Call off what is done for whole frames; where nothing is, let the object being drawn disappear."""
+        if not (self._whole.call_off() or self._sequences.call_off()):
             self._acts.cancel()
 
     def choose_protect(self, protect: Protect) -> None:

@@ -19,6 +19,7 @@ from napari_clickseg.gui.ours import POLARITIES, plain, role_of
 from napari_clickseg.gui.shown import Panel, Picks, telling
 from napari_clickseg.gui.work import Work
 from napari_clickseg.questions import Predictor
+from napari_clickseg.session import Session
 
 
 class Desk:
@@ -35,6 +36,10 @@ class Desk:
         Who answers in new sessions; see `use_predictor`.
     """
 
+    begun = Signal(object)
+    """A work is new: nothing was done in its session yet."""
+    dropped = Signal(object)
+    """A work is forgotten."""
     switched = Signal(object)
     """Another work is the current one; None where there is none any more."""
     moved = Signal(object)
@@ -85,9 +90,10 @@ class Desk:
         self._open = False
         for event, handler in self._viewer_events():
             event.disconnect(handler)
-        for work in self._works:
+        works, self._works, self._current = self._works, [], None
+        for work in works:
             self._unwatch(work)
-        self._works, self._current = [], None
+            self.dropped.emit(work)
 
     # -- choosing --------------------------------------------------------------------------------------------------
 
@@ -117,6 +123,18 @@ class Desk:
         """Draw into another Labels layer; None makes a new one."""
         if self._current is not None:
             self._start(self._current.image_layer, layer, self._current.channel)
+
+    def restore(self, beside: Work, session: Session) -> Work:
+        """Go on with a restored session: in place of a work that draws into the same labels, else beside it."""
+        same = session.labels is beside.session.labels
+        if same:
+            self._drop(beside)
+        layer = beside.labels_layer if same else None
+        work = Work(beside.image_layer, layer, self._predictor, beside.channel, self._protect, session)
+        session.predictor, session.protect = self._predictor, self._protect
+        self._take(work)
+        self._use(work)
+        return work
 
     def use_predictor(self, predictor: Predictor) -> None:
         """Let another model answer, in the sessions that are there and in new ones.
@@ -199,9 +217,13 @@ class Desk:
         work = next((w for w in known if _axis(w.channel) == _axis(channel)), None)
         if work is None:
             work = Work(image, labels, self._predictor, channel, self._protect)
-            self._works.append(work)
-            self._watch(work)
+            self._take(work)
         self._use(work)
+
+    def _take(self, work: Work) -> None:
+        self._works.append(work)
+        self._watch(work)
+        self.begun.emit(work)
 
     def _use(self, work: Work) -> None:
         self._clear()
@@ -228,6 +250,7 @@ class Desk:
         """Forget a work; what is drawn stays in its labels."""
         self._unwatch(work)
         self._works.remove(work)
+        self.dropped.emit(work)
         if work is self._current:
             self.leave()
 
@@ -240,7 +263,7 @@ class Desk:
     def _layer_events(self, work: Work) -> list[tuple[Any, Callable[..., None]]]:
         image, labels = work.image_layer.events, work.labels_layer.events
         return [
-            *((getattr(image, name), self._on_image_moved) for name in (*TRANSFORMS, "data")),
+            *((getattr(image, name), self._on_image_moved) for name in (*TRANSFORMS, "axis_labels", "data")),
             (image.name, self._on_layer_renamed),
             (labels.name, self._on_layer_renamed),
             (labels.data, self._on_labels_replaced),

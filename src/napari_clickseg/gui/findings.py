@@ -13,7 +13,7 @@ from napari_clickseg.gui.fields import GAP, column_in
 from napari_clickseg.gui.sequence import Finding
 
 BUTTONS = ("previous_doubt", "next_doubt", "confirm")
-ROWS = 5
+ROWS = 4
 MOST = 500
 """So many places are listed; the next ones follow as these are mended or confirmed."""
 QUESTION = "#ffb13d"
@@ -39,7 +39,7 @@ class FindingsPanel(QWidget):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         row = self.list.fontMetrics().lineSpacing() + 6
-        self.list.setFixedHeight(ROWS * row + 6)
+        self.list.setFixedHeight(ROWS * row + 2 * self.list.frameWidth() + 2)
         self._row = QSize(0, row)
         self.list.itemClicked.connect(lambda item: self.requested.emit("go_to_finding", self.list.row(item)))
         self._shown: tuple[Finding, ...] = ()
@@ -76,7 +76,7 @@ class FindingsPanel(QWidget):
 
     def _item(self, finding: Finding) -> QListWidgetItem:
         where = ", ".join(str(k) for k in finding.frame)
-        whose = "" if finding.label is None else f"  object {finding.label}"
+        whose = "" if finding.label is None or finding.question else f"  object {finding.label}"
         item = QListWidgetItem(f"{where}{whose}:  {finding.text}")
         item.setToolTip(item.text())
         item.setSizeHint(self._row)

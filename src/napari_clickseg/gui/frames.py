@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QSpinBox, QWidget
 
 from napari_clickseg.gui.axes import AxesPanel
@@ -78,17 +78,13 @@ class FramesPanel(QWidget):
         for name in ("carry_back", "carry_forward", "carry_between"):
             self.buttons[name].setEnabled(not carry.running)
         again = self.buttons["carry_on"]
-        again.setVisible(carry.resume is not None and not carry.running)
-        again.say(f"{'Again' if carry.again else 'Go on'} from {carry.resume}")
+        again.setEnabled(carry.resume is not None and not carry.running)
+        where = "" if carry.resume is None else f" from {carry.resume}"
+        again.say(f"{'Again' if carry.again else 'Go on'}{where}")
 
     def show_axes(self, axes: Sequence[Axis]) -> None:
         """Show the axes and the spacing."""
         self.axes.show_axes(axes)
-
-    def choose_whose(self, everything: bool) -> None:
-        """Show which objects are carried."""
-        with QSignalBlocker(self.whose):
-            self.whose.setCurrentIndex(0 if everything else 1)
 
     def _build(self) -> None:
         head = QHBoxLayout()

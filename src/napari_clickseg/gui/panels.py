@@ -75,8 +75,14 @@ class PickersPanel(QWidget):
         self._show("labels", [*_named(picks.labels), ("new layer", None)], picks.label)
         self._show("positive", _named(picks.points), picks.positive)
         self._show("negative", _named(picks.points), picks.negative)
-        for widget in (self.pickers["channel"], self._labels["channel"]):
-            widget.setVisible(len(channels) > 1)
+        self._show_row("channel", len(channels) > 1)
+        for name in ("positive", "negative"):
+            self._show_row(name, len(picks.points) > 2)
+
+    def _show_row(self, name: str, there: bool) -> None:
+        """Show a picker only where there is something to pick."""
+        self.pickers[name].setVisible(there)
+        self._labels[name].setVisible(there)
 
     def _show(self, name: str, choices: Sequence[tuple[str, Any]], chosen: Any) -> None:
         self.pickers[name].show_choices(choices, chosen)

@@ -25,13 +25,15 @@ def phase() -> list[LayerData]:
 def timelapse() -> list[LayerData]:
     """Eight frames of moving cells, with the labels that a network made of them: something to correct."""
     labels = tifffile.imread(FOLDER / "timelapse_labels.tif").astype("int32")
-    return [_image("timelapse", "time-lapse"), (labels, {"name": "to correct", "opacity": 0.45}, "labels")]
+    data, options, kind = _image("timelapse", "time-lapse")
+    axes = {"axis_labels": ("t", "y", "x")}
+    return [(data, {**options, **axes}, kind), (labels, {"name": "to correct", "opacity": 0.45, **axes}, "labels")]
 
 
 def zstack() -> list[LayerData]:
     """Nuclei of a mouse embryo, 40 planes that lie 2.2 pixels apart."""
     data, options, kind = _image("zstack", "z-stack")
-    return [(data, {**options, "scale": (2.1875, 1.0, 1.0)}, kind)]
+    return [(data, {**options, "scale": (2.1875, 1.0, 1.0), "axis_labels": ("z", "y", "x")}, kind)]
 
 
 def _image(file: str, name: str) -> LayerData:

@@ -92,12 +92,15 @@ class Finding:
         What is odd there.
     question : bool
         An event that the user has to decide, not only a doubt.
+    position : tuple of float or None
+        Where on the frame, if it is known.
     """
 
     frame: Frame
     label: int | None
     text: str
     question: bool = False
+    position: tuple[float, ...] | None = None
 
 
 class SequencePanel(Protocol):
@@ -109,8 +112,8 @@ class SequencePanel(Protocol):
     def show_carry(self, carry: Carry) -> None: ...
     def show_axes(self, axes: Sequence[Axis]) -> None: ...
     def show_findings(self, findings: Sequence[Finding], chosen: int | None) -> None: ...
-    def ask_id(self, label: int) -> None:
-        """Ask for the new id of an object."""
+    def ask_id(self, label: int | None) -> None:
+        """Ask for the new id of an object; None asks no more."""
 
     def show_offer(self, text: str) -> None:
         """Offer an unfinished session; nothing where the text is empty."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from napari_clickseg.gui import status
 from napari_clickseg.gui.geometry import Channel
+from napari_clickseg.gui.sequence import SequencePanel
 from napari_clickseg.gui.status import Status
 from napari_clickseg.gui.steps import Adding, Question
 from napari_clickseg.models.registry import ModelEntry
@@ -53,6 +54,10 @@ class WholeFrame:
 
 class Panel(Protocol):
     """What the conductor tells a panel. Everything a panel asks comes by `Conductor.answer`."""
+
+    @property
+    def sequence(self) -> SequencePanel:
+        """What is told of frames."""
 
     def show_picks(self, picks: Picks) -> None: ...
     def show_status(self, news: Status) -> None: ...

@@ -11,6 +11,7 @@ from napari_clickseg.gui.assistant import Assistant
 from napari_clickseg.gui.fields import GAP, StatusLine
 from napari_clickseg.gui.model_panel import ModelPanel, WholePanel
 from napari_clickseg.gui.panels import AdvancedPanel, ObjectPanel, PickersPanel, ViewPanel
+from napari_clickseg.gui.sequence_parts import SequenceParts
 from napari_clickseg.gui.shown import Picks, Standing, WholeFrame
 from napari_clickseg.gui.status import Status
 from napari_clickseg.gui.steps import Adding, Question
@@ -29,6 +30,7 @@ class PanelStack(QStackedWidget):
         self.pickers = PickersPanel()
         self.status = StatusLine()
         self.object = ObjectPanel()
+        self.sequence = SequenceParts()
         self.view = ViewPanel()
         self.model = ModelPanel()
         self.whole = WholePanel()
@@ -37,10 +39,11 @@ class PanelStack(QStackedWidget):
         column = QVBoxLayout(inside)
         column.setContentsMargins(GAP, GAP, GAP, GAP)
         column.setSpacing(GAP + 2)
-        for part in (self.pickers, self.status, self.object, _line(), self.view, self.model, self.whole, self.advanced):
-            column.addWidget(part)
+        asking = (self.object, self.sequence, self.view, self.model, self.whole, self.advanced)
+        for shown in (self.pickers, self.status, *asking[:2], _line(), *asking[2:]):
+            column.addWidget(shown)
         column.addStretch(1)
-        for part in (self.pickers, self.object, self.view, self.model, self.whole, self.advanced):
+        for part in (self.pickers, *asking):
             part.requested.connect(self.requested)
         self._everyday = QScrollArea()
         self._everyday.setWidget(inside)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_clickseg.gui.adding import ForeignModels, Workshop
 from napari_clickseg.gui.conductor import Conductor
@@ -45,6 +45,7 @@ class ClickWidget(QWidget):
         self.panel = PanelStack(device)
         self.conductor = Conductor(napari_viewer, self.panel, models, load, workshop or ForeignModels(), model, device)
         self.panel.requested.connect(self.conductor.answer)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)

@@ -13,6 +13,7 @@ from napari_clickseg.drawing import Protect
 from napari_clickseg.gui.geometry import Channel, Placement
 from napari_clickseg.gui.ours import assign, make_labels, role_of
 from napari_clickseg.gui.pyramid import copy_down, levels_for
+from napari_clickseg.images import Image
 from napari_clickseg.labels import highest_id
 from napari_clickseg.questions import Predictor, Request
 from napari_clickseg.regions import Region
@@ -32,6 +33,8 @@ class Work:
         Drawn into in place; a new one is made where absent.
     channel : Channel, optional
         What to look at in an image with channels.
+    session : Session, optional
+        One to go on with, that draws into the layer's data; a new one is made where absent.
 
     Raises
     ------
@@ -40,7 +43,13 @@ class Work:
     """
 
     def __init__(
-        self, image_layer: Any, labels_layer: Any, predictor: Predictor, channel: Channel | None, protect: Protect
+        self,
+        image_layer: Any,
+        labels_layer: Any,
+        predictor: Predictor,
+        channel: Channel | None,
+        protect: Protect,
+        session: Session | None = None,
     ) -> None:
         self.image_layer = image_layer
         self.channel = channel
@@ -48,12 +57,16 @@ class Work:
         self.measured = False
         """Whether the expected diameter is known, so that asking for it takes no time."""
         given = None if labels_layer is None else _writable(self.placement, labels_layer)
-        self.counted = given is None or _quickly_counted(given)
+        self.counted = session is not None or given is None or _quickly_counted(given)
         """Whether the ids in the labels are known, so that a new object gets one of its own."""
         highest = None if self.counted else 0
-        self.session = Session(self.placement.image, predictor, labels=given, protect=protect, highest=highest)
+        self.session = session or Session(
+            self.placement.image, predictor, labels=given, protect=protect, highest=highest
+        )
         if labels_layer is None:
             self.levels = levels_for(self.session.labels)
+            if session is not None:
+                copy_down(self.levels, Region.whole(self.session.labels.shape))
             labels_layer = make_labels(
                 self.placement, self.levels, f"{image_layer.name} objects", str(image_layer.unique_id)
             )
@@ -100,8 +113,7 @@ class Work:
         placement = Placement.of(self.image_layer, self.channel)
         if placement.image.shape != self.placement.image.shape or placement.thin != self.placement.thin:
             return False
-        before = self.session.image
-        if placement.image.array is not before.array or placement.image.channel != before.channel:
+        if not _same_image(placement.image, self.session.image):
             self.session.image = placement.image
         self.placement = placement
         if role_of(self.labels_layer) == "labels":
@@ -176,6 +188,12 @@ def _quickly_counted(labels: Any) -> bool:
 
 def _levels_of(placement: Placement, layer: Labels) -> list[Any]:
     return [placement.labels_array(level) for level in layer.data] if layer.multiscale else [_finest(placement, layer)]
+
+
+def _same_image(some: Image, other: Image) -> bool:
+    """Whether two images are the same pixels, looked at in the same way."""
+    ways = [(image.axes, image.spacing, image.channel) for image in (some, other)]
+    return some.array is other.array and ways[0] == ways[1]
 
 
 def _same_memory(some: Any, other: Any) -> bool:

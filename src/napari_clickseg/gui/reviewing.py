@@ -1,0 +1,304 @@
+"""Reviewing: what is known of each frame, and the places to look at first; worked out in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from qtpy.QtCore import QTimer
+
+from napari_clickseg.acts import Act
+from napari_clickseg.clicks import Frame
+from napari_clickseg.gui import frame_status
+from napari_clickseg.gui.background import Background
+from napari_clickseg.gui.carrying import Carrying, Trip
+from napari_clickseg.gui.desk import Desk
+from napari_clickseg.gui.routes import along
+from napari_clickseg.gui.sequence import Finding, FrameState, SequencePanel, Strip
+from napari_clickseg.gui.showing import Showing
+from napari_clickseg.gui.timeline import Timeline
+from napari_clickseg.gui.work import Work
+from napari_clickseg.propagate import Carried
+from napari_clickseg.questions import Stop
+from napari_clickseg.regions import Region
+from napari_clickseg.review import DOUBTFUL, Doubt, Review
+from napari_clickseg.worker import Outcome
+
+PATIENCE_MS = 200
+"""Changes are gathered for so long before they are looked at."""
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """What is known of the frames of one work. Mutable.
+
+    Attributes
+    ----------
+    review : Review or None
+        Used on the background thread only; None before the first look.
+    changed : set of Frame
+        Written to since the last look.
+    states : mapping of Frame to str
+    doubts : sequence of Doubt
+        Those worth looking at, the most doubtful first.
+    questions : mapping of Frame to tuple of Finding
+        Events that carrying met.
+    """
+
+    review: Review | None = None
+    changed: set[Frame] = field(default_factory=set)
+    states: Mapping[Frame, FrameState] = field(default_factory=dict)
+    doubts: Sequence[Doubt] = ()
+    questions: dict[Frame, tuple[Finding, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """What a look at the labels found."""
+
+    work: Work
+    review: Review
+    states: Mapping[Frame, FrameState]
+    doubts: Sequence[Doubt]
+
+
+class Reviewing:
+    """Mutable: what is known of each work, and which place is looked at.
+
+    Parameters
+    ----------
+    panel, desk, showing, timeline, carrying
+        See there.
+    """
+
+    def __init__(
+        self, panel: SequencePanel, desk: Desk, showing: Showing, timeline: Timeline, carrying: Carrying
+    ) -> None:
+        self._panel = panel
+        self._desk = desk
+        self._showing = showing
+        self._timeline = timeline
+        self._carrying = carrying
+        self._known: dict[Work, Known] = {}
+        self._findings: tuple[Finding, ...] = ()
+        self._chosen: int | None = None
+        """Where in the list the place is that was gone to last; where it was mended, where it had been."""
+        self._looked_at: Finding | None = None
+        self._here = False
+        self._background = Background("clickseg-review")
+        self._open = self._soon = False
+        desk.begun.connect(self._on_desk_begun)
+        desk.dropped.connect(self._on_desk_dropped)
+        desk.switched.connect(self._on_desk_switched)
+        desk.drawn.connect(self._on_desk_drawn)
+        timeline.stepped.connect(self._show)
+        carrying.arrived.connect(self._on_carrying_arrived)
+
+    def open(self) -> None:
+        """Start the thread."""
+        self._open, self._soon = True, False
+        self._background.open()
+
+    def close(self) -> None:
+        """End it."""
+        self._open = False
+        self._background.close()
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def next_doubt(self) -> None:
+        """Go to the next place; where the last one was mended, to what stands in its place now."""
+        self._walk(1)
+
+    def previous_doubt(self) -> None:
+        """Go to the place before."""
+        self._walk(-1)
+
+    def go_to_finding(self, index: int) -> None:
+        """Go to a place of the list: its frame, with the object in the middle of the view."""
+        work = self._desk.current
+        if work is None or not 0 <= index < len(self._findings):
+            return
+        finding = self._looked_at = self._findings[index]
+        self._chosen, self._here = index, True
+        self._timeline.show_frame(work, finding.frame)
+        if finding.position is not None:
+            self._timeline.centre_on(work, (*finding.frame, *finding.position))
+        if finding.label is not None:
+            work.labels_layer.selected_label = finding.label
+        self._panel.show_findings(self._findings, index)
+        self._showing.status(frame_status.looking_at(finding, index + 1, len(self._findings)))
+
+    def confirm(self) -> None:
+        """Call the frame in view right; where it was called so, no longer."""
+        work = self._desk.current
+        if work is None:
+            return
+        frame, _, _ = self._timeline.place(work)
+        now = frame not in work.session.confirmed
+        work.session.confirm(frame, now)
+        self._showing.status(frame_status.confirmed(frame, now))
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def _walk(self, step: int) -> None:
+        count = len(self._findings)
+        if not count:
+            self._showing.status(frame_status.NOTHING_DOUBTFUL)
+        elif self._chosen is None:
+            self.go_to_finding(0)
+        else:
+            gone_on = self._chosen if step > 0 and not self._here else self._chosen + step
+            self.go_to_finding(gone_on % count)
+
+    def _look_soon(self) -> None:
+        if not self._soon:
+            self._soon = True
+            QTimer.singleShot(PATIENCE_MS, self._look)
+
+    def _look(self) -> None:
+        """Look at what changed, unless a look is under way: then afterwards."""
+        self._soon = False
+        work = self._desk.current
+        if not self._open or work is None or self._background.busy or not self._timeline.has_frames(work):
+            return
+        known = self._known[work]
+        changed, known.changed = known.changed, set()
+        self._background.submit(partial(_looked, work, known.review, changed), self._on_looked)
+
+    def _on_looked(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self._showing.status(frame_status.not_reviewed(outcome.error))
+            return
+        looked: Looked = outcome.value
+        known = self._known.get(looked.work)
+        if known is None:
+            return
+        known.review, known.states, known.doubts = looked.review, looked.states, looked.doubts
+        if known.changed:
+            self._look_soon()
+        if looked.work is self._desk.current:
+            self._show()
+
+    # -- showing ---------------------------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        work = self._desk.current
+        if work is None or not self._timeline.has_frames(work):
+            self._panel.show_strip(None)
+            return
+        known = self._known[work]
+        self._panel.show_strip(self._strip(work, known))
+        self._list(work, known)
+
+    def _strip(self, work: Work, known: Known) -> Strip:
+        frame, axis, count = self._timeline.place(work)
+        frames = along(frame, axis, range(count))
+        states = tuple(_state(work, known, one) for one in frames)
+        reasons = {k: why for k, one in enumerate(frames) if (why := _reason(known, one))}
+        axes = self._timeline.axes(work)
+        return Strip(axes[axis], states, frame[axis], reasons, axes)
+
+    def _list(self, work: Work, known: Known) -> None:
+        """List questions first, then doubts; what is looked at stays marked while it is there."""
+        confirmed = work.session.confirmed
+        questions = [one for frame, few in sorted(known.questions.items()) if frame not in confirmed for one in few]
+        doubts = [_finding(doubt) for doubt in known.doubts if doubt.frame not in confirmed]
+        before = self._looked_at
+        self._findings = (*questions, *doubts)
+        self._here = before in self._findings
+        if before is not None and self._here:
+            self._chosen = self._findings.index(before)
+        self._panel.show_findings(self._findings, self._chosen if self._here else None)
+
+    # -- what happened elsewhere -----------------------------------------------------------------------------------
+
+    def _on_desk_begun(self, work: Work) -> None:
+        self._known[work] = Known()
+        work.session.painted.connect(partial(self._on_session_painted, work))
+        work.session.acted.connect(partial(self._on_session_acted, work))
+
+    def _on_desk_dropped(self, work: Work) -> None:
+        self._known.pop(work, None)
+
+    def _on_desk_switched(self, work: Work | None) -> None:
+        self._findings, self._chosen, self._looked_at, self._here = (), None, None, False
+        self._panel.show_findings((), None)
+        self._background.cancel()
+        self._show()
+        self._look_soon()
+
+    def _on_desk_drawn(self, work: Work) -> None:
+        self._show()
+
+    def _on_session_painted(self, work: Work, region: Region) -> None:
+        if work in self._known:
+            self._known[work].changed.add(_frame_of(work, region))
+            self._look_soon()
+
+    def _on_session_acted(self, work: Work, act: Act) -> None:
+        """What the user changed is no question any more; confirming and undoing change what is doubtful."""
+        known = self._known.get(work)
+        if known is None or self._carrying.trip is not None:
+            return
+        for frame in known.changed & known.questions.keys():
+            del known.questions[frame]
+        self._look_soon()
+
+    def _on_carrying_arrived(self, trip: Trip, step: Carried) -> None:
+        known = self._known.get(trip.work)
+        if known is not None:
+            known.questions[step.frame] = tuple(
+                Finding(step.frame, event.label or None, event.sentence, True, (event.positions or (None,))[0])
+                for event in step.events
+            )
+            self._show()
+
+
+def _looked(work: Work, review: Review | None, changed: set[Frame], stop: Stop) -> Looked:
+    """Look at all frames, or only at those that changed. The labels may be another array than at the last look."""
+    session = work.session
+    if review is None:
+        review = Review(session.labels, list(np.ndindex(*session.image.frames_shape(session.ndim))), session.ndim)
+    else:
+        for frame in changed:
+            stop.check()
+            review.update(frame)
+    confidence, confirmed = session.state.notes.confidence, session.confirmed
+    doubts = [doubt for doubt in review.doubts(confidence, confirmed) if doubt.score >= DOUBTFUL]
+    return Looked(work, review, review.states(confidence, confirmed), doubts)
+
+
+def _state(work: Work, known: Known, frame: Frame) -> FrameState:
+    """What is known of a frame, brought up to date by what needs no look."""
+    if frame in work.session.confirmed:
+        return "confirmed"
+    state = known.states.get(frame, "empty")
+    if state == "confirmed":
+        return "drawn"
+    return "carried" if state in ("empty", "drawn") and work.session.confidence(frame) else state
+
+
+def _reason(known: Known, frame: Frame) -> str:
+    """Why a frame is doubtful: its first question, else its first doubt."""
+    for finding in known.questions.get(frame, ()):
+        return finding.text
+    for doubt in known.doubts:
+        if doubt.frame == frame:
+            return _told(doubt)
+    return ""
+
+
+def _told(doubt: Doubt) -> str:
+    whose = "" if doubt.label is None else f"object {doubt.label}: "
+    return whose + "; ".join(doubt.reasons)
+
+
+def _finding(doubt: Doubt) -> Finding:
+    return Finding(doubt.frame, doubt.label, "; ".join(doubt.reasons), position=doubt.position)
+
+
+def _frame_of(work: Work, region: Region) -> Frame:
+    return region.start[: len(region.start) - work.session.ndim]

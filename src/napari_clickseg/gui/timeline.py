@@ -1,0 +1,167 @@
+"""Timeline: which frame is in view and along which axis frames are counted; goes to frames, changes axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_clickseg.clicks import Frame
+from napari_clickseg.gui.desk import Desk
+from napari_clickseg.gui.ours import assign, camera_of
+from napari_clickseg.gui.sequence import Axis, SequencePanel
+from napari_clickseg.gui.work import Work
+from napari_clickseg.images import CHANNEL
+
+PIXEL_UNITS = {"pixel", "px", ""}
+
+
+class Timeline:
+    """Mutable: the axis chosen for images with several axes of frames.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Has the sliders and the camera.
+    panel, desk
+        See there.
+    """
+
+    stepped = Signal()
+    """Another frame is in view, or the frames are counted along another axis."""
+
+    def __init__(self, viewer: Any, panel: SequencePanel, desk: Desk) -> None:
+        self._viewer = viewer
+        self._panel = panel
+        self._desk = desk
+        self._along = ""
+        desk.switched.connect(self._on_desk_changed)
+        desk.moved.connect(self._on_desk_changed)
+
+    def open(self) -> None:
+        """Follow the sliders."""
+        self._viewer.dims.events.current_step.connect(self._on_viewer_stepped)
+
+    def close(self) -> None:
+        """Follow them no more."""
+        self._viewer.dims.events.current_step.disconnect(self._on_viewer_stepped)
+
+    # -- where one is ----------------------------------------------------------------------------------------------
+
+    def axes(self, work: Work) -> str:
+        """Return the letters of the axes that frames lie along."""
+        session = work.session
+        return session.image.label_axes[: len(session.image.frames_shape(session.ndim))]
+
+    def has_frames(self, work: Work) -> bool:
+        """Tell whether an image has more than one frame."""
+        return math.prod(work.session.image.frames_shape(work.session.ndim)) > 1
+
+    def axis(self, work: Work) -> int:
+        """Return the number of the axis along which frames are counted."""
+        return max(self.axes(work).find(self._along), 0) if self._along else 0
+
+    def frame(self, work: Work) -> Frame:
+        """Return the frame in view."""
+        return work.frame_at(self._viewer.dims.point)
+
+    def place(self, work: Work) -> tuple[Frame, int, int]:
+        """Return the frame in view, the axis along which frames are counted, and how many there are.
+
+        Raises
+        ------
+        ValueError
+            Where the image has but one frame.
+        """
+        if not self.has_frames(work):
+            raise ValueError("This image has but one frame; there is nowhere to carry objects to.")
+        axis = self.axis(work)
+        return self.frame(work), axis, work.session.image.frames_shape(work.session.ndim)[axis]
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def go_to(self, index: int) -> None:
+        """Show another frame along the axis."""
+        work = self._desk.current
+        if work is not None:
+            frame, axis, count = self.place(work)
+            self.show_frame(work, (*frame[:axis], min(max(index, 0), count - 1), *frame[axis + 1 :]))
+
+    def choose_along(self, letter: str) -> None:
+        """Count frames along another axis."""
+        self._along = letter
+        self.stepped.emit()
+
+    def name_axis(self, change: tuple[int, str]) -> None:
+        """Say what a leading axis is; where another one has that letter, they swap."""
+        work = self._desk.current
+        if work is None:
+            return
+        index, letter = change
+        names = list(work.session.image.label_axes)
+        if letter in names:
+            names[names.index(letter)] = names[index]
+        names[index] = letter
+        layer, labels = work.image_layer, list(work.image_layer.axis_labels)
+        for axis, name in zip(_layer_axes(work), names, strict=True):
+            labels[axis] = name.lower()
+        layer.axis_labels = labels
+
+    def set_spacing(self, change: tuple[int, float]) -> None:
+        """Say how large a pixel is along an axis; the image and its labels are shown so."""
+        work = self._desk.current
+        if work is None:
+            return
+        index, size = change
+        axis = _layer_axes(work)[index]
+        before, after = np.asarray(work.image_layer.scale), np.array(work.image_layer.scale)
+        after[axis] = math.copysign(size, before[axis])
+        labels = work.labels_layer
+        alike = labels.ndim == len(before) and np.allclose(labels.scale, before)
+        work.image_layer.scale = after
+        if alike:
+            assign(labels, scale=after)
+
+    # -- going there -----------------------------------------------------------------------------------------------
+
+    def show_frame(self, work: Work, frame: Frame) -> None:
+        """Move the sliders to a frame."""
+        placement, dims = work.placement, self._viewer.dims
+        world = placement.world((*frame, *(0.0,) * (work.session.image.ndim - len(frame))))
+        offset = dims.ndim - placement.ndim
+        axes = [k + (placement.thin is not None and k >= placement.thin) for k in range(len(frame))]
+        dims.set_point([offset + k for k in axes], [world[k] for k in axes])
+
+    def centre_on(self, work: Work, position: Sequence[float]) -> None:
+        """Move the camera to a position, where that is out of sight or near the rim; the zoom stays."""
+        camera = camera_of(self._viewer)
+        camera.center = tuple(work.placement.world(position)[-2:])
+
+    # -- what happened elsewhere -----------------------------------------------------------------------------------
+
+    def _on_desk_changed(self, work: Work | None) -> None:
+        self._panel.show_axes(() if work is None else _axes_of(work))
+        self.stepped.emit()
+
+    def _on_viewer_stepped(self, event: Any = None) -> None:
+        work = self._desk.current
+        if work is not None and self._viewer.dims.ndim >= work.placement.ndim:
+            self.stepped.emit()
+
+
+def _layer_axes(work: Work) -> list[int]:
+    """For each axis of the labels, the axis of the image layer."""
+    axes = work.session.image.axes
+    return [k for k, letter in enumerate(axes) if letter != CHANNEL]
+
+
+def _axes_of(work: Work) -> tuple[Axis, ...]:
+    image, layer = work.session.image, work.image_layer
+    units = [f"{unit:~}" for unit in layer.units] if hasattr(layer, "units") else [""] * layer.ndim
+    return tuple(
+        Axis(name, size, "" if units[k] in PIXEL_UNITS else units[k], leading=name not in "YX")
+        for name, size, k in zip(image.label_axes, image.spacing, _layer_axes(work), strict=True)
+    )
