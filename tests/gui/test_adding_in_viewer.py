@@ -199,7 +199,7 @@ def test_a_name_that_is_taken_is_told_and_another_one_is_kept(adding, cells, wor
 @pytest.mark.parametrize("how", ["button", "key"])
 def test_cancel_leaves_everything_as_it_was(adding, cells, workshop, how):
     hand = adding(cells)
-    layers = [layer for layer in hand.b.viewer.layers]
+    layers = list(hand.b.viewer.layers)
     active = hand.b.viewer.layers.selection.active
     hand.choose("plain")
     hand.seen()

@@ -96,12 +96,16 @@ class FilePage(QWidget):
     def _on_next(self) -> None:
         if not self.go_on.isEnabled():
             return
+        path = self.path.text().strip()
+        if self.class_fields.isHidden():
+            self.chosen.emit(Choice(path))
+            return
         try:
             options = json.loads(self.options.text() or "{}")
         except ValueError as problem:
             self.refused.emit(f'What the class is made with is no JSON ({problem}); write it as in {{"depth": 4}}.')
             return
-        self.chosen.emit(Choice(self.path.text().strip(), self.class_path.text().strip(), options))
+        self.chosen.emit(Choice(path, self.class_path.text().strip(), options))
 
 
 class CheckPage(QWidget):
@@ -118,14 +122,17 @@ class CheckPage(QWidget):
         rows = form_in(named)
         rows.addRow(caption("Name"), self.name)
         column = column_in(self)
+        column.setContentsMargins(0, 0, GAP, 0)
         for part in (self.summary, named, self.form):
             column.addWidget(part)
         column.addStretch(1)
         self._proposed = ""
 
     def show_guess(self, adding: Adding) -> None:
-        """Show what was guessed of a model, and propose a name once."""
+        """Show what was guessed of a model, and propose a name once: from then on it is the user's."""
         self.summary.setText(adding.summary)
+        if adding.step == "file":
+            self._proposed = ""
         if adding.name != self._proposed:
             self._proposed = adding.name
             self.name.setText(adding.name)

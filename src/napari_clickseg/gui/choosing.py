@@ -18,7 +18,7 @@ from napari_clickseg.models.trust import Untrusted, remember
 
 
 class ModelChoice:
-    """Mutable: the file that waits for the user to trust it, if any.
+    """Mutable: the file that waits for the user to trust it, and whether the model was just added.
 
     Parameters
     ----------
@@ -49,6 +49,7 @@ class ModelChoice:
         self._showing = showing
         self._list_all = list_all
         self._untrusted: Untrusted | None = None
+        self._just_added = False
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -82,6 +83,7 @@ class ModelChoice:
     def added(self, name: str) -> None:
         """Offer and choose a model that was just written."""
         self.list_models()
+        self._just_added = True
         with telling(self._panel):
             self.choose_model(name)
             self._showing.status(status.model_added(name))
@@ -112,6 +114,7 @@ class ModelChoice:
                 found.work.prepared(found.highest)
             self.adopt()
             self._showing.diameter()
+            self._showing.note, self._just_added = status.FINDS_ALL if self._just_added else "", False
             self._showing.tell()
 
     def adopt(self) -> None:

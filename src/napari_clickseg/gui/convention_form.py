@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
 
 from napari_clickseg.gui.editors import (
     CalmWheel,
@@ -26,6 +26,7 @@ from napari_clickseg.models.conventions import BOUNDS, Conventions
 ANY_NUMBER = (-1e9, 1e9)
 CHANNELS = (0.0, 1023.0)
 GREY = "color: rgba(160, 160, 160, 255);"
+REASON = f"{GREY} font-size: 9pt; padding: 2px 0 3px 0;"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,26 @@ NUMBERS_OF = {
 """What a normalisation's two numbers are called; None where it takes none."""
 
 
+class Cell(QWidget):
+    """An editor, and below it in grey why its value was guessed so."""
+
+    def __init__(self, editor: QWidget) -> None:
+        super().__init__()
+        self._reason = QLabel("")
+        self._reason.setWordWrap(True)
+        self._reason.setStyleSheet(REASON)
+        editor.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        column = column_in(self)
+        column.setSpacing(0)
+        column.addWidget(editor)
+        column.addWidget(self._reason)
+
+    def show_reason(self, reason: str) -> None:
+        """Say why; nothing where the value is the user's own."""
+        self._reason.setText(reason)
+        self._reason.setVisible(bool(reason))
+
+
 class ConventionForm(QWidget):
     """Fields for all conventions in three groups; `edited` carries what they say together."""
 
@@ -113,7 +134,7 @@ class ConventionForm(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.editors: dict[str, Editor] = {}
-        self._rows: dict[str, tuple[QFormLayout, QLabel, QLabel]] = {}
+        self._rows: dict[str, tuple[QFormLayout, QLabel, Cell]] = {}
         self._calm = CalmWheel()
         self._shown: Conventions | None = None
         column = column_in(self)
@@ -132,9 +153,7 @@ class ConventionForm(QWidget):
         self._shown = conventions
         for name, editor in self.editors.items():
             editor.show_value(getattr(conventions, name))
-            reason = self._rows[name][2]
-            reason.setText(reasons.get(name, ""))
-            reason.setVisible(bool(reason.text()))
+            self._rows[name][2].show_reason(reasons.get(name, ""))
         self._show_numbers(conventions.normalise)
 
     def conventions(self) -> Conventions:
@@ -152,20 +171,17 @@ class ConventionForm(QWidget):
         editor.setObjectName(row.name)
         editor.setToolTip(row.tip)
         self._calm.guard(editor)
-        label, reason = caption(row.text), QLabel("")
+        label, cell = caption(row.text), Cell(editor)
         label.setToolTip(row.tip)
-        reason.setWordWrap(True)
-        reason.setStyleSheet(GREY)
-        form.addRow(label, editor)
-        form.addRow(caption(""), reason)
+        form.addRow(label, cell)
         editor.edited.connect(partial(self._on_edited, row.name))
-        self.editors[row.name], self._rows[row.name] = editor, (form, label, reason)
+        self.editors[row.name], self._rows[row.name] = editor, (form, label, cell)
 
     def _on_edited(self, name: str) -> None:
         """A field that was changed was not guessed any more."""
-        self._rows[name][2].hide()
-        self._show_numbers(self.editors["normalise"].value())
+        self._rows[name][2].show_reason("")
         try:
+            self._show_numbers(self.editors["normalise"].value())
             conventions = self.conventions()
         except ValueError as problem:
             self.refused.emit(str(problem))
@@ -177,9 +193,8 @@ class ConventionForm(QWidget):
         """Name the two numbers of a normalisation, or hide them."""
         names = NUMBERS_OF[normalise]
         for k, field in enumerate(("low", "high")):
-            form, label, reason = self._rows[field]
-            form.setRowVisible(label, names is not None)
-            form.setRowVisible(reason, names is not None and bool(reason.text()))
+            form, label, cell = self._rows[field]
+            form.setRowVisible(cell, names is not None)
             if names is not None:
                 label.setText(names[k])
 

@@ -106,4 +106,5 @@ class WholePanel(QWidget):
 
 def _title(entry: ModelEntry) -> str:
     """A model with weights goes by its name, as titles may be alike."""
-    return f"{entry.name} ({entry.title})" if entry.path is not None and entry.readable else entry.title
+    named = entry.path is not None and entry.readable and entry.title != entry.name
+    return f"{entry.name} ({entry.title})" if named else entry.title

@@ -44,6 +44,7 @@ CLASS_NEEDED = Status("ready", "The file holds weights alone: say of which class
 TRYING = Status("thinking", "Asking the model about the frame in view ..")
 KEEPING = Status("thinking", "Writing it to your models ..")
 OPEN_TO_CHECK = Status("ready", "Open an image that the model was made for: its answer is shown before you keep it.")
+FINDS_ALL = "Segment this frame finds all objects at once."
 
 
 def tried(count: int, seconds: float) -> Status:
