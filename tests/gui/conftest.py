@@ -127,14 +127,19 @@ NAMES = ("disks", "large", "finder")
 
 
 class Bench:
-    """A viewer with the panel open, a hand on its mouse, and the words to ask what is there."""
+    """A viewer with the panel open, a hand on its mouse, and the words to ask what is there.
 
-    def __init__(self, viewer: Any, qtbot: Any, models: dict[str, Any], workshop: Any = None) -> None:
+    Without a workshop, the panel has the real models and the real workshop.
+    """
+
+    def __init__(
+        self, viewer: Any, qtbot: Any, models: dict[str, Any], workshop: Any = None, real: bool = False
+    ) -> None:
         from napari_clickseg.benchmark.canvas import Canvas
         from napari_clickseg.gui.widget import ClickWidget
 
         self.viewer, self.qtbot, self.models, self.workshop = viewer, qtbot, models, workshop
-        self.widget = ClickWidget(viewer, self.listed, self.load, workshop)
+        self.widget = ClickWidget(viewer, *((self.listed, self.load, workshop) if workshop else ()))
         viewer.window.add_dock_widget(self.widget, name="clicks")
         self.hand = Canvas(viewer, self.widget)
         self.ready()
@@ -218,17 +223,19 @@ def journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def bench(
     make_napari_viewer: Any, qtbot: Any, models: dict[str, Any], workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Bench]]:
-    """Return a function that opens a viewer with an image (None: with none) and the panel."""
+    """Return a function that opens a viewer with an image (None: with none) and the panel; `real`: with real models."""
     monkeypatch.setattr("napari_clickseg.gui.answering.present_devices", lambda: ("auto", "cpu"))
     benches = []
 
-    def opened(image: Any = None, before: Callable[[Any], object] = lambda viewer: None, **options: Any) -> Bench:
+    def opened(
+        image: Any = None, before: Callable[[Any], object] = lambda viewer: None, real: bool = False, **options: Any
+    ) -> Bench:
         viewer = make_napari_viewer(show=True)
         viewer.window.resize(1000, 700)
         if image is not None:
             viewer.add_image(image, **options)
         before(viewer)
-        made = Bench(viewer, qtbot, models, workshop)
+        made = Bench(viewer, qtbot, models, None if real else workshop)
         benches.append(made)
         return made
 

@@ -1,9 +1,10 @@
-""" "Add a model .." in a real napari window: its answer is seen before it is kept, and nothing stays of a cancel."""
+"""The assistant "Add a model .." in a real napari window: seen before it is kept, gone without a trace."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
@@ -308,3 +309,60 @@ def test_models_that_come_while_the_panel_is_open_are_listed(bench, plane, model
     assert "New" in [picker.itemText(k) for k in range(picker.count())]
     picker.hidePopup()
     assert picker.currentText() == "Disks"
+
+
+BRIGHT = """
+from torch import nn
+
+class Bright(nn.Module):
+    def __init__(self, width=1):
+        super().__init__()
+        self.only = nn.Conv2d(width, 1, 1)
+
+    def forward(self, image):
+        return self.only(image)
+"""
+
+
+def test_weights_of_an_own_class_go_all_the_way_to_objects_and_clicks(adding, cells, tmp_path, monkeypatch):
+    monkeypatch.setenv("CLICKSEG_MODELS", str(tmp_path / "models"))
+    (tmp_path / "bright.py").write_text(BRIGHT, "utf-8")
+    weights = {"only.weight": torch.full((1, 1, 1, 1), 8.0), "only.bias": torch.full((1,), -4.0)}
+    torch.save(weights, tmp_path / "bright.pt")
+    hand = adding(cells, real=True)
+    hand.choose(str(tmp_path / "bright.pt"))
+    hand.b.until(hand.view.file.class_fields.isVisible)
+    hand.type(hand.view.file.class_path, f"{tmp_path / 'bright.py'}:Bright")
+    hand.press(hand.view.file.go_on)
+    hand.b.until(lambda: hand.step == "trust")
+    QTest.keyClick(hand.view.trust.tick, Qt.Key.Key_Space)
+    hand.press(hand.view.trust.go_on)
+    hand.b.until(lambda: hand.step == "check")
+    hand.seen()
+    assert hand.status.startswith("2 objects")
+    hand.press(hand.view.keep)
+    hand.b.until(lambda: not hand.view.isVisible())
+    hand.b.ready()
+    assert (tmp_path / "models" / "bright.safetensors").is_file()
+    hand.press(hand.b.widget.panel.whole.button)
+    hand.b.until(lambda: "2 new objects" in hand.b.status)
+    np.testing.assert_array_equal(hand.b.labels.data > 0, cells > 50)
+    hand.b.click(45, 25)
+    assert hand.b.labels.data[45, 25] == 3
+
+
+@pytest.mark.parametrize(("axes", "shape"), [("tcyx", (3, 2, 64, 64)), ("cyx", (2, 64, 64)), ("zyx", (3, 64, 64))])
+def test_the_answer_lies_on_its_frame_in_every_kind_of_image(adding, cells, axes, shape):
+    image = np.zeros(shape, np.uint8)
+    image[..., :, :] = cells
+    scale = (2.0,) * (len(shape) - 2) + (0.5, 0.5)
+    hand = adding(image, axis_labels=tuple(axes), scale=scale)
+    hand.b.viewer.dims.set_current_step(0, shape[0] - 1)
+    hand.choose("plain")
+    hand.seen()
+    assert hand.status.startswith("2 objects")
+    objects, trial = hand.b.labels, hand.trial
+    inside = (*(0,) * (trial.ndim - 2), 10, 10)
+    assert trial.data[inside] > 0
+    frame = (shape[0] - 1, *inside[1:]) if axes[0] != "c" else inside
+    np.testing.assert_allclose(trial.data_to_world(inside), objects.data_to_world(frame))
