@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -44,19 +44,20 @@ class Scene:
     plane : Plane
     outlines : mapping of int to Outline
         The objects that are carried.
+    brightness : mapping of int to Brightness
+        How each differs from the background beside it, on the frame that was right: learned anew from each frame
+        decided, it would follow the errors made there.
     taken : Outline or None
         All pixels near them that belong to any object.
+    drift : mapping of int to float
+        As of `confidence.Signs`, by id; none on a frame that is right.
     """
 
     plane: Plane
     outlines: Mapping[int, Outline]
+    brightness: Mapping[int, Brightness]
     taken: Outline | None
-
-    def brightness(self, outline: Outline, shape: tuple[int, ...]) -> Brightness:
-        """Return how an object's brightness differs from the background beside it."""
-        room = room_of(outline, shape)
-        free = np.ones(room.shape, bool) if self.taken is None else ~self.taken.on(room)
-        return Brightness.of(self.plane.cut(room), outline.on(room), free)
+    drift: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +123,8 @@ class Carrier:
             wanted = "no object" if ids is None else f"none of the objects {', '.join(map(str, sorted(ids)))}"
             raise ValueError(f"Frame {named(frame)} holds {wanted}; there is nothing to carry.")
         plane = Plane.read(self.image, frame, self._seen(outlines.values()))
-        return Scene(plane, outlines, Outline.of(block > 0, whole))
+        brightness = {label: self._brightness(outline, plane, block == 0) for label, outline in outlines.items()}
+        return Scene(plane, outlines, brightness, Outline.of(block > 0, whole))
 
     def follow(self, scene: Scene, target: Frame) -> tuple[Plane, list[Expected], list[int]]:
         """Return what a frame shows, where each object is expected there, and which left it."""
@@ -134,10 +136,9 @@ class Carrier:
             there = outline.moved(motion.shift, self.shape)
             if there is None or there.area < VANISHED * outline.area:
                 gone.append(label)
-            else:
-                expected.append(
-                    self._expect(label, there, motion.likeness, scene.brightness(outline, self.shape), plane)
-                )
+                continue
+            drift = scene.drift.get(label, 0.0) + 1 - motion.likeness
+            expected.append(self._expect(label, there, drift, scene.brightness[label], plane))
         return plane, expected, gone
 
     def interpolate(self, first: Scene, second: Scene, share: float, target: Frame) -> tuple[Plane, list[Expected]]:
@@ -149,8 +150,8 @@ class Carrier:
             self.stop.check()
             there = between(first.outlines[label], second.outlines[label], share, self.shape)
             near = nearer.outlines[label]
-            likeness = likeness_between(near, nearer.plane, there, plane, self.shape)
-            expected.append(self._expect(label, there, likeness, nearer.brightness(near, self.shape), plane))
+            drift = 1 - likeness_between(near, nearer.plane, there, plane, self.shape)
+            expected.append(self._expect(label, there, drift, nearer.brightness[label], plane))
         return plane, expected
 
     def settle(self, plane: Plane, expected: Sequence[Expected], gone: Collection[int] = ()) -> Settled:
@@ -171,14 +172,20 @@ class Carrier:
         ended = {event.label for event in events if event.kind in ENDING}
         kept = {k: d.outline for k, d in decided.items() if k not in ended and d.outline is not None}
         after = _drawn(before, region, kept)
-        scene = Scene(plane, kept, Outline.of(after > 0, region))
+        brightness = {one.label: one.brightness for one in expected}
+        drift = {one.label: one.drift for one in expected}
+        scene = Scene(plane, kept, brightness, Outline.of(after > 0, region), drift)
         return Settled(_edit(before, after, region, {k: certainty[k] for k in kept}), certainty, tuple(events), scene)
+
+    def _brightness(self, outline: Outline, plane: Plane, free: Mask) -> Brightness:
+        room = room_of(outline, self.shape)
+        return Brightness.of(plane.cut(room), outline.on(room), free[room.slices])
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
-    def _expect(self, label: int, there: Outline, likeness: float, brightness: Brightness, plane: Plane) -> Expected:
+    def _expect(self, label: int, there: Outline, drift: float, brightness: Brightness, plane: Plane) -> Expected:
         room = room_of(there, self.shape)
-        return Expected(label, there, likeness, room, brightness(plane.cut(room)))
+        return Expected(label, there, drift, room, brightness, brightness(plane.cut(room)))
 
     def _claims(self, frame: Frame, expected: Sequence[Expected]) -> list[Claim]:
         """Weigh every object, and put the least certain to the model."""
@@ -248,7 +255,7 @@ def _certainty(claim: Claim, decided: Decided | None = None) -> float:
     contested = 0.0
     if decided is not None and decided.claimed:
         contested = min(sum(decided.rivals.values()) / decided.claimed, 1.0)
-    return confidence(signs_of(claim.told, claim.expected.outline, claim.expected.likeness, contested), claim.asked)
+    return confidence(signs_of(claim.told, claim.expected.outline, claim.expected.drift, contested), claim.asked)
 
 
 def _drawn(before: npt.NDArray[Any], region: Region, kept: Mapping[int, Outline]) -> npt.NDArray[Any]:

@@ -1,7 +1,7 @@
 """Confidence: how likely is it that an object was carried well? A fixed formula, fitted on real movies and stacks.
 
-A logistic function of five signs. Carried well means an IoU with the truth of at least `WELL`; what the formula was
-fitted on and how it holds elsewhere is told in docs/concepts.md.
+A logistic function of four signs. Carried well means an IoU with the truth of more than 0.7. On what the formula was
+fitted, and how it holds elsewhere, is told in docs/concepts.md.
 """
 
 from __future__ import annotations
@@ -13,49 +13,45 @@ from dataclasses import astuple, dataclass
 from napari_clickseg.masks import Prediction
 from napari_clickseg.outlines import Outline
 
-WELL = 0.7
 WEIGHTS: Mapping[bool, tuple[float, ...]] = {
-    False: (-4.0, 3.0, 4.0, 1.0, -1.0, -2.0),
-    True: (-4.0, 3.0, 4.0, 1.0, -1.0, -2.0),
+    False: (0.54, 0.69, 0.0, 0.0, -2.47),
+    True: (-1.30, 2.11, -0.89, -0.46, -0.62),
 }
-"""For guesses by brightness and shape (False) and answers of a model (True): constant, then one weight per sign."""
+"""For masks by brightness and shape alone (False) and those of a model (True): constant, then one weight per sign."""
+LARGEST_CHANGE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What speaks for an object as it was carried.
+    """What speaks for and against an object as it was carried.
 
     Attributes
     ----------
     stability : float
         IoU of the masks at logits 1 and -1: a mask that hardly depends on the threshold is a good one.
-    agreement : float
-        IoU with the mask that was moved along.
-    likeness : float
-        Correlation of what both frames show there, -1 to 1.
     change : float
-        Octaves by which the area changed, in either direction.
+        Octaves by which the area changed from the frame before, in either direction.
     contested : float
-        Share of the mask that other objects claim too.
+        Share of the mask that other objects claim too, 0 to 1.
+    drift : float
+        1 less the correlation of what two neighbouring frames show around the object, summed from the frame that was
+        right: what looks the same all along the way is the same.
     """
 
     stability: float
-    agreement: float
-    likeness: float
     change: float
-    contested: float = 0.0
+    contested: float
+    drift: float
 
 
-def signs_of(answer: Prediction, expected: Outline, likeness: float, contested: float = 0.0) -> Signs:
+def signs_of(answer: Prediction, expected: Outline, drift: float, contested: float = 0.0) -> Signs:
     """Return the signs of an answer about an object that is expected at an outline."""
-    mask = answer.mask()
-    area = int(mask.sum())
+    area = int(answer.mask().sum())
     if area == 0:
-        return Signs(0.0, 0.0, likeness, 3.0, contested)
+        return Signs(0.0, LARGEST_CHANGE, contested, drift)
     certain, possible = int((answer.logits > 1).sum()), int((answer.logits > -1).sum())
-    shared = int((mask & expected.on(answer.region)).sum())
-    agreement = shared / (area + expected.area - shared)
-    return Signs(certain / possible, agreement, likeness, min(abs(math.log2(area / expected.area)), 3.0), contested)
+    change = min(abs(math.log2(area / expected.area)), LARGEST_CHANGE)
+    return Signs(certain / possible, change, contested, drift)
 
 
 def confidence(signs: Signs, asked: bool) -> float:
@@ -65,6 +61,12 @@ def confidence(signs: Signs, asked: bool) -> float:
     ----------
     asked : bool
         A model was asked; else brightness and shape alone told the mask.
+
+    Examples
+    --------
+    >>> steady = Signs(stability=1.0, change=0.0, contested=0.0, drift=0.0)
+    >>> round(confidence(steady, asked=False), 2)
+    0.77
     """
     constant, *weights = WEIGHTS[asked]
     score = constant + sum(weight * sign for weight, sign in zip(weights, astuple(signs), strict=True))

@@ -12,7 +12,7 @@ from scipy import ndimage
 from napari_clickseg.masks import Prediction
 from napari_clickseg.outlines import Mask, Outline
 from napari_clickseg.regions import Region
-from napari_clickseg.weighing import Grey, weighed
+from napari_clickseg.weighing import Brightness, Grey, weighed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,18 +24,21 @@ class Expected:
     label : int
     outline : Outline
         Moved along from the neighbouring frame, or interpolated between two.
-    likeness : float
-        Correlation of what both frames show there.
+    drift : float
+        How unlike the frames look around it, summed from the frame that was right, as in `confidence.Signs`.
     room : Region
         How far the object may reach.
+    brightness : Brightness
+        What grey values say about it.
     evidence : ndarray of float32
         Log odds of brightness on `room`.
     """
 
     label: int
     outline: Outline
-    likeness: float
+    drift: float
     room: Region
+    brightness: Brightness
     evidence: Grey
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from napari_clickseg.clicks import Frame
 from napari_clickseg.facts import Facts, Step, facts_of, steps_between
 from napari_clickseg.outlines import Outline, outlines_of
+from napari_clickseg.questions import NEVER, Stop
 from napari_clickseg.regions import Region
 
 State = Literal["confirmed", "carried", "doubtful", "empty", "drawn"]
@@ -72,12 +73,15 @@ class Doubt:
         Between 0 and 1, the higher the likelier wrong.
     reasons : tuple of str
         Why, as parts of a sentence, the weightiest first.
+    position : tuple of float or None
+        The object's centre within the frame, of a missing one that on the frame before; None for a frame as a whole.
     """
 
     frame: Frame
     label: int | None
     score: float
     reasons: tuple[str, ...]
+    position: tuple[float, ...] | None = None
 
 
 def doubts(
@@ -113,11 +117,29 @@ class Review:
     ----------
     labels, frames, ndim
         As of `doubts`.
+    stop : Stop
+        Checked before a frame is read.
+    blank : collection of Frame
+        Frames known to hold nothing: they are not read until `update` names them.
+
+    Raises
+    ------
+    Stopped
+        Where `stop` was requested before everything was measured.
     """
 
-    def __init__(self, labels: Any, frames: Sequence[Frame], ndim: int) -> None:
+    def __init__(
+        self,
+        labels: Any,
+        frames: Sequence[Frame],
+        ndim: int,
+        stop: Stop = NEVER,
+        blank: Collection[Frame] = frozenset(),
+    ) -> None:
         self._labels = labels
         self._frames = list(frames)
+        self._blank = set(blank)
+        self._stop = stop
         self._whole = Region.whole(labels.shape[labels.ndim - ndim :])
         self._facts: dict[Frame, dict[int, Facts]] = {}
         self._steps: dict[Frame, dict[int, Step]] = {}
@@ -136,6 +158,7 @@ class Review:
         if frame not in self._facts:
             raise ValueError(f"Frame {frame} is not among the {len(self._frames)} frames that are reviewed.")
         k = self._frames.index(frame)
+        self._blank.discard(frame)
         self._measure(range(max(k - 2, 0), min(k + 3, len(self._frames))))
 
     def doubts(
@@ -178,17 +201,23 @@ class Review:
         """Measure some frames in a row, each against the one before it, and that against both beside it."""
         earlier: list[Mapping[int, Outline]] = []
         for k in places:
+            self._stop.check()
             frame = self._frames[k]
-            block = np.asarray(self._labels[self._whole.at_frame(frame).slices]).reshape(self._whole.shape)
-            outlines = outlines_of(block, self._whole)
-            self._facts[frame] = facts_of(block, outlines)
+            self._facts[frame], outlines = self._read(frame)
             if earlier and self._linked(k):
                 self._steps[frame] = steps_between(earlier[-1], outlines)
                 shifts = [step.shift for step in self._steps[frame].values()]
-                self._usual_shift[frame] = np.median(shifts, axis=0) if shifts else np.zeros(block.ndim)
+                self._usual_shift[frame] = np.median(shifts, axis=0) if shifts else np.zeros(self._whole.ndim)
             if len(earlier) == 2 and self._linked(k) and self._linked(k - 1):
                 self._leaps[self._frames[k - 1]] = steps_between(earlier[0], outlines)
             earlier = [*earlier[-1:], outlines]
+
+    def _read(self, frame: Frame) -> tuple[dict[int, Facts], dict[int, Outline]]:
+        if frame in self._blank:
+            return {}, {}
+        block = np.asarray(self._labels[self._whole.at_frame(frame).slices]).reshape(self._whole.shape)
+        outlines = outlines_of(block, self._whole)
+        return facts_of(block, outlines), outlines
 
     def _linked(self, k: int) -> bool:
         """Whether the frame at a place follows on the one before it: they differ along one axis."""
@@ -206,8 +235,11 @@ class Review:
         around = (before or {}).keys() & (after or {}).keys()
         if not facts and around:
             return [Doubt(frame, None, EMPTY, ("nothing is drawn here, but on both neighbouring frames",))]
-        missing = sorted(around - facts.keys())
-        gaps = [Doubt(frame, k, MISSING, ("its id is on both neighbouring frames, but not here",)) for k in missing]
+        gaps = [
+            Doubt(frame, label, MISSING, ("its id is on both neighbouring frames, but not here",), before[label].centre)
+            for label in sorted(around - facts.keys())
+            if before is not None
+        ]
         return [*gaps, *(self._doubt(k, label, confidence.get(label, 1.0)) for label in facts)]
 
     def _doubt(self, k: int, label: int, confidence: float) -> Doubt:
@@ -215,7 +247,8 @@ class Review:
         score = 1 / (1 + math.exp(-CONSTANT - sum(SIGNS[name].weight * value for name, value in values.items())))
         told = [name for name, value in values.items() if value >= SIGNS[name].told_from]
         told.sort(key=lambda name: -SIGNS[name].weight * values[name])
-        return Doubt(self._frames[k], label, score, tuple(SIGNS[name].reason for name in told))
+        frame, reasons = self._frames[k], tuple(SIGNS[name].reason for name in told)
+        return Doubt(frame, label, score, reasons, self._facts[frame][label].centre)
 
     def _values(self, k: int, label: int, confidence: float) -> dict[str, float]:
         """How wrong an object looks, sign by sign."""

@@ -21,7 +21,7 @@ Grey = npt.NDArray[np.float32]
 BINS = 16
 CLIPPED = 3.0
 """No grey value says more than this (log odds) for or against an object."""
-BRIGHTNESS, SHAPE = 0.5, 12.0
+BRIGHTNESS, SHAPE = 0.5, 20.0
 """Weights of the log odds of a grey value, and of the signed distance to the moved outline in diameters."""
 ROOM = 0.4
 """So far from the moved outline, in diameters, an object may reach."""
