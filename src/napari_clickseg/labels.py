@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
@@ -29,9 +30,11 @@ def drawable(labels: Any, shape: tuple[int, ...]) -> Any:
         Where the shape is another one, or the array may not be written.
     TypeError
         Where the pixels are not integers, or are computed by dask.
+    MemoryError
+        Where new labels do not fit into memory.
     """
     if labels is None:
-        return np.zeros(shape, np.int32)
+        return _new_labels(shape)
     array = labels if hasattr(labels, "shape") and hasattr(labels, "dtype") else np.asarray(labels)
     if tuple(array.shape) != shape:
         raise ValueError(f"The labels have the shape {tuple(array.shape)}, but this image needs {shape}.")
@@ -44,8 +47,20 @@ def drawable(labels: Any, shape: tuple[int, ...]) -> Any:
     return array
 
 
+def _new_labels(shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
+    try:
+        return np.zeros(shape, np.int32)
+    except MemoryError:
+        size = 4 * math.prod(shape) / 1e9
+        raise MemoryError(
+            f"Labels of the shape {shape} take {size:,.0f} GB of memory; pass labels on disk, as zarr or a memory map."
+        ) from None
+
+
 def highest_id(labels: Any) -> int:
-    """Return the highest id, read strip by strip."""
+    """Return the highest id, read strip by strip; nothing is read of zarr labels of which nothing was written yet."""
+    if getattr(labels, "nchunks_initialized", None) == 0 and not labels.fill_value:
+        return 0
     *frames, rows, columns = labels.shape
     step = max(READ_AT_ONCE // max(columns, 1), 1)
     strips = [slice(k, k + step) for k in range(0, rows, step)]
