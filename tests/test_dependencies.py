@@ -69,13 +69,15 @@ MAY_IMPORT = {
     "recovery": {"vocabulary", "journal"},
     "session_file": {"vocabulary", "files"},
     "sources": {"vocabulary", "files", "readers"},
+    "spread": set(),
+    "batch": {"vocabulary", "files", "readers", "models", "spread"},
     "networks": {"networks"},
     "engine": {"vocabulary", "files", "engine", "networks", "models.card", "models.conventions"},
     "models": {"vocabulary", "files", "models", "engine", "networks"},
     "training": {"vocabulary", "files", "sources", "training", "models", "engine", "networks"},
-    "benchmark": {"vocabulary", "files", "sources", "benchmark", "models", "engine"},
+    "benchmark": {"vocabulary", "files", "sources", "benchmark", "models", "engine", "spread"},
     "gui": {"vocabulary", *ON_DISK, "gui", "models"},
-    "commands": {"vocabulary", *ON_DISK, "demo", "commands", "models", "training", "benchmark"},
+    "commands": {"vocabulary", *ON_DISK, "spread", "batch", "demo", "commands", "models", "training", "benchmark"},
     "cli": {"commands"},
 }
 """Who may import whom, by part of the package. What is not named here (the demo) stands on its parts."""

@@ -10,20 +10,32 @@ import sys
 from collections.abc import Sequence
 
 from napari_clickseg import __version__
-from napari_clickseg.commands import bench, convert, demo, models, segment, train
+from napari_clickseg.commands import bench, convert, demo, models, replay, segment, train
+from napari_clickseg.commands.options import Unfinished
 
-COMMANDS = (demo.COMMAND, segment.COMMAND, convert.COMMAND, models.COMMAND, train.COMMAND, bench.COMMAND)
-BAD_INPUT, INTERRUPTED = 2, 130
+COMMANDS = (
+    demo.COMMAND,
+    segment.COMMAND,
+    replay.COMMAND,
+    convert.COMMAND,
+    models.COMMAND,
+    train.COMMAND,
+    bench.COMMAND,
+)
+UNFINISHED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit code: 0, 2 after bad input, 130 after Ctrl+C."""
+    """Run a command line and return its exit code: 0, 1 where a part failed, 2 after bad input, 130 after Ctrl+C."""
     chosen = build_parser().parse_args(argv)
     try:
         chosen.run(chosen)
     except (ValueError, OSError) as error:
         print(f"clickseg {chosen.command}: {error}", file=sys.stderr)
         return BAD_INPUT
+    except Unfinished as error:
+        print(f"clickseg {chosen.command}: {error}", file=sys.stderr)
+        return UNFINISHED
     except KeyboardInterrupt:
         print(f"clickseg {chosen.command}: stopped.", file=sys.stderr)
         return INTERRUPTED

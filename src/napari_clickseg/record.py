@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
@@ -14,6 +14,9 @@ from napari_clickseg.session import Session
 
 TRAVELS = ("undo", "redo")
 SETTINGS = (*Session.SETTINGS, "predictor")
+PAINT = "paint"
+LASTING = (PAINT, "reserve")
+"""Acts that undo does not take back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,9 @@ class Entry:
         return {"act": self.act.name, "with": arguments, **where, "settings": self.settings.to_json()}
 
 
+START = Entry(Act("start"), 0, 0, 0, Settings("", 0, 0.5, None, "background"))
+
+
 class Record:
     """Mutable owner of what was done in one session, from its beginning on.
 
@@ -135,27 +141,50 @@ class Record:
         return folded(self._entries)
 
     def _on_acted(self, act: Act) -> None:
-        if act.name not in SETTINGS:
-            self._entries.append(Entry.of(self.session, without_mask(act)))
+        self._entries.append(Entry.of(self.session, without_mask(act)))
 
 
-def folded(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Return what counts of the entries: what was undone, and the way of a dragged click, are left out.
+def folded(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Return what counts of all that was done, without what was undone.
 
-    What was undone counts again after redo, as long as nothing else was done in between.
+    What was undone counts again after redo, as long as nothing else was done in between. Of a dragged click, places are
+    left out that no answer came for; settings are, as each entry holds those of its time. Where undo or redo came after
+    painting by hand, everything counts: what shows depends on the order then.
     """
+    names = [entry.act.name for entry in entries]
+    if PAINT in names and any(name in TRAVELS for name in names[names.index(PAINT) :]):
+        return tuple(entry for entry in entries if entry.act.name not in SETTINGS)
     kept: list[Entry] = []
-    reached = 0
+    before = START
     for entry in entries:
-        name, step = entry.act.name, entry.step
-        if step > reached and name not in TRAVELS:
-            kept = [e for e in kept if e.step <= reached]
-        elif name == "set_clicks":
-            kept = [e for e in kept if e.step < step or (e.step == step and e.act.name not in ("set_clicks", "apply"))]
-        if name not in TRAVELS:
-            kept.append(entry)
-        reached = step
-    return tuple(entry for entry in kept if entry.step <= reached)
+        kept = _with(kept, before, entry)
+        before = entry
+    lasting = [entry for entry in kept if entry.step <= before.step or entry.act.name in LASTING]
+    return tuple(sorted(lasting, key=lambda entry: entry.step))
+
+
+def _with(kept: list[Entry], before: Entry, entry: Entry) -> list[Entry]:
+    """What counts after one entry more; `before` is the one that came before it, whatever it was."""
+    name, step = entry.act.name, entry.step
+    if name in TRAVELS or name in SETTINGS:
+        return kept
+    if step > before.step:
+        kept = [e for e in kept if e.step <= before.step or e.act.name in LASTING]
+        return [*kept, *_put_away(before, entry), entry]
+    if name == "set_clicks":
+        kept = [e for e in kept if e.step <= step or e.act.name in LASTING]
+        if kept and (kept[-1].act.name, kept[-1].step) == (name, step):
+            kept.pop()
+    return [*kept, entry]
+
+
+def _put_away(before: Entry, entry: Entry) -> list[Entry]:
+    """What an act of two steps did first: it kept or dropped the object being drawn, a step that is undone apart."""
+    if entry.step - before.step < 2:
+        return []
+    own = 0 if entry.act.name == "resume" else 1
+    name = "commit" if entry.kept - before.kept > own else "cancel"
+    return [Entry(Act(name), entry.step - 1, entry.kept - own, before.label, entry.settings)]
 
 
 def without_mask(act: Act) -> Act:

@@ -171,22 +171,30 @@ class Replay:
     session: Session
     load: Callable[[str], Predictor]
     problems: list[str] = field(default_factory=list)
+    _model: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._model = self.saved.began.model
 
     def steps(self) -> Iterator[int]:
         """Do everything again, entry by entry; yields how many are done."""
         for number, entry in enumerate(self.saved.entries, 1):
-            self._set(entry.settings)
+            label = self.session.label
             try:
+                self._set(entry.settings)
                 self._do(entry)
             except ValueError as error:
-                self.problems.append(f"Act {number} ({entry.act.name}, object {entry.label}): {error}")
+                self.problems.append(f"Act {number} ({entry.act.name}, object {label}): {error}")
+                if entry.act.name == "commit":
+                    self.session.cancel()
             yield number
         self._set(self.saved.ended)
 
     def _set(self, settings: Settings) -> None:
         session = self.session
-        if session.predictor.name != settings.model:
+        if self._model != settings.model:
             session.predictor = self.load(settings.model)
+            self._model = settings.model
         for name in Session.SETTINGS:
             if getattr(session, name) != getattr(settings, name):
                 setattr(session, name, getattr(settings, name))
@@ -200,8 +208,8 @@ class Replay:
             return
         if _clicks(entry) and session.state.empty and session.label != entry.label:
             session.start_new(entry.label)
-        if entry.act.name == "commit" and session.pending is not None:
-            session.stop_waiting()
+        if entry.act.name in ("commit", "start_new"):
+            session.stop_waiting()  # nobody can have waited then; an answer that another model owes is given up
         session.perform(entry.act)
 
 

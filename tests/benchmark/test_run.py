@@ -12,6 +12,7 @@ import pytest
 
 from bench_rows import key_of
 from doubles import Disks
+from napari_clickseg import spread
 from napari_clickseg.benchmark import run
 from napari_clickseg.benchmark.datasets import Target, list_targets, read_items
 from napari_clickseg.benchmark.run import COLUMNS, Job, click_through, read_rows, run_jobs
@@ -232,7 +233,7 @@ def test_a_dead_scheduler_is_told_before_the_work(
     jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(run, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(spread, "CONNECT_SECONDS", 0.2)
     with pytest.raises(OSError, match=r"Nothing answered at tcp://127.0.0.1:1 .*is a dask scheduler running there\?"):
         run_jobs(jobs, tmp_path / "clicks.csv", scheduler="tcp://127.0.0.1:1")
     assert not (tmp_path / "clicks.csv").exists()

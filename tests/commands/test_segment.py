@@ -10,7 +10,8 @@ import tifffile
 from imageio import v3
 
 from command_lines import discs, refused, segment, write_clicks
-from napari_clickseg.commands import segment as command
+from napari_clickseg import batch
+from napari_clickseg.cli import main
 
 
 def test_segment_writes_labels_with_the_ids_of_the_table_and_the_images_spacing() -> None:
@@ -123,7 +124,84 @@ def test_ctrl_c_ends_with_130_and_no_file(capsys: pytest.CaptureFixture[str], mo
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "_replay", interrupted)
+    monkeypatch.setattr(batch, "click_all", interrupted)
     assert segment() == 130
     assert not Path("out.tif").exists()
     assert "stopped" in capsys.readouterr().err
+
+
+# -- folders -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plate(here: Path) -> Path:
+    """A tree of images with tables of clicks beside it: one broken, one without a table."""
+    for name in ("A1/a", "A1/b", "B2/a", "B2/broken"):
+        path = here / "plate" / f"{name}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(path, discs())
+        (here / "clicks" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_clicks(str(here / "clicks" / f"{name}.csv"), [(1, 1, 20, 20), (3, 1, 20, 60)])
+    (here / "clicks" / "A1" / "b.csv").unlink()
+    (here / "plate" / "B2" / "broken.tif").write_bytes(b"no image")
+    return here / "plate"
+
+
+def on_plate(*more: str) -> int:
+    return main(["segment", "plate", "--clicks", "clicks", "--output", "out", "--model", "geodesic", *more])
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_folder_is_segmented_image_by_image_and_what_fails_is_listed(
+    plate: Path, capsys: pytest.CaptureFixture[str], jobs: str
+) -> None:
+    assert on_plate("--jobs", jobs) == 1
+    out, err = capsys.readouterr()
+    assert sorted(path.relative_to("out").as_posix() for path in Path("out").rglob("*.tif")) == ["A1/a.tif", "B2/a.tif"]
+    assert np.unique(tifffile.imread("out/B2/a.tif")).tolist() == [0, 1, 3]
+    assert "1 images have no table in clicks and are left out" in err
+    assert "broken.tif cannot be read as an image" in err
+    assert err.splitlines()[-1] == "clickseg segment: 1 of 3 images could not be segmented."
+    assert "written: 2 files of labels below out" in out
+
+
+def test_a_folder_goes_on_where_it_was_stopped(plate: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (plate / "B2" / "broken.tif").unlink()
+    assert on_plate() == 0
+    Path("out/A1/a.tif").write_bytes(b"as it was")
+    tifffile.imwrite("plate/B2/broken.tif", discs())
+    assert on_plate() == 0
+    assert "2 of 3 images are done already" in capsys.readouterr().out
+    assert Path("out/A1/a.tif").read_bytes() == b"as it was"
+    assert on_plate("--force") == 0
+    assert tifffile.imread("out/A1/a.tif").max() == 3
+
+
+def test_a_folder_is_segmented_on_a_cluster(plate: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        assert on_plate("--scheduler", cluster.scheduler_address) == 1
+    assert tifffile.imread("out/B2/a.tif").max() == 3
+
+
+def test_a_folder_can_begin_with_labels_and_end_in_another_format(plate: Path) -> None:
+    Path("prior/A1").mkdir(parents=True)
+    v3.imwrite("prior/A1/a.png", np.pad(np.full((3, 3), 9, np.uint8), ((0, 37), (77, 0))))
+    assert on_plate("--labels", "prior", "--format", ".png") == 1
+    assert np.unique(v3.imread("out/A1/a.png")).tolist() == [0, 1, 3, 9]
+    assert np.unique(v3.imread("out/B2/a.png")).tolist() == [0, 1, 3]
+
+
+def test_images_that_would_share_a_file_of_labels_are_refused(plate: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    v3.imwrite("plate/A1/a.png", discs())
+    assert "would both become" in refused(capsys, on_plate())
+
+
+def test_a_folder_without_tables_is_refused(plate: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "There is no table of clicks for any image" in refused(capsys, on_plate("--clicks", "none"))
+
+
+def test_a_model_that_only_answers_clicks_asks_for_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "answers clicks" in refused(
+        capsys, main(["segment", "image.tif", "--output", "out.tif", "--model", "geodesic"])
+    )

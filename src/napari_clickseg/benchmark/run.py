@@ -10,15 +10,11 @@ import csv
 import gzip
 import io
 import multiprocessing
-import os
-import signal
 import sys
-import threading
 import time
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -39,6 +35,7 @@ from napari_clickseg.regions import Region
 from napari_clickseg.robot import next_click
 from napari_clickseg.scale import estimate_diameter
 from napari_clickseg.session import Session
+from napari_clickseg.spread import connected, results
 
 COLUMNS = (
     *("source", "image", "frame", "object", "area", "robot", "start", "model"),
@@ -49,9 +46,6 @@ KEY = ("source", "image", "frame", "object", "robot", "start", "model")
 Row = dict[str, str]
 Answers = Generator[list[Row], None, None]
 Mask = npt.NDArray[np.bool_]
-
-CONNECT_SECONDS = 10
-"""How long a scheduler may take to answer before it counts as not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +128,12 @@ def run_jobs(
     OSError
         Where no scheduler answers at the address.
     """
-    with _connected(scheduler) as cluster:
+    with connected(scheduler) as cluster:
         done = _tidy(path, {job.key: job.max_clicks for job in jobs})
         waiting = [job for job in jobs if job.key not in done]
         if resumed is not None and len(waiting) < len(jobs):
             resumed(len(jobs) - len(waiting))
-        _write_answers(path, len(jobs), len(waiting), _answers(waiting, processes, cluster))
+        _write_answers(path, len(jobs), len(waiting), results(click_through, waiting, processes, cluster))
 
 
 def _write_answers(path: Path, total: int, waiting: int, answers: Answers) -> None:
@@ -271,71 +265,7 @@ def _frame_text(frame: Frame) -> str:
     return ";".join(map(str, frame))
 
 
-# -- work: here, in other processes, on a cluster ---------------------------------------------------------------------
-
-
-def _answers(jobs: Sequence[Job], processes: int, cluster: Any | None) -> Answers:
-    if cluster is not None:
-        return _on_cluster(jobs, cluster)
-    return _in_processes(jobs, processes) if processes > 1 and len(jobs) > 1 else (click_through(job) for job in jobs)
-
-
-def _in_processes(jobs: Sequence[Job], processes: int) -> Answers:
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_start_process)
-    try:
-        for future in as_completed([pool.submit(click_through, job) for job in jobs]):
-            yield future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _connected(address: str | None) -> Iterator[Any | None]:
-    """Give a dask client of the scheduler at an address; None without one."""
-    if address is None:
-        yield None
-        return
-    try:
-        import distributed
-    except ImportError as error:
-        raise ValueError(
-            'A cluster needs dask.distributed: pip install "napari-clickseg[cluster]", here and on the workers.'
-        ) from error
-    try:
-        client = distributed.Client(address, timeout=CONNECT_SECONDS)
-    except OSError as error:
-        raise OSError(
-            f"Nothing answered at {address} within {CONNECT_SECONDS} s; is a dask scheduler running there?"
-        ) from error
-    with client:
-        yield client
-
-
-def _on_cluster(jobs: Sequence[Job], client: Any) -> Answers:
-    """Rows as the workers of a dask cluster finish objects; those that nobody waits for any more are cancelled."""
-    from distributed import as_completed as as_finished
-
-    futures = client.map(click_through, jobs, pure=False)
-    try:
-        for future in as_finished(futures):
-            yield future.result()
-    finally:
-        client.cancel(futures)
-
-
-def _start_process() -> None:
-    """One thread per process; Ctrl+C is the parent's to handle; no process outlives its parent."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+# -- what a worker keeps from job to job -------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -29,6 +30,10 @@ class Command:
     summary: str
     run: Callable[[argparse.Namespace], None]
     options: tuple[Option, ...]
+
+
+class Unfinished(Exception):  # noqa: N818 - a fact about the work, told by its exit code
+    """Raised by a command that did a part of its work; the sentence tells which part is missing."""
 
 
 def comma_separated(text: str) -> list[str]:
@@ -60,4 +65,11 @@ def size(text: str) -> float:
 
 DEFAULT = " (default: %(default)s)"
 MODEL = Option.of("--model", default="default", metavar="NAME_OR_PATH", help="see `clickseg models`" + DEFAULT)
+OUTPUT = Option.of(
+    "--output",
+    type=Path,
+    required=True,
+    metavar="LABELS",
+    help="labels to write: .tif, .zarr, .png, .npy",
+)
 DEVICE = Option.of("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps" + DEFAULT)

@@ -1,0 +1,270 @@
+"""Batch: images on disk become labels on disk, from a table of clicks or by a model that finds objects itself.
+
+A job is one image; a folder of them is a list of jobs, for `spread`. Large labels are drawn into a file beside the
+output and written plane by plane, so that memory holds no more than the frames at work.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from napari_clickseg.clicks import Click, read_clicks_csv
+from napari_clickseg.files import check_labels_path, read_image, write_labels
+from napari_clickseg.images import Image
+from napari_clickseg.models.registry import load_model
+from napari_clickseg.questions import Predictor, Segmenter
+from napari_clickseg.readers import READERS
+from napari_clickseg.regions import Region
+from napari_clickseg.session import Session
+
+IN_MEMORY = 1 << 30
+"""Bytes of labels up to which they are drawn in memory."""
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
+T = TypeVar("T")
+Watch = Callable[[Sequence[T], str], Iterable[T]]
+"""Passes items through, telling how far it is; the word says what they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One image to segment.
+
+    Attributes
+    ----------
+    image, output : Path
+        The image and the labels to write.
+    clicks, labels : Path or None
+        The table of clicks, without which the model must find objects itself; labels to begin with.
+    model, device : str
+        As in `load_model`.
+    axes, channel, diameter
+        As in `read_image` and `Session`.
+    """
+
+    image: Path
+    output: Path
+    clicks: Path | None = None
+    labels: Path | None = None
+    model: str = "default"
+    device: str = "auto"
+    axes: str | None = None
+    channel: int | None = None
+    diameter: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a job.
+
+    Attributes
+    ----------
+    job : Job
+        The job.
+    objects : int
+        How many objects were clicked or found.
+    left_out : tuple of int
+        Objects whose clicks gave no pixels.
+    model : str
+        Who answered, and where.
+    fault : str
+        Why there are no labels, in a sentence; empty where there are.
+    """
+
+    job: Job
+    objects: int = 0
+    left_out: tuple[int, ...] = ()
+    model: str = ""
+    fault: str = ""
+
+
+def _unwatched(items: Sequence[T], word: str) -> Iterable[T]:
+    return items
+
+
+def attempt(job: Job) -> Done:
+    """Do a job; what fails is told as a value."""
+    try:
+        return segment_image(job)
+    except Exception as error:  # the worker's boundary: the other images go on
+        return Done(job, fault=" ".join(str(error).split()) or type(error).__name__)
+
+
+def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
+    """Segment one image and write its labels.
+
+    Raises
+    ------
+    ValueError, OSError
+        With a sentence, where something cannot be read or written; no labels are written then.
+    """
+    check_labels_path(job.output)
+    image = read_image(job.image, job.axes, job.channel)
+    objects = None if job.clicks is None else read_clicks(job.clicks, image)
+    prior = None if job.labels is None else open_labels(job.labels, image)
+    predictor = _loaded(job.model, job.device)
+    with room_for(prior, image.shape, job.output.parent) as labels:
+        session = Session(image, predictor, labels, diameter=job.diameter, highest=None if prior is not None else 0)
+        left_out: tuple[int, ...] = ()
+        if objects is None:
+            count = find_all(session, watch)
+        else:
+            count, left_out = len(objects), click_all(session, objects, watch)
+        write_labels(job.output, labels, image.label_axes, image.spacing)
+    return Done(job, count, left_out, f"{predictor.name} on {predictor.device}")
+
+
+# -- what a session is made to do --------------------------------------------------------------------------------------
+
+
+def click_all(
+    session: Session, objects: Mapping[int, Sequence[Click]], watch: Watch[Any] = _unwatched
+) -> tuple[int, ...]:
+    """Segment objects in the order of their ids; return those whose clicks give no pixels, which are left out.
+
+    Objects that the labels hold already are taken up and corrected.
+    """
+    there = _ids_among(session.labels, objects)
+    left_out = []
+    for number in watch(list(objects), "object"):
+        if number in there:
+            session.resume(number)
+        else:
+            session.start_new(number)
+        for click in objects[number]:
+            session.click(click.position, click.positive)
+        if number in there or session.area():
+            session.commit()
+        else:
+            session.cancel()
+            left_out.append(number)
+    return tuple(left_out)
+
+
+def find_all(session: Session, watch: Watch[Any] = _unwatched) -> int:
+    """Let the model find the objects of every frame; return how many came.
+
+    Raises
+    ------
+    ValueError
+        Where the model only answers clicks.
+    """
+    if not isinstance(session.predictor, Segmenter):
+        raise ValueError(
+            f"{session.predictor.name} answers clicks: name a table of them (--clicks), "
+            "or a model that finds objects itself, as clickseg convert makes it."
+        )
+    before, count = session.label, 0
+    for frame in watch(list(np.ndindex(*session.image.frames_shape(session.ndim))), "frame"):
+        session.edit({frame: session.segmented(frame)})
+        count, before = count + session.label - before, session.label
+    return count
+
+
+def _ids_among(labels: Any, wanted: Iterable[int]) -> set[int]:
+    """Those ids that the labels hold; reads them plane by plane."""
+    known = np.array(sorted(wanted))
+    found: set[int] = set()
+    for index in np.ndindex(*labels.shape[:-2]):
+        found |= set(known[np.isin(known, np.asarray(labels[index]))].tolist())
+    return found
+
+
+@lru_cache(maxsize=1)
+def _loaded(model: str, device: str) -> Predictor:
+    return load_model(model, device)
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def read_clicks(path: Path, image: Image) -> dict[int, list[Click]]:
+    """Read the clicks of each object, in the order of the ids.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such table.
+    ValueError
+        Where it holds no clicks, or one that lies outside the image.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    objects = read_clicks_csv(path, image.label_axes)
+    if not objects:
+        raise ValueError(f"{path} holds no clicks.")
+    whole = Region.whole(image.shape)
+    for number, clicks in sorted(objects.items()):
+        for click in clicks:
+            if not whole.contains(click.position):
+                where = ", ".join(f"{p:g}" for p in click.position)
+                raise ValueError(f"Object {number}: the click ({where}) lies outside the image of shape {image.shape}.")
+    return dict(sorted(objects.items()))
+
+
+def open_labels(path: Path, image: Image) -> Any:
+    """Open labels to begin with, lazily where the file allows it.
+
+    Raises
+    ------
+    ValueError
+        Where they are no integers, or have another shape than the image.
+    """
+    labels = read_image(path, image.label_axes).array
+    if np.dtype(labels.dtype).kind not in "iu":
+        raise ValueError(f"{path} holds {labels.dtype}, but labels must be integers.")
+    if tuple(labels.shape) != image.shape:
+        raise ValueError(f"{path} has the shape {tuple(labels.shape)}, but this image needs {image.shape}.")
+    return labels
+
+
+@contextmanager
+def room_for(prior: Any | None, shape: tuple[int, ...], folder: Path) -> Iterator[Any]:
+    """Give labels to draw into, zeros or a copy, wide enough for any id.
+
+    Large ones lie in a file in the folder, which is gone in the end.
+    """
+    wide = prior is not None and np.dtype(prior.dtype).itemsize >= 4
+    dtype = np.dtype(np.int64 if wide else np.int32)
+    with ExitStack() as after:
+        labels: Any
+        if int(np.prod(shape)) * dtype.itemsize <= IN_MEMORY:
+            labels = np.zeros(shape, dtype)
+        else:
+            place = after.enter_context(tempfile.TemporaryDirectory(prefix=".clickseg-", dir=folder))
+            labels = np.lib.format.open_memmap(Path(place) / "labels.npy", "w+", dtype, shape)
+        if prior is not None:
+            for index in np.ndindex(*shape[:-2]):
+                labels[index] = prior[index]
+        yield labels
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Return the images below a folder, by name; hidden ones and the insides of zarr left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there are none.
+    """
+    images = list(_images_in(folder))
+    if not images:
+        raise FileNotFoundError(f"There are no images in {folder}: wanted are {', '.join((*READERS, *PICTURES))}.")
+    return images
+
+
+def _images_in(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.suffix.lower() in (*READERS, *PICTURES):
+            yield path
+        elif path.is_dir():
+            yield from _images_in(path)

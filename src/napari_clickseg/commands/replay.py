@@ -1,0 +1,171 @@
+"""clickseg replay: what a session file tells is done again, headless; models are asked anew."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_clickseg.commands.named import find_named
+from napari_clickseg.commands.options import DEVICE, OUTPUT, Command, Option
+
+if TYPE_CHECKING:
+    from napari_clickseg.images import Image
+    from napari_clickseg.questions import Predictor
+    from napari_clickseg.session import Session
+    from napari_clickseg.session_file import Replay, Saved, Summary
+
+TOLD = 10
+"""So many objects that came out otherwise are named one by one."""
+
+
+def run_replay(chosen: argparse.Namespace) -> None:
+    """Do a saved session again and write the labels; tell whether they are those that were recorded."""
+    from tqdm import tqdm
+
+    from napari_clickseg.batch import room_for
+    from napari_clickseg.clicks import write_clicks_csv
+    from napari_clickseg.files import check_labels_path, read_image, write_labels, written_whole
+    from napari_clickseg.session_file import Replay, Summary, load_session
+
+    check_labels_path(chosen.output)
+    saved = load_session(chosen.session)
+    image = read_image(chosen.image, saved.image.axes, chosen.channel)
+    _check_image(saved, image, chosen.image)
+    load = _loader(saved, chosen)
+    with room_for(_start(saved, image, chosen.labels), image.shape, chosen.output.parent) as labels:
+        replay = Replay(saved, _new_session(saved, image, load(saved.began.model), labels), load)
+        for _ in tqdm(replay.steps(), total=len(saved.entries), unit="act"):
+            pass
+        write_labels(chosen.output, labels, image.label_axes, image.spacing)
+        for line in _told(replay, Summary.of(labels)):
+            print(line)
+        if chosen.against is not None:
+            _compare(labels, read_image(chosen.against, image.label_axes).array, chosen.against)
+    if chosen.clicks is not None:
+        with written_whole(chosen.clicks) as unfinished:
+            write_clicks_csv(unfinished, saved.clicks(), image.label_axes)
+    print(f"written: {', '.join(str(path) for path in (chosen.output, chosen.clicks) if path is not None)}")
+
+
+def _check_image(saved: Saved, image: Image, path: Path) -> None:
+    if tuple(image.array.shape) != saved.image.shape:
+        raise ValueError(
+            f"{path} has the shape {tuple(image.array.shape)}, but the session is about "
+            f"{saved.image.name or 'an image'} of shape {saved.image.shape}."
+        )
+    if not saved.image.shows(image):
+        _warn(f"{path} does not show what the session was about ({saved.image.name or 'an image without a file'}).")
+
+
+def _start(saved: Saved, image: Image, path: Path | None) -> Any | None:
+    """The labels that the session began with, if any."""
+    from napari_clickseg.batch import open_labels
+
+    if path is not None:
+        return open_labels(path, image)
+    if saved.highest:
+        raise ValueError(
+            f"The session began with labels (ids up to {saved.highest}); name their file with --labels, "
+            "as they were before it."
+        )
+    return None
+
+
+def _new_session(saved: Saved, image: Image, predictor: Predictor, labels: Any) -> Session:
+    """The session as it was at the beginning."""
+    from napari_clickseg.session import Session
+
+    began = saved.began
+    session = Session(image, predictor, labels, diameter=began.diameter, protect=began.protect, highest=saved.highest)
+    session.threshold = began.threshold
+    return session
+
+
+def _loader(saved: Saved, chosen: argparse.Namespace) -> Callable[[str], Predictor]:
+    """What gives the model of a name: the one that --model names in place of all, else the one recorded."""
+    from functools import cache
+
+    from napari_clickseg.models.registry import load_model
+    from napari_clickseg.session_file import file_checksum
+
+    @cache
+    def load(name: str) -> Predictor:
+        entry = find_named(chosen.model or name)
+        recorded = saved.models.get(name, "")
+        if chosen.model is None and entry.path is not None and recorded and file_checksum(entry.path) != recorded:
+            _warn(f"the model {name!r} has other weights than the one that was recorded.")
+        return load_model(chosen.model or name, chosen.device)
+
+    return load
+
+
+def _told(replay: Replay, now: Summary) -> Iterator[str]:
+    """Sentences about what came out."""
+    then = replay.saved.labels
+    for problem in replay.problems:
+        _warn(problem)
+    if now == then:
+        yield f"The labels are the same as recorded: {len(now.areas)} objects, checksum {now.sha256[:12]}."
+        return
+    other = [label for label in sorted(now.areas.keys() | then.areas.keys()) if _area(now, label) != _area(then, label)]
+    yield f"The labels are not those recorded: {len(other)} of {len(then.areas)} objects have another area."
+    yield from (f"object {label}: {_area(now, label)} px, recorded {_area(then, label)} px" for label in other[:TOLD])
+    if len(other) > TOLD:
+        yield f".. and {len(other) - TOLD} more"
+
+
+def _area(summary: Summary, label: int) -> int:
+    return summary.areas.get(label, 0)
+
+
+def _compare(labels: Any, recorded: Any, path: Path) -> None:
+    """Print how many pixels differ from labels that were saved, in all and for each object."""
+    from collections import Counter
+
+    import numpy as np
+
+    if tuple(recorded.shape) != tuple(labels.shape):
+        raise ValueError(f"{path} has the shape {tuple(recorded.shape)}, but these labels {tuple(labels.shape)}.")
+    total, by_object = 0, Counter[int]()
+    for index in np.ndindex(*labels.shape[:-2]):
+        ours, theirs = np.asarray(labels[index]), np.asarray(recorded[index])
+        other = ours != theirs
+        total += int(other.sum())
+        by_object.update(_counts(ours[other], theirs[other]))
+    print(f"{total} pixels differ from {path}.")
+    for label, count in sorted(by_object.items(), key=lambda item: -item[1])[:TOLD]:
+        print(f"object {label}: {count} pixels")
+
+
+def _counts(ours: Any, theirs: Any) -> dict[int, int]:
+    """Pixels by object of those that differ: each counts for either object that it belongs to."""
+    import numpy as np
+
+    both = np.concatenate([ours, theirs])
+    ids, counts = np.unique(both[both != 0], return_counts=True)
+    return dict(zip(ids.tolist(), counts.tolist(), strict=True))
+
+
+def _warn(sentence: str) -> None:
+    print(f"clickseg replay: {sentence}", file=sys.stderr)
+
+
+COMMAND = Command(
+    "replay",
+    "Do again what a session file tells, on the same image or another one of its shape.",
+    run_replay,
+    (
+        Option.of("session", type=Path, metavar="SESSION", help="session file (JSON)"),
+        Option.of("image", type=Path, metavar="IMAGE", help="TIFF, PNG, JPEG, .npy, zarr"),
+        OUTPUT,
+        Option.of("--labels", type=Path, metavar="START", help="the labels that the session began with, if any"),
+        Option.of("--against", type=Path, metavar="LABELS", help="labels to compare with, pixel by pixel"),
+        Option.of("--clicks", type=Path, metavar="CSV", help="also write the clicks, as a table for clickseg segment"),
+        Option.of("--model", metavar="NAME_OR_PATH", help="this model in place of those recorded"),
+        DEVICE,
+        Option.of("--channel", type=int, metavar="N", help="the one channel to use, counted from 0"),
+    ),
+)

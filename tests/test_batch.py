@@ -1,0 +1,133 @@
+"""Batch: an image on disk becomes labels on disk, of any number of axes; what fails is told and leaves nothing."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from skimage.measure import label as components
+
+from doubles import Disks
+from napari_clickseg import batch
+from napari_clickseg.batch import Job, attempt, find_images, room_for, segment_image
+from napari_clickseg.files import read_image, write_labels
+from napari_clickseg.images import Image
+from napari_clickseg.questions import NEVER, Stop
+
+
+@dataclass(frozen=True)
+class Bright(Disks):
+    """Finds what is brighter than a half by itself."""
+
+    name: str = "bright"
+
+    def segment(self, image: Image, frame: tuple[int, ...], stop: Stop = NEVER) -> np.ndarray:
+        return components(image.everywhere(frame, 1, 2)[0] > 0.5).astype(np.int32)
+
+
+@pytest.fixture(autouse=True)
+def models(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {"disks": Disks(), "bright": Bright()}
+    monkeypatch.setattr(batch, "_loaded", lambda model, device: table[model])
+
+
+def squares(*shape: int) -> np.ndarray:
+    """Two bright squares on each plane."""
+    image = np.zeros(shape, np.float32)
+    image[..., 2:6, 2:6] = image[..., 10:14, 3:7] = 1
+    return image
+
+
+def table(path: Path, axes: str, *rows: tuple) -> Path:
+    with open(path, "w", newline="") as handle:
+        csv.writer(handle).writerows([("object", "positive", *axes), *rows])
+    return path
+
+
+@pytest.mark.parametrize("name", ["out.tif", "out.zarr", "out.npy"])
+def test_clicks_on_a_movie_of_stacks_lie_on_their_frames(tmp_path: Path, name: str) -> None:
+    spacing = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 2.0, "TimeIncrement": 60.0}
+    tifffile.imwrite(tmp_path / "a.tif", squares(3, 2, 16, 16), ome=True, metadata={"axes": "TZYX", **spacing})
+    clicks = table(tmp_path / "a.csv", "tzyx", (7, 1, 2, 1, 4, 4), (7, 1, 0, 0, 8, 8), (9, 1, 1, 1, 4, 4))
+    done = segment_image(Job(tmp_path / "a.tif", tmp_path / name, clicks, model="disks"))
+    back = read_image(tmp_path / name, "TZYX")
+    labels = np.asarray(back.array[...])
+    assert labels[2, 1, 4, 4] == 7
+    assert labels[0, 0, 8, 8] == 7
+    assert labels[1, 1, 4, 4] == 9
+    assert (labels > 0).any(axis=(2, 3)).sum() == 3
+    assert (done.objects, done.left_out, done.model) == (2, (), "disks on cpu")
+    if name != "out.npy":
+        assert back.spacing == (60.0, 2.0, 0.5, 0.5)
+
+
+def test_a_model_that_finds_objects_needs_no_clicks(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", squares(3, 16, 16))
+    done = segment_image(Job(tmp_path / "a.npy", tmp_path / "out.tif", model="bright"))
+    labels = tifffile.imread(tmp_path / "out.tif")
+    assert done.objects == 6
+    assert [np.unique(plane).tolist() for plane in labels] == [[0, 1, 2], [0, 3, 4], [0, 5, 6]]
+
+
+def test_objects_that_are_there_stay_and_new_ones_come_into_the_background(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", squares(2, 16, 16))
+    prior = np.zeros((2, 16, 16), np.uint8)
+    prior[0, 1:5, 1:5] = 3
+    write_labels(tmp_path / "prior.tif", prior, "TYX")
+    job = Job(tmp_path / "a.npy", tmp_path / "out.tif", labels=tmp_path / "prior.tif", model="bright", axes="TYX")
+    segment_image(job)
+    labels = tifffile.imread(tmp_path / "out.tif")
+    np.testing.assert_array_equal(labels == 3, prior == 3)
+    assert labels[1].max() > 3
+
+
+def test_a_model_that_only_answers_clicks_asks_for_them(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", squares(16, 16))
+    with pytest.raises(ValueError, match=r"disks answers clicks: name a table of them \(--clicks\)"):
+        segment_image(Job(tmp_path / "a.npy", tmp_path / "out.tif", model="disks"))
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_large_labels_are_drawn_in_a_file_that_is_gone_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "IN_MEMORY", 100)
+    zarr.save_array(tmp_path / "a.zarr", squares(3, 16, 16))
+    clicks = table(tmp_path / "a.csv", "zyx", (1, 1, 1, 4, 4))
+    segment_image(Job(tmp_path / "a.zarr", tmp_path / "out.tif", clicks, model="disks"))
+    assert tifffile.imread(tmp_path / "out.tif")[1, 4, 4] == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.zarr", "out.tif"]
+    with room_for(np.full((3, 16, 16), 5, np.uint8), (3, 16, 16), tmp_path) as labels:
+        assert isinstance(labels, np.memmap)
+        assert (labels == 5).all()
+
+
+def test_what_fails_is_told_as_a_value(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(b"no image")
+    done = attempt(Job(tmp_path / "a.tif", tmp_path / "out.tif", model="bright"))
+    assert "a.tif cannot be read as an image" in done.fault
+    assert "\n" not in done.fault
+    assert attempt(Job(tmp_path / "a.tif", tmp_path / "out.tif", model="none")).fault
+
+
+def test_labels_of_another_shape_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", squares(16, 16))
+    np.save(tmp_path / "b.npy", np.zeros((4, 4), int))
+    done = attempt(Job(tmp_path / "a.npy", tmp_path / "out.tif", labels=tmp_path / "b.npy", model="bright"))
+    assert "b.npy has the shape (4, 4), but this image needs (16, 16)" in done.fault
+
+
+def test_images_of_a_folder_are_found_at_any_depth_but_not_inside_zarr(tmp_path: Path) -> None:
+    (tmp_path / "plate" / "A1").mkdir(parents=True)
+    for name in ("b.tif", "plate/A1/a.PNG", "notes.txt", ".hidden.tif"):
+        (tmp_path / name).touch()
+    zarr.save_array(tmp_path / "plate" / "z.zarr", np.zeros((4, 4)))
+    found = [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)]
+    assert found == ["b.tif", "plate/A1/a.PNG", "plate/z.zarr"]
+    with pytest.raises(FileNotFoundError, match="There are no images in"):
+        find_images(tmp_path / "plate" / "z.zarr")

@@ -1,0 +1,95 @@
+"""Record: what was undone and where a click was dragged does not count; what counts can be done again."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from doubles import Disks
+from napari_clickseg.acts import Act
+from napari_clickseg.clicks import Click
+from napari_clickseg.masks import Prediction
+from napari_clickseg.questions import Nobody
+from napari_clickseg.record import Entry, Record, Settings, folded
+from napari_clickseg.session import Session
+from random_acts import User
+
+SETTINGS = Settings("disks", 2, 0.5, None, "background")
+
+
+def done(*steps: tuple[str, int]) -> list[tuple[str, int]]:
+    """What is left of acts, given as (name, step)."""
+    entries = [Entry(Act(name), step, 0, 1, SETTINGS) for name, step in steps]
+    return [(entry.act.name, entry.step) for entry in folded(entries)]
+
+
+def test_what_was_undone_does_not_count() -> None:
+    assert done(("set_clicks", 1), ("apply", 1), ("set_clicks", 2), ("undo", 1)) == [("set_clicks", 1), ("apply", 1)]
+
+
+def test_redo_makes_it_count_again_but_not_what_was_done_instead() -> None:
+    assert done(("set_clicks", 1), ("commit", 2), ("undo", 1), ("redo", 2)) == [("set_clicks", 1), ("commit", 2)]
+    assert done(("set_clicks", 1), ("commit", 2), ("undo", 1), ("cancel", 2)) == [("set_clicks", 1), ("cancel", 2)]
+
+
+def test_of_a_dragged_click_the_places_that_were_answered_count_and_the_last_one() -> None:
+    dragged = done(*[("set_clicks", 1)] * 3, ("apply", 1), *[("set_clicks", 1)] * 2)
+    assert dragged == [("set_clicks", 1), ("apply", 1), ("set_clicks", 1)]
+
+
+def test_an_edit_that_goes_on_counts_as_a_whole() -> None:
+    assert done(("edit", 1), ("extend", 1), ("extend", 1)) == [("edit", 1), ("extend", 1), ("extend", 1)]
+    assert done(("edit", 1), ("extend", 1), ("undo", 0)) == []
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_counts_draws_the_same_labels_as_all_that_was_done(seed: int) -> None:
+    shape = (3, 10, 9)
+    session = Session(np.zeros(shape), Disks(radius=1.5))
+    entries: list[Entry] = []
+    session.acted.connect(lambda act: entries.append(Entry.of(session, act)))
+    user = User(session, seed)
+    user.threshold = user.protect = lambda: None  # type: ignore[method-assign]
+    user.act(40)
+    other = Session(np.zeros(shape), Nobody(2))
+    for entry in folded(entries):
+        if entry.act.name == "set_clicks" and other.state.empty and other.label != entry.label:
+            other.start_new(entry.label)
+        if entry.act.name in ("commit", "start_new"):
+            other.stop_waiting()
+        if entry.act.name != "apply" or other.pending is not None:
+            other.perform(entry.act)
+    np.testing.assert_array_equal(session.labels, other.labels)
+    assert session.clicks == other.clicks
+
+
+def test_a_record_holds_no_masks_and_no_acts_for_settings() -> None:
+    session = Session(np.zeros((20, 20)), Disks())
+    record = Record(session)
+    session.threshold = 0.3
+    session.click((5, 5))
+    session.predictor = Disks(name="others")
+    session.click((9, 9))
+    entries = record.entries()
+    assert [entry.act.name for entry in entries] == ["set_clicks", "apply"] * 2
+    assert not any(isinstance(value, Prediction) for entry in entries for value in entry.act.arguments.values())
+    assert [(entry.settings.model, entry.settings.threshold) for entry in entries[::2]] == [
+        ("disks", 0.3),
+        ("others", 0.3),
+    ]
+
+
+def test_entries_come_back_from_json() -> None:
+    entry = Entry(Act("set_clicks", {"clicks": (Click((1.5, 2.0)),)}), 4, 2, 7, SETTINGS)
+    back = Entry.from_json(json.loads(json.dumps(entry.to_json())))
+    assert (back.act.name, back.act.arguments, back.step, back.kept, back.label, back.settings) == (
+        "set_clicks", {"clicks": (Click((1.5, 2.0)),)}, 4, 2, 7, SETTINGS,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [{}, {**SETTINGS.to_json(), "protect": "all"}, {**SETTINGS.to_json(), "more": 1}])
+def test_what_are_no_settings_is_refused(value: dict) -> None:
+    with pytest.raises(ValueError, match=r"no settings of a session|is none of background"):
+        Settings.from_json(value)
