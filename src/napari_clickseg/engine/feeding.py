@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
@@ -30,6 +31,8 @@ READ_TOGETHER = 3
 """Of so many channels, the first ones, an image reads all at once."""
 FLAT = 1e-6
 """A smaller spread of intensities is taken for this one: a flat frame becomes 0 throughout."""
+SMOOTHING = 0.7
+"""Of the brightness, in pixels."""
 FARTHEST = 1e-6
 """Probabilities this near to 0 and 1 have the last logits."""
 MODES = {2: "bilinear", 3: "trilinear"}
@@ -112,6 +115,13 @@ def feed(image: Image, frame: Frame, window: Region, conventions: Conventions, s
     ends = (-1, *(1,) * conventions.ndim)
     given = (torch.from_numpy(np.ascontiguousarray(values)) - spread[0].reshape(ends)) / spread[1].reshape(ends)
     return given[None]
+
+
+def seen_grey(image: Image, frame: Frame, region: Region, conventions: Conventions) -> Values:
+    """Return the brightness of a region of the frame: the mean of the channels that feed the network, smoothed."""
+    channels = tuple(dict.fromkeys(chosen_channels(image, conventions)))
+    smooth: Values = ndimage.gaussian_filter(_read(image, frame, region, channels).mean(axis=0), SMOOTHING)
+    return smooth
 
 
 def _read(image: Image, frame: Frame, region: Region, channels: tuple[int, ...]) -> Values:
@@ -204,6 +214,19 @@ def to_probability(output: Tensor, conventions: Conventions) -> Tensor:
     if conventions.boundary is not None:
         probability = probability - output[:, conventions.boundary, None]
     return probability.clamp(0, 1)
+
+
+def to_extent(output: Tensor, conventions: Conventions) -> Tensor:
+    """Return the probability of "object" among those that are not "boundary", (1, 1, ...): how far objects may grow.
+
+    Classes of a softmax exclude each other, so that pixels of a boundary between two objects count for neither; without
+    one, channels speak for themselves and "object" is taken as it is.
+    """
+    inside = to_probability(output, replace(conventions, boundary=None))
+    if conventions.boundary is None or conventions.activation != "softmax":
+        return inside
+    boundary = torch.softmax(output.float(), 1)[:, conventions.boundary, None]
+    return (inside / (1 - boundary).clamp_min(FARTHEST)).clamp(0, 1)
 
 
 def to_logit(output: Tensor, conventions: Conventions) -> Tensor:

@@ -31,10 +31,26 @@ def find_objects(foreground: Mask, split: bool = False, smallest: int = 0) -> La
     [[1, 1, 0, 2]]
     """
     found: Labels = split_at_necks(foreground) if split else ndimage.label(foreground, output=np.int32)[0]
+    return dropped(found, smallest)
+
+
+def dropped(found: Labels, smallest: int) -> Labels:
+    """Return objects without those of fewer pixels, numbered from 1 in the order of their first pixels."""
     sizes = np.bincount(found.ravel())
     kept = sizes >= smallest
     kept[0] = False
     return _renumbered(np.where(kept[found], found, 0))
+
+
+def grown(objects: Labels, extent: Mask) -> Labels:
+    """Return objects that grew over all pixels of `extent` connected to them, each pixel going to the nearest.
+
+    >>> grown(np.array([[1, 0, 0, 0, 2]], np.int32), np.array([[1, 1, 1, 0, 1]], bool)).tolist()
+    [[1, 1, 1, 0, 2]]
+    """
+    away = ndimage.distance_transform_edt(objects == 0)
+    larger: Labels = watershed(away, objects, mask=extent | (objects > 0)).astype(np.int32)
+    return larger
 
 
 def split_at_necks(foreground: Mask, neck: float = NECK) -> Labels:
