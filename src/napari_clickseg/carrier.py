@@ -166,8 +166,9 @@ class Carrier:
         for claim in claims:
             label = claim.expected.label
             certainty[label] = _certainty(claim, decided[label])
-            taken = everyone[claim.expected.room.within(region).slices] != 0
-            event = self._befallen(plane.frame, claim.expected, decided[label], certainty[label], taken)
+            there = everyone[claim.expected.room.within(region).slices]
+            others = (there != 0) & (there != label)
+            event = self._befallen(plane.frame, claim.expected, decided[label], certainty[label], others)
             events.extend(() if event is None else (event,))
         ended = {event.label for event in events if event.kind in ENDING}
         kept = {k: d.outline for k, d in decided.items() if k not in ended and d.outline is not None}
@@ -204,13 +205,14 @@ class Carrier:
         return self.predictor.predict(self.image, request, self.stop)
 
     def _befallen(
-        self, frame: Frame, expected: Expected, decided: Decided, certainty: float, taken: Mask
+        self, frame: Frame, expected: Expected, decided: Decided, certainty: float, others: Mask
     ) -> Event | None:
-        """What befell an object on a frame; `taken` are the pixels of its room that belong to any object."""
+        """What befell an object on a frame; `others` are the pixels of its room that belong to other objects."""
         label, outline = expected.label, decided.outline
         if outline is None or outline.area < VANISHED * expected.outline.area:
             return disappearance(frame, label, False)
-        daughters = daughters_of(outline, expected.outline, expected.evidence, expected.room, taken)
+        evidence = expected.evidence if expected.brightness.telling else None
+        daughters = daughters_of(outline, expected.outline, evidence, expected.room, others)
         if daughters:
             return division(frame, label, daughters)
         if certainty < self.least:

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Sequence
 
 from napari_clickseg import __version__
-from napari_clickseg.commands import bench, convert, demo, models, replay, segment, train
+from napari_clickseg.commands import bench, convert, demo, models, propagate, replay, segment, train
 from napari_clickseg.commands.options import Unfinished
 
 COMMANDS = (
     demo.COMMAND,
     segment.COMMAND,
+    propagate.COMMAND,
     replay.COMMAND,
     convert.COMMAND,
     models.COMMAND,

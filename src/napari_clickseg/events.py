@@ -26,12 +26,12 @@ VANISHED = 0.1
 """An object that keeps less than this share of its area has disappeared."""
 PIECE = 0.25
 """Two pieces of at least this share of the expected area each are daughters."""
-SHRUNK = 0.75
-"""Below this share of its area an object may have left a daughter beside it ..."""
-SISTER = (0.5, 2.0)
-"""... of a size between these, as a share of its own, ..."""
 BRIGHT = 1.0
-"""... where the brightness speaks for the object by at least so much (log odds)."""
+"""Where brightness speaks for an object by at least so much (log odds), it is bright as the object is."""
+SHRUNK, CONDENSED = 0.75, 0.15
+"""What is bright of a daughter has at most, and at least, this share of the expected area ..."""
+SISTER = (0.5, 2.0)
+"""... and beside it lies another one, of a size between these as a share of its own."""
 CONTESTED = 0.4
 """Objects merge where another one claims at least this share of what one of them claims."""
 TYPICAL = (0.4, 2.5)
@@ -100,33 +100,35 @@ def unmatched(frame: Frame, label: int, here: Frame, there: Frame) -> Event:
 
 
 def daughters_of(
-    decided: Outline, expected: Outline, evidence: Grey, region: Region, taken: Mask
+    decided: Outline, expected: Outline, evidence: Grey | None, region: Region, others: Mask
 ) -> tuple[Outline, ...]:
     """Return the pieces into which an object divided, larger first; empty where it did not.
 
-    Either its mask lies in more pieces than were expected, or it shrank and something as bright lies beside it that is
-    nobody's.
+    Either its mask lies in more pieces than were expected, or what is bright of it shrank and something of a like size
+    and brightness lies beside it that is nobody's.
 
     Parameters
     ----------
-    evidence : ndarray of float32
-        Log odds of brightness on `region`, around the expected outline.
-    taken : ndarray of bool
-        Pixels of `region` that belong to an object, this one included.
+    evidence : ndarray of float32 or None
+        Log odds of brightness on `region`, around the expected outline; None where brightness does not tell this object
+        from the background.
+    others : ndarray of bool
+        Pixels of `region` that belong to other objects.
     """
-    enough = PIECE * expected.area
     pieces, known = (
-        [piece for piece in _pieces(outline.mask, outline.region) if piece.area >= enough]
+        [piece for piece in _pieces(outline.mask, outline.region) if piece.area >= PIECE * expected.area]
         for outline in (decided, expected)
     )
     if len(pieces) > max(len(known), 1):
         return tuple(pieces)
-    if decided.area >= SHRUNK * expected.area:
+    if evidence is None:
         return ()
-    beside = (evidence > BRIGHT) & ~taken
-    sizes = tuple(share * decided.area for share in SISTER)
-    sisters = [piece for piece in _pieces(beside, region) if sizes[0] <= piece.area <= sizes[1]]
-    return (decided, sisters[0]) if sisters else ()
+    bright = [p for p in _pieces((evidence > BRIGHT) & ~others, region) if p.area >= CONDENSED * expected.area]
+    own = max(bright, key=lambda piece: int((decided.on(piece.region) & piece.mask).sum()), default=None)
+    if own is None or own.area >= SHRUNK * expected.area:
+        return ()
+    sisters = [p for p in bright if p is not own and SISTER[0] * own.area <= p.area <= SISTER[1] * own.area]
+    return (own, sisters[0]) if sisters else ()
 
 
 def new_objects(evidence: Grey, before: Grey, taken: Mask, region: Region, usual: float) -> Iterator[Outline]:

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_clickseg.carrier import Scene
-from napari_clickseg.events import BRIGHT, Event, appearance, new_objects
+from napari_clickseg.events import Event, appearance, new_objects
 from napari_clickseg.weighing import Brightness
-
-TELLING = 0.75
-"""Brightness tells objects from background where so large a share of either is on its side."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,8 +27,7 @@ class Usual:
             return None
         inside = taken.on(scene.plane.region)
         brightness = Brightness.of(grey, inside, ~inside)
-        bright = brightness(grey) > BRIGHT
-        if not bright[inside].mean() > TELLING or bright[~inside].mean() > 1 - TELLING:
+        if not brightness.telling:
             return None
         return cls(brightness, float(np.median([outline.area for outline in scene.outlines.values()])))
 

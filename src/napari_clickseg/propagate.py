@@ -20,7 +20,7 @@ from napari_clickseg.questions import NEVER, Predictor, Stop
 
 ASKED = 8
 """So many objects of a frame are put to the model, the least certain first; all others are weighed alone."""
-LEAST = 0.5
+LEAST = 0.3
 """An object whose confidence falls below is lost."""
 
 

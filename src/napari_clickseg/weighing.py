@@ -23,16 +23,29 @@ CLIPPED = 3.0
 """No grey value says more than this (log odds) for or against an object."""
 BRIGHTNESS, SHAPE = 0.5, 20.0
 """Weights of the log odds of a grey value, and of the signed distance to the moved outline in diameters."""
+TELLING = 0.75
+"""Brightness tells objects from background where so large a share of the pixels of either is on its side."""
 ROOM = 0.4
 """So far from the moved outline, in diameters, an object may reach."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Brightness:
-    """How much each grey value speaks for an object: log odds between its pixels and the background beside it."""
+    """How much each grey value speaks for an object: log odds between its pixels and the background beside it.
+
+    Attributes
+    ----------
+    edges : ndarray of float32
+        Between `BINS` bins of grey values.
+    odds : ndarray of float
+        One value per bin.
+    telling : bool
+        Most pixels of either kind are on their side: brightness alone tells the object from its background.
+    """
 
     edges: Grey
     odds: npt.NDArray[np.float64]
+    telling: bool = False
 
     @classmethod
     def of(cls, grey: Grey, inside: Mask, outside: Mask) -> Brightness:
@@ -43,7 +56,9 @@ class Brightness:
         bins = np.searchsorted(edges, grey)
         counts = [np.bincount(bins[where], minlength=BINS) + 1.0 for where in (inside, outside)]
         odds = np.log(counts[0] / counts[0].sum()) - np.log(counts[1] / counts[1].sum())
-        return cls(edges, np.clip(ndimage.gaussian_filter1d(odds, 1.0, mode="nearest"), -CLIPPED, CLIPPED))
+        odds = np.clip(ndimage.gaussian_filter1d(odds, 1.0, mode="nearest"), -CLIPPED, CLIPPED)
+        right = (odds[bins[inside]] > 0).mean(), (odds[bins[outside]] < 0).mean()
+        return cls(edges, odds, bool(min(right) > TELLING))
 
     def __call__(self, grey: Grey) -> Grey:
         """Return the log odds of each pixel."""

@@ -1,0 +1,297 @@
+"""clickseg propagate: objects of one frame that is right are carried over the other frames of a movie or a stack."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_clickseg.commands.named import find_named
+from napari_clickseg.commands.options import DEFAULT, DEVICE, MODEL, OUTPUT, Command, Option, comma_separated
+
+if TYPE_CHECKING:
+    from napari_clickseg.clicks import Frame
+    from napari_clickseg.events import Event
+    from napari_clickseg.images import Image
+    from napari_clickseg.propagate import Carried
+    from napari_clickseg.questions import Predictor
+
+ALL = "all"
+EVENT_COLUMNS = ("frame", "kind", "object", "sentence", "where")
+REVIEW_COLUMNS = ("frame", "object", "score", "reasons")
+TOLD = 20
+"""So many events are printed; all of them go into the table."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Mutable: what was carried so far."""
+
+    last: Frame | None = None
+    halted: str = ""
+    events: list[Event] = field(default_factory=list)
+    confidence: dict[Frame, dict[int, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """From which frame to which others, in order; `end` is the second frame that is right, if any."""
+
+    source: Frame
+    targets: tuple[Frame, ...]
+    confirmed: frozenset[Frame]
+    end: Frame | None = None
+
+
+def run_propagate(chosen: argparse.Namespace) -> None:
+    """Carry objects and write the labels, also those of a walk that Ctrl+C ended."""
+    from napari_clickseg.batch import room_for
+    from napari_clickseg.files import check_labels_path, read_image, write_labels
+    from napari_clickseg.models.registry import load_model
+
+    check_labels_path(chosen.output)
+    find_named(chosen.model)  # refused before the image is read
+    image = read_image(chosen.image, chosen.axes, chosen.channel)
+    predictor = load_model(chosen.model, chosen.device)
+    ndim = min(predictor.ndim, image.ndim)
+    given = _given_labels(chosen.labels, image, ndim)
+    walk = _walk(chosen, image.label_axes[: image.ndim - ndim], image.frames_shape(ndim))
+    first_only = tuple(given.shape) != image.shape
+    progress = Progress()
+    with room_for(None if first_only else given, image.shape, chosen.output.parent) as labels:
+        if first_only:
+            labels[walk.source] = given
+        try:
+            _carry(chosen, image, labels, predictor, walk, progress)
+        except KeyboardInterrupt:
+            _tell_where(progress, walk, chosen.output)
+            raise
+        finally:
+            if progress.last is not None:
+                write_labels(chosen.output, labels, image.label_axes, image.spacing)
+                _write_tables(chosen, labels, walk, ndim, progress)
+    _tell(progress, walk, chosen.output)
+
+
+def _carry(
+    chosen: argparse.Namespace, image: Image, labels: Any, predictor: Predictor, walk: Walk, progress: Progress
+) -> None:
+    from tqdm import tqdm
+
+    from napari_clickseg.propagate import carry
+
+    steps = carry(
+        image,
+        labels,
+        predictor,
+        walk.source,
+        walk.targets,
+        chosen.objects,
+        walk.confirmed,
+        chosen.least,
+        between=walk.end,
+        asked=chosen.asked,
+    )
+    for carried in tqdm(steps, total=len(walk.targets), unit="frame"):
+        _write(labels, carried)
+        progress.halted = carried.halted
+        progress.events.extend(carried.events)
+        if carried.frame not in walk.confirmed:
+            progress.last = carried.frame
+            progress.confidence[carried.frame] = dict(carried.edit.confidence)
+
+
+def _write(labels: Any, carried: Carried) -> None:
+    """Write an edit into labels of any kind: the block is read, changed and written back."""
+    import numpy as np
+
+    edit = carried.edit
+    if edit.region.size:
+        place = edit.region.at_frame(carried.frame).slices
+        there = np.array(labels[place]).reshape(edit.region.shape)
+        there[edit.written] = edit.values[edit.written]
+        labels[place] = there.reshape([s.stop - s.start for s in place])
+
+
+# -- what was asked for ------------------------------------------------------------------------------------------------
+
+
+def _given_labels(path: Path, image: Image, ndim: int) -> Any:
+    """Open labels of the whole image, or of one frame."""
+    import numpy as np
+
+    from napari_clickseg.files import read_image
+
+    labels = read_image(path).array
+    if np.dtype(labels.dtype).kind not in "iu":
+        raise ValueError(f"{path} holds {labels.dtype}, but labels must be integers.")
+    if tuple(labels.shape) not in (image.shape, image.frame_shape(ndim)):
+        raise ValueError(
+            f"{path} has the shape {tuple(labels.shape)}, but wanted are labels of the whole image, {image.shape}, "
+            f"or of one frame, {image.frame_shape(ndim)}."
+        )
+    return labels
+
+
+def _walk(chosen: argparse.Namespace, axes: str, counts: tuple[int, ...]) -> Walk:
+    """Return the walk that the options describe.
+
+    Raises
+    ------
+    ValueError
+        Where the image has one frame, or options name what is not there or contradict each other.
+    """
+    if not counts:
+        raise ValueError("This image is a single frame; there is nothing to carry objects to.")
+    axis = _axis(chosen.along, axes)
+    start, end = chosen.between or (chosen.source, None)
+    source = _frame(start, axes)
+    place, stop = source[axis], None if end is None else _frame(end, axes)
+    low, high = chosen.frames or (0, counts[axis] - 1)
+    if stop is not None:
+        step = 1 if stop[axis] > place else -1
+        numbers = range(place + step, stop[axis], step)
+    elif chosen.backwards:
+        numbers = range(min(place - 1, high), low - 1, -1)
+    else:
+        numbers = range(max(place + 1, low), high + 1)
+    if not numbers:
+        raise ValueError(f"There is no frame to carry to from frame {start}: see --frames and --backwards.")
+    at = [(*source[:axis], n, *source[axis + 1 :]) for n in (*numbers, *chosen.confirmed)]
+    return Walk(source, tuple(at[: len(numbers)]), frozenset(at[len(numbers) :]), stop)
+
+
+def _axis(name: str | None, axes: str) -> int:
+    wanted = name.upper() if name else axes[0]
+    if wanted not in axes:
+        raise ValueError(f"--along {name} is no axis of frames; there is {', '.join(axes)}.")
+    return axes.index(wanted)
+
+
+def _frame(text: str, axes: str) -> Frame:
+    """Read "3" or "3,7": an index per axis of frames."""
+    numbers = comma_separated(text)
+    if len(numbers) != len(axes) or not all(number.isdigit() for number in numbers):
+        raise ValueError(f"Frame {text!r} is no index along {', '.join(axes)}; write {','.join('0' * len(axes))}.")
+    return tuple(int(number) for number in numbers)
+
+
+# -- what is told ------------------------------------------------------------------------------------------------------
+
+
+def _write_tables(chosen: argparse.Namespace, labels: Any, walk: Walk, ndim: int, progress: Progress) -> None:
+    from napari_clickseg.files import write_table
+
+    if chosen.events is not None:
+        write_table(chosen.events, [_event_row(event) for event in progress.events] or [dict.fromkeys(EVENT_COLUMNS)])
+    if chosen.review is not None:
+        write_table(chosen.review, _review_rows(labels, walk, ndim, progress))
+
+
+def _event_row(event: Event) -> dict[str, object]:
+    at = "; ".join(" ".join(f"{p:g}" for p in position) for position in event.positions)
+    values = (_named(event.frame), event.kind, event.label or "", event.sentence, at)
+    return dict(zip(EVENT_COLUMNS, values, strict=True))
+
+
+def _review_rows(labels: Any, walk: Walk, ndim: int, progress: Progress) -> list[dict[str, object]]:
+    """What deserves a look first, among the frames that were carried to."""
+    from napari_clickseg.review import doubts
+
+    frames = sorted({walk.source, *progress.confidence})
+    right = {walk.source, *walk.confirmed}
+    found = doubts(labels, frames, ndim, progress.confidence, right)
+    rows = [(_named(doubt.frame), doubt.label or "", f"{doubt.score:.3f}", "; ".join(doubt.reasons)) for doubt in found]
+    return [dict(zip(REVIEW_COLUMNS, row, strict=True)) for row in rows] or [dict.fromkeys(REVIEW_COLUMNS)]
+
+
+def _tell(progress: Progress, walk: Walk, output: Path) -> None:
+    for event in progress.events[:TOLD]:
+        print(f"frame {_named(event.frame)}: {event.sentence}")
+    if len(progress.events) > TOLD:
+        print(f".. and {len(progress.events) - TOLD} more events; --events FILE.csv writes them all.")
+    if progress.halted:
+        print(progress.halted)
+    counts = Counter(event.kind for event in progress.events)
+    events = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "no events"
+    if progress.last is None:
+        print(f"nothing was carried, so {output} is not written.")
+    else:
+        print(f"written: {output} ({len(progress.confidence)} of {len(walk.targets)} frames, {events})")
+
+
+def _tell_where(progress: Progress, walk: Walk, output: Path) -> None:
+    """Say how a walk goes on that was ended by Ctrl+C."""
+    if progress.last is not None:
+        print(
+            f"clickseg propagate: {len(progress.confidence)} of {len(walk.targets)} frames are in {output}; "
+            f"go on with --labels {output} --from {_named(progress.last)}.",
+            file=sys.stderr,
+        )
+
+
+def _named(frame: Frame) -> str:
+    return ",".join(map(str, frame))
+
+
+# -- options -----------------------------------------------------------------------------------------------------------
+
+
+def _range(text: str) -> tuple[int, int]:
+    """Read "3-17" or "5"."""
+    first, _, last = text.partition("-")
+    low, high = int(first), int(last or first)
+    if high < low:
+        raise argparse.ArgumentTypeError(f"{text} must name the lower frame first")
+    return low, high
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in comma_separated(text)]
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} must lie between 0 and 1")
+    return number
+
+
+def _asked(text: str) -> int | None:
+    """Read a whole number from 0 on, or "all"."""
+    if text == ALL:
+        return None
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} must be {ALL}, or a number from 0 on")
+    return number
+
+
+COMMAND = Command(
+    "propagate",
+    "Carry the objects of one frame over the other frames of a movie or a stack.",
+    run_propagate,
+    (
+        Option.of("image", type=Path, metavar="IMAGE", help="a movie or a stack: TIFF, .npy, zarr"),
+        Option.of("--labels", type=Path, required=True, help="labels of the frame that is right, or of all frames"),
+        OUTPUT,
+        Option.of("--from", dest="source", default="0", metavar="FRAME", help="the frame that is right" + DEFAULT),
+        Option.of("--frames", type=_range, metavar="A-B", help="carry to these only"),
+        Option.of("--backwards", action="store_true", help="carry to the frames before it"),
+        Option.of("--between", nargs=2, metavar=("A", "B"), help="two frames that are right: carry to those between"),
+        Option.of("--along", metavar="AXIS", help="the axis to walk along, where frames lie along several (t, z)"),
+        Option.of("--objects", type=_numbers, metavar="1,2", help="ids to carry; else all of the frame"),
+        Option.of("--confirmed", type=_numbers, default=(), metavar="N,M", help="frames that are right; it ends there"),
+        Option.of("--least", type=_share, default=0.3, metavar="P", help="objects less certain are lost" + DEFAULT),
+        Option.of("--asked", type=_asked, default=8, metavar="N", help="objects of a frame put to the model, or all"),
+        Option.of("--events", type=Path, metavar="CSV", help="write what befell objects into a table"),
+        Option.of("--review", type=Path, metavar="CSV", help="write what to look at first into a table"),
+        MODEL,
+        DEVICE,
+        Option.of("--axes", metavar="TZCYX", help="the image's axes, where the file does not tell"),
+        Option.of("--channel", type=int, metavar="N", help="the one channel to use, counted from 0"),
+    ),
+)
