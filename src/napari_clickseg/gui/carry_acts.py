@@ -118,6 +118,7 @@ class CarryActs:
             raise ValueError(f"{work.labels_layer.name!r} is large and still being read; try again in a moment.")
         if not work.session.state.empty:
             work.session.start_new()
+        self._carrying.stop()
         self._forget()
         self._last = self._carrying.start(work, route)
         self._tell()

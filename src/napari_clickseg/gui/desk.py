@@ -315,11 +315,13 @@ class Desk:
                 continue
             if work is self._current and not work.counted:
                 self._announce()
+            elif work is self._current:
+                self.drawn.emit(work)
 
     def _on_labels_painted(self, event: Any) -> None:
         for work in self._works:
             if work.labels_layer is event.source:
-                work.session.reserve(int(event.source.selected_label))
+                work.painted_by_hand(event.value)
 
     def _on_viewer_inserted(self, event: Any) -> None:
         """Take up the first image that comes, once napari is done with it: it makes a new layer the active one."""

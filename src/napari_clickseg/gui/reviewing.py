@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QTimer
@@ -38,6 +39,8 @@ class Known:
     ----------
     review : Review or None
         Used on the background thread only; None before the first look.
+    labels : array-like
+        Those that the review looked at: somebody may replace them.
     changed : set of Frame
         Written to since the last look.
     states : mapping of Frame to str
@@ -48,6 +51,7 @@ class Known:
     """
 
     review: Review | None = None
+    labels: Any = None
     changed: set[Frame] = field(default_factory=set)
     states: Mapping[Frame, FrameState] = field(default_factory=dict)
     doubts: Sequence[Doubt] = ()
@@ -166,7 +170,10 @@ class Reviewing:
             return
         known = self._known[work]
         changed, known.changed = known.changed, set()
-        self._background.submit(partial(_looked, work, known.review, changed), self._on_looked)
+        labels = work.session.labels
+        review = known.review if known.labels is labels else None
+        known.labels = labels
+        self._background.submit(partial(_looked, work, review, labels, changed), self._on_looked)
 
     def _on_looked(self, outcome: Outcome) -> None:
         if outcome.error is not None:
@@ -232,6 +239,8 @@ class Reviewing:
 
     def _on_desk_drawn(self, work: Work) -> None:
         self._show()
+        if self._known[work].labels is not work.session.labels:
+            self._look_soon()
 
     def _on_session_painted(self, work: Work, region: Region) -> None:
         if work in self._known:
@@ -243,6 +252,8 @@ class Reviewing:
         known = self._known.get(work)
         if known is None or self._carrying.trip is not None:
             return
+        if act.name == "paint":
+            known.changed.add(_frame_of(work, act.arguments["region"]))
         for frame in known.changed & known.questions.keys():
             del known.questions[frame]
         self._look_soon()
@@ -257,11 +268,11 @@ class Reviewing:
             self._show()
 
 
-def _looked(work: Work, review: Review | None, changed: set[Frame], stop: Stop) -> Looked:
-    """Look at all frames, or only at those that changed. The labels may be another array than at the last look."""
+def _looked(work: Work, review: Review | None, labels: Any, changed: set[Frame], stop: Stop) -> Looked:
+    """Look at all frames, or only at those that changed where there is a review already."""
     session = work.session
     if review is None:
-        review = Review(session.labels, list(np.ndindex(*session.image.frames_shape(session.ndim))), session.ndim)
+        review = Review(labels, list(np.ndindex(*session.image.frames_shape(session.ndim))), session.ndim)
     else:
         for frame in changed:
             stop.check()

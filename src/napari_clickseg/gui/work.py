@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from napari.layers import Labels
+from qtpy.QtCore import QTimer
 
 from napari_clickseg.clicks import Click, Frame
 from napari_clickseg.drawing import Protect
 from napari_clickseg.gui.geometry import Channel, Placement
 from napari_clickseg.gui.ours import assign, make_labels, role_of
+from napari_clickseg.gui.painting import painted_regions
 from napari_clickseg.gui.pyramid import copy_down, levels_for
 from napari_clickseg.images import Image
 from napari_clickseg.labels import highest_id
@@ -100,6 +104,19 @@ class Work:
         self.counted = _quickly_counted(array)
         if self.counted:
             self.session.reserve(highest_id(array))
+
+    def painted_by_hand(self, strokes: Any) -> None:
+        """Take note of what somebody painted with napari's brush: it is theirs, and its id is taken.
+
+        What is there now is read when napari is done: it may tell of a stroke before it writes it.
+        """
+        self.session.reserve(int(self.labels_layer.selected_label))
+        regions = list(painted_regions(strokes, self.placement.thin))
+        QTimer.singleShot(0, partial(self._tell_painted, regions))
+
+    def _tell_painted(self, regions: Sequence[Region]) -> None:
+        for region in regions:
+            self.session.painted_by_hand(region)
 
     def prepared(self, highest: int | None) -> None:
         """Take note of what was read in the background: the expected diameter, and in large labels the highest id."""
