@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import weakref
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -72,10 +73,13 @@ def _read_tiff(path: Path) -> Content:
 
 
 def _planes_on_demand(path: Path) -> Any:
-    """The finest level of a compressed TIFF, which stays open, as a zarr array."""
+    """The finest level of a compressed TIFF as a zarr array; the file stays open as long as there is the array."""
     import zarr
 
-    return zarr.open_array(tifffile.TiffFile(path).series[0].aszarr(level=0), mode="r")
+    store = tifffile.imread(path, aszarr=True, series=0, level=0)
+    array = zarr.open_array(store, mode="r")
+    weakref.finalize(array, store.close)
+    return array
 
 
 def _ome_spacing(xml: str) -> dict[str, float]:
