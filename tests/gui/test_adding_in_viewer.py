@@ -366,3 +366,41 @@ def test_the_answer_lies_on_its_frame_in_every_kind_of_image(adding, cells, axes
     assert trial.data[inside] > 0
     frame = (shape[0] - 1, *inside[1:]) if axes[0] != "c" else inside
     np.testing.assert_allclose(trial.data_to_world(inside), objects.data_to_world(frame))
+
+
+def test_a_viewer_that_is_closed_while_the_model_answers_is_no_harm(adding, cells, workshop):
+    hand = adding(cells)
+    hand.choose("plain")
+    hand.seen()
+    workshop.gate.clear()
+    hand.view.check.form.editors["threshold"].setValue(0.3)
+    hand.b.viewer.close()
+    workshop.gate.set()
+    assert workshop.kept == []
+
+
+def test_another_model_starts_with_its_own_name_and_no_class_of_the_last_one(adding, cells, workshop):
+    hand = adding(cells)
+    hand.choose("weights")
+    hand.b.until(hand.view.file.class_fields.isVisible)
+    hand.type(hand.view.file.class_path, "package:Class")
+    hand.press(hand.view.file.go_on)
+    hand.b.until(lambda: hand.step == "check")
+    hand.seen()
+    hand.type(hand.view.check.name, "first")
+    hand.press(hand.view.keep)
+    hand.b.until(lambda: not hand.view.isVisible())
+    hand.open()
+    assert hand.view.file.path.text() == ""
+    assert not hand.view.file.class_fields.isVisible()
+    hand.choose("weights")
+    hand.b.until(hand.view.file.class_fields.isVisible)
+    hand.press(hand.view.file.go_on)
+    hand.b.until(lambda: hand.step == "check")
+    assert hand.view.check.name.text() == "weights"
+
+
+def test_dragged_and_quoted_paths_are_read_as_paths(adding, cells):
+    hand = adding(cells)
+    hand.choose('"plain"')
+    hand.seen()

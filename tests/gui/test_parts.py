@@ -16,6 +16,7 @@ from napari_clickseg.gui.model_panel import ADD_TEXT, ModelPanel
 from napari_clickseg.gui.pairing import merged
 from napari_clickseg.gui.preview import CONTOUR, FILL, GAINED, LOST, changed_region, picture
 from napari_clickseg.gui.pyramid import copy_down, levels_for
+from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.questions import NEVER
@@ -104,6 +105,13 @@ def test_a_late_model_is_loaded_once_by_whoever_asks_first(models):
     session.click((16, 16))
     session.click((20, 20))
     assert (len(loads), late.device) == (1, "cpu")
+
+
+def test_a_late_model_finds_all_objects_where_the_loaded_one_can(models):
+    image = Image.of(np.full((8, 8), 100, np.uint8))
+    assert LatePredictor("finder", lambda: models["finder"]).segment(image, ()).max() == 1
+    with pytest.raises(ValueError, match="one object at a time"):
+        LatePredictor("disks", lambda: models["disks"]).segment(image, ())
 
 
 def test_a_model_that_fails_to_load_is_tried_again():

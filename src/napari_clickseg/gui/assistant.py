@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QKeyEvent
+from qtpy.QtCore import Qt, QUrl, Signal
+from qtpy.QtGui import QKeyEvent, QShowEvent
 from qtpy.QtWidgets import (
     QFileDialog,
     QFrame,
@@ -96,7 +96,7 @@ class FilePage(QWidget):
     def _on_next(self) -> None:
         if not self.go_on.isEnabled():
             return
-        path = self.path.text().strip()
+        path = plain_path(self.path.text())
         if self.class_fields.isHidden():
             self.chosen.emit(Choice(path))
             return
@@ -192,6 +192,11 @@ class Assistant(QWidget):
         self.keep.setVisible(adding.step == "check")
         self.keep.setEnabled(adding.can_keep)
 
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """The first thing to type is a path."""
+        super().showEvent(event)
+        self.file.path.setFocus()
+
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         """Esc is Cancel."""
         if event.key() == Qt.Key.Key_Escape and self.leave.isEnabled():
@@ -210,6 +215,18 @@ class Assistant(QWidget):
         self.back.clicked.connect(lambda: ask("back", None))
         self.leave.clicked.connect(lambda: ask("leave_adding", None))
         self.keep.clicked.connect(lambda: ask("keep_model", self.check.name.text().strip()))
+
+
+def plain_path(text: str) -> str:
+    """Return the path in what was typed, pasted with quotes around it, or dropped as a file's address.
+
+    Examples
+    --------
+    >>> plain_path(' "C:/nets/cells.pt" '), plain_path("file:///nets/my%20cells.pt")
+    ('C:/nets/cells.pt', '/nets/my cells.pt')
+    """
+    bare = text.strip().strip("\"'")
+    return str(QUrl(bare).toLocalFile()) if bare.startswith("file:") else bare
 
 
 def _step(text: str, ahead: int) -> str:
