@@ -23,7 +23,7 @@ from napari_clickseg.models.trust import ClassNeeded, Untrusted
 from napari_clickseg.networks.unet import UNet
 
 EXACT = sorted(set(WRITERS) - {"onnx"})
-"""Formats whose writers leave the weights as they are; the ONNX exporter folds batch normalisation into convolutions."""
+"""Formats whose writers leave the weights as they are; that of ONNX folds normalisation into convolutions."""
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +109,8 @@ def test_the_card_tells_where_the_model_comes_from_and_what_it_expects(tmp_path:
     assert (card.origin, card.format, card.conventions) == ("net.pt", "state dict", rules)
     assert (card.class_path, card.kwargs) == ("foreign_networks.py:TinyUNet", {"outputs": 3})
     assert card.code == SOURCE.read_text("utf-8")
-    assert card.sha256 == candidate.sha256 and len(card.sha256) == 64
+    assert card.sha256 == candidate.sha256
+    assert len(card.sha256) == 64
     assert find_model("mine").title == "Mine"
 
 

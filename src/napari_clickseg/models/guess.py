@@ -62,11 +62,14 @@ def guess(opened: Opened) -> tuple[Conventions, dict[str, str]]:
     network, channels, size = _running(opened, told)
     ndim = len(network.axes.replace("b", "").replace("c", ""))
     found["ndim"] = (ndim, f"it takes images of {ndim} spatial axes")
+    if network.output:
+        found["output"] = (network.output, f"output {network.output} is its first that is as large as the image")
     found["channels"] = (channels, f"it runs with {channels} input channel{'' if channels == 1 else 's'}")
     probe = _probe(channels, size.side, ndim)
-    answers = [network(probe), network(3 * (probe - 0.5))]
-    _check_gradient(network, probe)
-    found |= _output_guess(answers)
+    images = [probe, 3 * (probe - 0.5)]
+    _check_gradient(network, images)
+    with torch.no_grad():
+        found |= _output_guess([network(image) for image in images])
     found |= _size_guess(network, channels, ndim, size)
     found["normalise"] = (Conventions().normalise, "nothing tells how its images were normalised: compare the previews")
     chosen = {name: value for name, (value, _) in found.items()} | told
@@ -83,22 +86,28 @@ def _running(opened: Opened, told: Mapping[str, Any]) -> tuple[Adapter, int, Siz
         Where there are none, with what the network said to the likeliest try.
     """
     complaints: list[str] = []
-    misshapen: list[str] = []
     for axes, channels in _ways_in(opened, told):
-        adapter = Adapter(opened.module, axes, told.get("output", 0))
         ndim = sum(axis in "zyx" for axis in axes)
         for side in _sides(told, ndim):
+            adapter = Adapter(opened.module, axes, told.get("output", 0))
+            image = torch.zeros((1, channels, *(side,) * ndim))
             try:
-                _run(adapter, channels, side, ndim)
+                adapter.output = told.get("output", _first_map(adapter, image))
+                _run(adapter, image)
             except Misshapen as error:
-                misshapen.append(str(error))
+                raise ValueError(f"This network cannot be used: {error}.") from None
             except FAILURES as error:
                 complaints.append(f"{channels} channel(s), side {side}: {reason(error)}")
             else:
                 return adapter, channels, _size(adapter, channels, side, ndim, told)
-    if misshapen:
-        raise ValueError(f"This network cannot be used: {misshapen[0]}.")
     raise ValueError(f"This network runs with no input that was tried; first with {complaints[0]}.")
+
+
+def _first_map(adapter: Adapter, image: Tensor) -> int:
+    """Return which of the network's outputs is the first that is a map of the image; 0 where none is."""
+    with torch.no_grad():
+        answers = adapter.answers(image)
+    return next((n for n, answer in enumerate(answers) if not _complaint(answer, image)), 0)
 
 
 def _ways_in(opened: Opened, told: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
@@ -114,10 +123,11 @@ def _ways_in(opened: Opened, told: Mapping[str, Any]) -> Iterator[tuple[str, int
 
 
 def _sides(told: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
-    """Sides to try, what the file tells first."""
-    if "tile" in told:
-        return (told["tile"],)
-    return SIDES[ndim]
+    """Sides to try: the only one that the file tells, else the usual ones up to the longest that it tells."""
+    if "tile" not in told:
+        return SIDES[ndim]
+    shorter = tuple(side for side in SIDES[ndim] if side <= told["tile"])
+    return (told["tile"],) if told.get("divisible") == told["tile"] or not shorter else shorter
 
 
 def _probe(channels: int, side: int, ndim: int) -> Tensor:
@@ -129,28 +139,30 @@ def _probe(channels: int, side: int, ndim: int) -> Tensor:
     return (0.5 + 4 * (smooth - 0.5) + 0.2 * (noise - 0.5)).clamp(0, 1)
 
 
-def _run(adapter: Adapter, channels: int, side: int, ndim: int) -> Tensor:
-    """Return the network's answer to an image of this side.
+def _run(adapter: Adapter, image: Tensor) -> None:
+    """Run a network.
 
     Raises
     ------
     Misshapen
-        Where it is no map of the image.
+        Where its answer is no map of the image.
     """
-    image = _probe(channels, side, ndim)
     with torch.no_grad():
-        answer: Tensor = adapter(image)
-    if answer.ndim != ndim + 2 or answer.shape[0] != 1:
-        raise Misshapen(f"from {_of(image)} it makes {_of(answer)}; wanted is (1, outputs, then the image's sides)")
+        complaint = _complaint(adapter(image), image)
+    if complaint:
+        raise Misshapen(complaint)
+
+
+def _complaint(answer: Tensor, image: Tensor) -> str:
+    """Tell what keeps an answer from being a map of the image; empty where nothing does."""
+    sizes = f"from {tuple(image.shape)} it makes {tuple(answer.shape)}"
+    if answer.ndim != image.ndim or answer.shape[0] != 1:
+        return f"{sizes}; wanted is (1, outputs, then the image's sides)"
     if answer.shape[2:] != image.shape[2:]:
-        raise Misshapen(f"from {_of(image)} it makes {_of(answer)}, but its output must be as large as its input")
+        return f"{sizes}, but its output must be as large as its input"
     if not answer.is_floating_point():
-        raise Misshapen(f"its output is {answer.dtype}, classes and not probabilities; export it without its last step")
-    return answer
-
-
-def _of(tensor: Tensor) -> str:
-    return str(tuple(tensor.shape))
+        return f"its output is {answer.dtype}, classes and not probabilities; export it without its last step"
+    return ""
 
 
 def _size(adapter: Adapter, channels: int, side: int, ndim: int, told: Mapping[str, Any]) -> Size:
@@ -158,7 +170,7 @@ def _size(adapter: Adapter, channels: int, side: int, ndim: int, told: Mapping[s
 
     def takes(other: int) -> bool:
         try:
-            _run(adapter, channels, other, ndim)
+            _run(adapter, torch.zeros((1, channels, *(other,) * ndim)))
         except (Misshapen, *FAILURES):
             return False
         return True
@@ -178,21 +190,26 @@ SMALLEST_TRIED = 6
 NO_GRADIENT = "No gradient goes through this network, so clicks cannot change its answer"
 
 
-def _check_gradient(network: nn.Module, probe: Tensor) -> None:
-    """Make sure that a gradient comes through to the image, which clicks need.
+def _check_gradient(network: nn.Module, images: list[Tensor]) -> None:
+    """Make sure that a gradient comes through to some image, which clicks need.
 
     Raises
     ------
     ValueError
         Where none does.
     """
-    image = probe.clone().requires_grad_(True)
     try:
-        (slope,) = torch.autograd.grad(network(image).sum(), image, allow_unused=True)
+        slopes = [_slope(network, image) for image in images]
     except FAILURES as error:
         raise ValueError(f"{NO_GRADIENT} ({reason(error)}).") from None
-    if slope is None or not torch.isfinite(slope).all() or not slope.abs().sum() > 0:
+    if not any(slope is not None and bool(torch.isfinite(slope).all() and slope.any()) for slope in slopes):
         raise ValueError(f"{NO_GRADIENT}; export it without its last step.")
+
+
+def _slope(network: nn.Module, image: Tensor) -> Tensor | None:
+    """Return the gradient of an answer's squares, because the sum of a softmax does not depend on anything."""
+    seen = image.clone().requires_grad_(True)
+    return torch.autograd.grad(network(seen).square().sum(), seen, allow_unused=True)[0]
 
 
 def _output_guess(answers: list[Tensor]) -> dict[str, tuple[Any, str]]:
@@ -247,7 +264,7 @@ def _reach(network: Adapter, channels: int, side: int, ndim: int) -> int:
     image = _probe(channels, side, ndim).requires_grad_(True)
     answer = network(image)
     middle = answer[(slice(None), slice(None), *(side // 2,) * ndim)]
-    (slope,) = torch.autograd.grad(middle.sum(), image)
+    (slope,) = torch.autograd.grad(middle.square().sum(), image)
     strength = slope.abs().sum((0, 1))
     steps = (torch.arange(side) - side // 2).abs()
     away = torch.stack(torch.meshgrid(*[steps] * ndim, indexing="ij")).amax(0)

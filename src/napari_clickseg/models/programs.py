@@ -7,6 +7,7 @@ unpickles parts of the file, which can run anything.
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from napari_clickseg.models.conventions import Conventions
 from napari_clickseg.models.opened import Opened, told_by_shape
 from napari_clickseg.models.running import FAILURES, reason
 from napari_clickseg.models.trust import Untrusted, digest
@@ -64,7 +66,11 @@ def open_exported(content: bytes, name: str, allowed: Callable[[str], bool]) -> 
         module: nn.Module = program.module()
     except FAILURES as error:
         raise ValueError(f"{name} cannot be opened as a torch.export program ({reason(error)}).") from None
-    return Opened(module, EXPORTED, content, permission, told_by_shape(_shape(program), name))
+    told = told_by_shape(_shape(program), name)
+    longest = _longest_side(program)
+    if longest is not None and "tile" not in told:
+        told["tile"] = (longest, f"it was exported for sides up to {longest}")
+    return Opened(module, EXPORTED, content, permission, told)
 
 
 def _permission(content: bytes, name: str, allowed: Callable[[str], bool]) -> str:
@@ -74,9 +80,22 @@ def _permission(content: bytes, name: str, allowed: Callable[[str], bool]) -> st
     return sha256
 
 
-def _shape(program: torch.export.ExportedProgram) -> list[int | None]:
-    """Return the shape of the first input, None for sides that may vary."""
+def _sizes(program: torch.export.ExportedProgram) -> Sequence[Any]:
+    """Return the sizes of the first input, symbols for those that may vary."""
     wanted = next(iter(program.graph_signature.user_inputs), None)
     node = next((node for node in program.graph.nodes if node.name == wanted), None)
-    shape: Sequence[Any] = () if node is None else node.meta["val"].shape
-    return [size if isinstance(size, int) else None for size in shape]
+    sizes: Sequence[Any] = () if node is None else node.meta["val"].shape
+    return sizes
+
+
+def _shape(program: torch.export.ExportedProgram) -> list[int | None]:
+    """Return the shape of the first input, None for sides that may vary."""
+    return [size if isinstance(size, int) else None for size in _sizes(program)]
+
+
+def _longest_side(program: torch.export.ExportedProgram) -> int | None:
+    """Return the longest side that the program takes, where that is shorter than a usual tile."""
+    symbols = [size.node.expr for size in _sizes(program)[2:] if not isinstance(size, int)]
+    ranges = (program.range_constraints[symbol] for symbol in symbols if symbol in program.range_constraints)
+    longest = min((float(bounds.upper) for bounds in ranges), default=math.inf)
+    return int(longest) if longest < Conventions().tile else None

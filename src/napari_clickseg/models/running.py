@@ -56,10 +56,14 @@ class Adapter(nn.Module):
         ValueError
             Where the network returns no such tensor.
         """
-        returned = list(tensors_in(self.module(_to(image, self.axes))))
-        if self.output >= len(returned):
-            raise ValueError(f"it returns {len(returned)} tensors, so there is no output {self.output}")
-        return _back(returned[self.output], self.axes)
+        answers = self.answers(image)
+        if self.output >= len(answers):
+            raise ValueError(f"it returns {len(answers)} tensors, so there is no output {self.output}")
+        return answers[self.output]
+
+    def answers(self, image: Tensor) -> list[Tensor]:
+        """Return every tensor that the network answers an image (1, channels, *spatial) with."""
+        return [_back(answer, self.axes) for answer in tensors_in(self.module(_to(image, self.axes)))]
 
     def train(self, mode: bool = True) -> Adapter:
         """Stay as it is: some foreign networks refuse to be told."""
@@ -105,12 +109,10 @@ def _to(image: Tensor, axes: str) -> Tensor:
 
 
 def _back(returned: Tensor, axes: str) -> Tensor:
-    """Bring an order of axes back into (1, channels, *spatial)."""
+    """Bring an order of axes back into (1, channels, *spatial); what has other axes is left as it is."""
     ours = canonical(sum(axis in "zyx" for axis in axes))
-    if axes == ours:
+    if axes == ours or returned.ndim != len(axes):
         return returned
-    if returned.ndim != len(axes):
-        raise ValueError(f"its output has {returned.ndim} axes in place of {axes}")
     batch = returned if "b" in axes else torch.unsqueeze(returned, 0)
     return batch.permute([_whole(axes).index(axis) for axis in ours])
 
