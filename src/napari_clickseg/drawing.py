@@ -112,10 +112,10 @@ def write_edits(labels: Any, edits: Mapping[Frame, Edit]) -> list[tuple[Frame, P
     return list(zip(edits, _all_or_none(labels, write, list(edits.items())), strict=True))
 
 
-def write_again(labels: Any, patches: Sequence[tuple[Frame, PackedPatch]]) -> list[tuple[Frame, Patch]]:
+def write_again(labels: Any, patches: Sequence[tuple[Frame, PackedPatch]]) -> tuple[tuple[Frame, PackedPatch], ...]:
     """Write once more what was taken back, all of it or none; return the patches that take it back again."""
     written = _all_or_none(labels, lambda item: item[1].patch().write_again(labels), patches)
-    return [(frame, patch) for (frame, _), patch in zip(patches, written, strict=True)]
+    return tuple((frame, packed.renewed(patch)) for (frame, packed), patch in zip(patches, written, strict=True))
 
 
 def take_back(labels: Any, patches: Sequence[tuple[Frame, PackedPatch]]) -> list[Region]:

@@ -292,11 +292,10 @@ class Keeping(Clicking):
             self._close(before)
             return
         try:
-            patches = write_again(self._canvas, after.written.patches)
+            packed = write_again(self._canvas, after.written.patches)
         except BaseException:
             self._history.undo()
             raise
-        packed = tuple((frame, patch.packed()) for frame, patch in patches)
         self._history.amend(replace(after, written=replace(after.written, patches=packed)))
         self._keep_edit(after)
         for _, patch in packed:

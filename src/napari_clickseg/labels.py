@@ -17,6 +17,8 @@ from napari_clickseg.regions import Region
 SEARCH_WHOLE = 1 << 24
 """Frames up to this many pixels are searched as a whole for an object; in larger ones only around the cursor."""
 SEARCHED_FIRST = 64
+FEW = 3
+"""Up to so many ids are compared one by one, which is faster than looking them up."""
 READ_AT_ONCE = 1 << 24
 """Labels are searched in strips of about this many pixels, so that lazy ones need not fit into memory."""
 
@@ -78,8 +80,23 @@ def find_object_near(
     """Return an object's mask on one frame; in a very large one, of the piece around the point."""
     if whole.size <= SEARCH_WHOLE:
         return _masks_of(labels, label, {frame: whole})
-    near = Region.around(point, (SEARCHED_FIRST,) * whole.ndim)
-    return _masks_of(labels, label, {frame: _grown_to_object(labels, frame, near, whole, label)})
+    return _masks_of(labels, label, {frame: piece_near(labels, label, frame, point, whole)})
+
+
+def piece_near(labels: Any, label: int, frame: Frame, point: Sequence[float], whole: Region) -> Region:
+    """Return a region around a point on whose rim an object does not lie, read outwards from the point.
+
+    At least the piece of the object on which the point lies is inside.
+    """
+    region = Region.around(point, (SEARCHED_FIRST,) * whole.ndim).intersection(whole)
+    while True:
+        box = Region.of_mask(_object_in(labels, frame, region, label))
+        if box is None:
+            return region
+        ring = box.placed_in(region).grow(1).intersection(whole)
+        if region.intersection(ring) == ring:
+            return region
+        region = region.grow(max(region.shape) // 2 + 1).intersection(whole)
 
 
 def read_block(labels: Any, frame: Frame, region: Region) -> npt.NDArray[Any]:
@@ -101,15 +118,25 @@ def blocks_with(
     """
     for frame in frames:
         if near is not None and whole.size > SEARCH_WHOLE:
-            start = Region.around(near, (SEARCHED_FIRST,) * whole.ndim)
-            parts = [_grown_to_object(labels, frame, start, whole, ids[0])]
+            parts = [piece_near(labels, ids[0], frame, near, whole)]
         else:
             parts = list(_strips(whole))
-        boxes = [Region.of_mask(np.isin(read_block(labels, frame, part), ids)) for part in parts]
+        boxes = [Region.of_mask(holds(read_block(labels, frame, part), ids)) for part in parts]
         placed = [box.placed_in(part) for box, part in zip(boxes, parts, strict=True) if box is not None]
         if placed:
             region = reduce(Region.union, placed)
             yield frame, region, read_block(labels, frame, region)
+
+
+def holds(block: npt.NDArray[Any], ids: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Return which pixels belong to any of these objects.
+
+    >>> holds(np.array([0, 1, 2, 3]), (3, 1)).tolist()
+    [False, True, False, True]
+    """
+    if len(ids) > FEW:
+        return np.isin(block, ids)
+    return reduce(np.logical_or, (np.asarray(block == k) for k in ids))
 
 
 def _strips(whole: Region) -> Iterator[Region]:
@@ -132,16 +159,3 @@ def _masks_of(labels: Any, label: int, where: Mapping[Frame, Region]) -> dict[Fr
 
 def _object_in(labels: Any, frame: Frame, region: Region, label: int) -> npt.NDArray[np.bool_]:
     return np.asarray(read_block(labels, frame, region) == label)
-
-
-def _grown_to_object(labels: Any, frame: Frame, start: Region, whole: Region, label: int) -> Region:
-    """Grow a region until the object inside no longer touches its rim, or no more frame is left."""
-    region = start.intersection(whole)
-    while True:
-        box = Region.of_mask(_object_in(labels, frame, region, label))
-        if box is None:
-            return region
-        ring = box.placed_in(region).grow(1).intersection(whole)
-        if region.intersection(ring) == ring:
-            return region
-        region = region.grow(max(region.shape) // 2 + 1).intersection(whole)

@@ -164,6 +164,11 @@ class PackedPatch:
         before, after = (self._spread(np.frombuffer(part, self.dtype), written) for part in values)
         return Patch(self.region, written, before, after)
 
+    def renewed(self, patch: Patch) -> PackedPatch:
+        """Return this patch as it was written again, packed anew only where something else was there this time."""
+        there = patch.before[patch.written].tobytes()
+        return self if there == zlib.decompress(self.parts[1]) else patch.packed()
+
     def _spread(self, pixels: npt.NDArray[Any], written: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
         block = np.zeros(self.region.shape, self.dtype)
         block[written] = pixels

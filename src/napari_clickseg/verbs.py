@@ -15,7 +15,7 @@ from scipy import ndimage
 from napari_clickseg.clicks import Frame
 from napari_clickseg.edits import Edit
 from napari_clickseg.images import Image
-from napari_clickseg.labels import blocks_with, find_object_near, read_block
+from napari_clickseg.labels import blocks_with, holds, piece_near, read_block
 from napari_clickseg.regions import Region
 from napari_clickseg.splitting import SURROUNDINGS, Pixel, second_part
 
@@ -45,10 +45,11 @@ def merge(labels: Any, ids: Sequence[int], frames: Iterable[Frame], whole: Regio
     if len(wanted) < 2:
         raise ValueError(f"Merging takes two objects or more, but got {_told(wanted) or 'none'}.")
     _check_ids(wanted)
-    edits, found = {}, set()
+    edits: Edits = {}
+    found: set[int] = set()
     for frame, region, block in blocks_with(labels, wanted, frames, whole):
-        found.update(np.unique(block[np.isin(block, wanted)]).tolist())
-        others = np.isin(block, wanted[1:])
+        found.update(k for k in wanted if (block == k).any())
+        others = holds(block, wanted[1:])
         if others.any():
             edits[frame] = _edit(region, others, wanted[0])
     _check_found(wanted, found, "to merge")
@@ -182,9 +183,14 @@ def split(
 
 
 def _around_object(labels: Any, label: int, frame: Frame, pixels: Sequence[Pixel], whole: Region) -> Region:
-    """The region of an object, all of its pieces that hold one of the pixels, and a little around it."""
-    found = [find_object_near(labels, label, frame, pixel, whole)[frame].region for pixel in pixels]
-    return found[0].union(found[1]).grow(SURROUNDINGS + 1).intersection(whole)
+    """A region that holds the pieces of an object on which these pixels lie, and a little around them."""
+    boxes = []
+    for pixel in pixels:
+        region = piece_near(labels, label, frame, pixel, whole)
+        box = Region.of_mask(np.asarray(read_block(labels, frame, region) == label))
+        assert box is not None
+        boxes.append(box.placed_in(region))
+    return boxes[0].union(boxes[1]).grow(SURROUNDINGS + 1).intersection(whole)
 
 
 def _pixel(point: tuple[float, ...], whole: Region) -> Pixel:
