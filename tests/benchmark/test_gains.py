@@ -7,7 +7,15 @@ import pytest
 
 from napari_clickseg.benchmark.conversion import COLUMNS, Corrector, Row
 from napari_clickseg.benchmark.failures import DEBRIS, MISSED
-from napari_clickseg.benchmark.gains import aims_table, failures_table, gains_of, gains_table, solved_of, who
+from napari_clickseg.benchmark.gains import (
+    aims_table,
+    failures_table,
+    found_metrics,
+    gains_of,
+    gains_table,
+    solved_of,
+    who,
+)
 
 UNET = Corrector("unet", "unet")
 
@@ -79,3 +87,7 @@ def test_aims_stand_beside_what_models_reached_on_their_own_labels():
     assert "| +3.6 | +40.0 |" in told
     assert "| 80 % | 50 % |" in told
     assert "| pixels of other objects that changed | 0 | 3 |" in told
+
+
+def test_a_card_is_told_what_the_model_finds_before_any_click():
+    assert found_metrics(ROWS, "unet") == {"cells": {"images": 2, "objects": 4, "iou": 0.8, "iou above 0.85": 0.5}}

@@ -96,6 +96,24 @@ def solved_of(rows: Iterable[Row], by: Corrector, kinds: Sequence[str] = KINDS) 
     return Solved(found, len(tried), np.array(clicks), np.array([float(row["seconds"]) for row in clicked]))
 
 
+def found_metrics(rows: Iterable[Row], model: str) -> dict[str, dict[str, float]]:
+    """Return what a converted model's card says of each source: what it finds by itself, before any click."""
+    metrics: dict[str, dict[str, float]] = {}
+    mine = [row for row in rows if _by(row) == Corrector(model, model)]
+    for source in dict.fromkeys(row["source"] for row in mine):
+        here = [row for row in mine if row["source"] == source]
+        begun = [row for row in here if row["protocol"] == WORST and row["click"] == "0"]
+        objects = [int(row["objects"]) for row in begun]
+        wrong = sum(row["protocol"] == FOUND and row["kind"] != DEBRIS for row in here)
+        metrics[source] = {
+            "images": float(len(begun)),
+            "objects": float(sum(objects)),
+            "iou": round(float(np.average([float(row["mean"]) for row in begun], weights=objects)), 4),
+            f"iou above {GOOD_IOU}": round(1 - wrong / sum(objects), 4),
+        }
+    return metrics
+
+
 def gains_table(rows: Sequence[Row]) -> str:
     """Mean IoU of all objects, and the gain of those clicked on, click by click: the shape of the paper's table."""
     lines = []

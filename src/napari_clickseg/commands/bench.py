@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_clickseg.commands.corrections import bench_corrections
 from napari_clickseg.commands.named import find_named
 from napari_clickseg.commands.options import DEFAULT, DEVICE, Command, Option, comma_separated, count
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from napari_clickseg.benchmark.datasets import Target
     from napari_clickseg.benchmark.run import Job
 
-CLICKS_TABLE, MEMORY_TABLE, CORRECTIONS_TABLE = "clicks.csv", "memory.csv", "conversion.csv"
+CLICKS_TABLE, MEMORY_TABLE = "clicks.csv", "memory.csv"
 
 
 def usable_cores() -> int:
@@ -35,7 +36,7 @@ def run_bench(chosen: argparse.Namespace) -> None:
     if chosen.report:
         return _bench_report(chosen)
     if chosen.correct:
-        return _bench_corrections(chosen)
+        return bench_corrections(chosen)
     return _bench_gui(chosen) if chosen.gui else _bench(chosen)
 
 
@@ -94,28 +95,6 @@ def _check_images(targets: Sequence[Target]) -> None:
 
     for item, frame in {target.item: target.frame for target in targets}.items():
         read_plane(item, frame)
-
-
-def _bench_corrections(chosen: argparse.Namespace) -> None:
-    """Let models find the objects of whole images, correct what failed, and tell what the clicks brought."""
-    from napari_clickseg.benchmark.conversion import correctors, read_corrections, run_corrections, sample_images
-    from napari_clickseg.benchmark.datasets import find_data, find_sources, read_items
-    from napari_clickseg.benchmark.gains import aims_table, failures_table, gains_table
-
-    sources = find_sources(find_data(chosen.data), chosen.sources)
-    items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
-    images = sample_images(items, chosen.images, chosen.seed)
-    if not images:
-        raise ValueError(f"There are no images with objects in the split {chosen.split!r} of {', '.join(sources)}.")
-    by = correctors(
-        [find_named(name).name if not Path(name).is_file() else name for name in chosen.models], chosen.device
-    )
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    rows = chosen.out / CORRECTIONS_TABLE
-    run_corrections(images, by, rows, chosen.failures, chosen.device)
-    made = read_corrections(rows)
-    print("\n\n".join(told(made) for told in (aims_table, gains_table, failures_table)))
-    print(f"written: {rows}")
 
 
 def _bench_report(chosen: argparse.Namespace) -> None:
