@@ -60,10 +60,10 @@ def split_at_necks(foreground: Mask, neck: float = NECK) -> Labels:
     neighbours are joined again, those with the widest passage first, as long as what joins them is at least `neck`
     times as deep as the shallower of their middles.
     """
-    depth = _depth(foreground)
-    peaks = foreground & (depth == ndimage.maximum_filter(depth, 3))
-    whole = np.ones((3,) * foreground.ndim)
-    markers, _ = ndimage.label(peaks, whole)
+    depth = np.where(foreground, _depth(foreground), 0)
+    faces = ndimage.generate_binary_structure(foreground.ndim, 1)
+    peaks = foreground & (depth == ndimage.maximum_filter(depth, footprint=faces))
+    markers, _ = ndimage.label(peaks, faces)
     basins: Labels = watershed(-depth, markers, mask=foreground).astype(np.int32)
     return _renumbered(_joined(basins, depth, neck))
 

@@ -18,7 +18,8 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 from scipy.special import expit
 
-from napari_clickseg.engine.pieces import Contradiction, Mask, Pixel, Values, depth, distance_from, pieces
+from napari_clickseg.engine.instances import split_at_necks
+from napari_clickseg.engine.pieces import Contradiction, Mask, Pixel, Values, depth, distance_from, pieces, reaches_rim
 from napari_clickseg.regions import Region
 from napari_clickseg.scale import equivalent_diameter
 
@@ -29,6 +30,8 @@ PICTURE = 2**15
 """Pieces are looked for in pictures of at most so many pixels; around larger objects every second, third .. counts."""
 AROUND, WITHIN = 1.6, 3.0
 """How far a picture reaches from its click, in diameters: at least, and at most to take in the mask."""
+MIDDLE = 0.85
+"""The middle of an object is where it is this deep, for its greatest depth."""
 RING = 3
 """Width, in pixels, of the surroundings that a piece is compared with."""
 MOST = 3.0
@@ -85,7 +88,9 @@ def _settled(scene: Scene, clicks: Clicks, mask: Mask) -> Mask:
         scene.objects[thin],
         scene.diameter / step,
     )
-    piece = best_piece(wrong, [place for place in inside if _lies_in(place, wrong.mask.shape)])
+    opposite = [place for place in inside if _lies_in(place, wrong.mask.shape)]
+    certain = certain_piece(wrong, opposite, alone=not any(sign for _, sign in clicks))
+    piece = best_piece(wrong, opposite) if certain is None else certain
     return _put_back(wrong, piece, mask, thin)
 
 
@@ -119,6 +124,26 @@ def _put_back(wrong: Contradiction, piece: Mask, mask: Mask, thin: tuple[slice, 
     added = near & (after if wrong.positive else ~after)
     changed[np.ix_(*places)] = there | added if wrong.positive else there & ~added
     return changed
+
+
+def certain_piece(wrong: Contradiction, opposite: Sequence[Pixel], alone: bool) -> Mask | None:
+    """Return the piece that leaves no doubt: a hole is filled, and an object hit in its middle vanishes; None else.
+
+    Parameters
+    ----------
+    alone : bool
+        No click says that there is an object at all.
+    """
+    parts, _ = ndimage.label(wrong.room)
+    piece: Mask = parts == parts[wrong.click]
+    if any(piece[place] for place in opposite):
+        return None
+    if wrong.positive:
+        enclosed = not reaches_rim(piece) and np.count_nonzero(piece) < np.count_nonzero(wrong.mask)
+        return piece if enclosed else None
+    inner = depth(piece)
+    hit = alone and inner[wrong.click] >= MIDDLE * inner.max() and split_at_necks(piece).max() == 1
+    return piece if hit else None
 
 
 def best_piece(wrong: Contradiction, opposite: Iterable[Pixel] = ()) -> Mask:

@@ -109,7 +109,7 @@ def pieces(wrong: Contradiction) -> Iterator[Mask]:
         yield from outlines(wrong.grey, room, wrong.click, min(rim, wrong.diameter / 2), FAR * wrong.diameter / 2)
         yield from _bulges(wrong, away, rim) if wrong.positive else _cuts(wrong, away, rim)
     for hole in _connected(room, wrong.click):
-        if not wrong.positive or not _leaves(hole):
+        if not wrong.positive or not reaches_rim(hole):
             yield hole
 
 
@@ -165,8 +165,8 @@ def _connected(mask: Mask, pixel: Pixel) -> Iterator[Mask]:
         yield parts == parts[pixel]
 
 
-def _leaves(piece: Mask) -> bool:
-    """Whether a piece reaches the rim of the picture."""
+def reaches_rim(piece: Mask) -> bool:
+    """Tell whether a piece reaches the rim of its picture."""
     return any(np.take(piece, end, axis).any() for axis in range(piece.ndim) for end in (0, -1))
 
 
