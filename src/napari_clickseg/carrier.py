@@ -23,6 +23,7 @@ from napari_clickseg.events import (
     division,
     lost,
     merge,
+    named,
     rival_of,
 )
 from napari_clickseg.images import Image
@@ -83,7 +84,10 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Carrier:
-    """What all frames of one carrying have in common, and the steps that each frame takes."""
+    """What all frames of one carrying have in common, and the steps that each frame takes.
+
+    `everywhere`: frames are read as a whole, not only around the objects, unless they are very large.
+    """
 
     image: Image
     labels: Any
@@ -91,6 +95,7 @@ class Carrier:
     least: float
     stop: Stop
     asked: int | None
+    everywhere: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -226,9 +231,9 @@ class Carrier:
         return np.array(self.labels[region.at_frame(frame).slices]).reshape(region.shape)
 
     def _seen(self, outlines: Collection[Outline]) -> Region:
-        """What is read of a frame at once: around all objects, or nothing where they lie too far apart."""
+        """What is read of a frame at once: all of it, or around all objects; nothing where that is very large."""
         around = [searched(outline, self.shape)[1] for outline in outlines]
-        joined = reduce(Region.union, around)
+        joined = Region.whole(self.shape) if self.everywhere else reduce(Region.union, around)
         return joined if joined.size <= SEARCH_WHOLE else Region(joined.start, joined.start)
 
     def _around(self, frame: Frame, claims: Sequence[Claim]) -> tuple[Region, npt.NDArray[Any]]:
@@ -242,15 +247,6 @@ class Carrier:
 def nothing(ndim: int) -> Edit:
     """Return the edit that writes nothing."""
     return Edit(Region((0,) * ndim, (0,) * ndim), np.zeros((0,) * ndim, bool), np.zeros((0,) * ndim, np.int32))
-
-
-def named(frame: Frame) -> str:
-    """Return how a frame is called in sentences.
-
-    >>> named((3,)), named((3, 7))
-    ('3', '3, 7')
-    """
-    return ", ".join(map(str, frame))
 
 
 def _certainty(claim: Claim, decided: Decided | None = None) -> float:

@@ -95,7 +95,8 @@ def appearance(frame: Frame, outline: Outline) -> Event:
 
 def unmatched(frame: Frame, label: int, here: Frame, there: Frame) -> Event:
     """Return the event of an object that lies on only one of two frames that are right."""
-    sentence = f"Object {label} is on frame {here} but not on frame {there}: carry it from {here} on its own."
+    places = named(here), named(there)
+    sentence = f"Object {label} is on frame {places[0]} but not on frame {places[1]}; carry it from there on its own."
     return Event("disappearance", frame, label, sentence)
 
 
@@ -146,6 +147,15 @@ def new_objects(evidence: Grey, before: Grey, taken: Mask, region: Region, usual
         was_there = (before[piece.region.within(region).slices][piece.mask] > 0).mean()
         if TYPICAL[0] * usual <= piece.area <= TYPICAL[1] * usual and was_there < 0.5:
             yield piece
+
+
+def named(frame: Frame) -> str:
+    """Return how a frame is called in sentences.
+
+    >>> named((3,)), named((3, 7))
+    ('3', '3, 7')
+    """
+    return ", ".join(map(str, frame))
 
 
 def rival_of(rivals: Mapping[int, int], claimed: int) -> int | None:

@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from napari_clickseg.carrier import Carrier, Scene, Settled, named, nothing
+from napari_clickseg.carrier import Carrier, Scene, Settled, nothing
 from napari_clickseg.clicks import Frame
 from napari_clickseg.edits import Edit
-from napari_clickseg.events import Event, unmatched
+from napari_clickseg.events import Event, named, unmatched
 from napari_clickseg.images import Image
 from napari_clickseg.newcomers import Usual
 from napari_clickseg.questions import NEVER, Predictor, Stop
@@ -94,7 +94,7 @@ def carry(
     Stopped
         While iterating, where `stop` was requested.
     """
-    work = Carrier(image, labels, predictor, least, stop, asked)
+    work = Carrier(image, labels, predictor, least, stop, asked, everywhere=ids is None)
     for frame in (source, *targets, *(() if between is None else (between,))):
         work.check(frame)
     if source in targets:
