@@ -10,10 +10,10 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLabel
 
-from napari_clickseg.gui.adding import proposed_name
 from napari_clickseg.gui.convention_form import ConventionForm
 from napari_clickseg.gui.steps import Question
 from napari_clickseg.gui.trusting import TrustQuestion
+from napari_clickseg.gui.workshop import proposed_name
 from napari_clickseg.models.conventions import ACTIVATIONS, NORMALISATIONS, Conventions
 
 ODD = Conventions(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 from psygnal import Signal
 
@@ -21,35 +19,11 @@ from napari_clickseg.gui.status import Status
 from napari_clickseg.gui.steps import Adding, Choice, Question
 from napari_clickseg.gui.trial import Answered, TrialLayer
 from napari_clickseg.gui.work import Work
+from napari_clickseg.gui.workshop import Candidate, Workshop, proposed_name
 from napari_clickseg.models.conventions import Conventions
 from napari_clickseg.models.trust import ClassNeeded, Untrusted
-from napari_clickseg.questions import Segmenter, Stop
+from napari_clickseg.questions import Stop
 from napari_clickseg.worker import Outcome
-
-ODD = re.compile(r"[^A-Za-z0-9._-]+")
-MODEL = "model"
-
-
-class Candidate(Protocol):
-    """A foreign network that runs, with what was guessed of it."""
-
-    @property
-    def format(self) -> str: ...
-    @property
-    def conventions(self) -> Conventions: ...
-    @property
-    def guesses(self) -> Mapping[str, str]: ...
-    def predictor(self, conventions: Conventions, name: str = ..., device: str = ...) -> Segmenter: ...
-
-
-class Workshop(Protocol):
-    """Who opens and keeps foreign models; `ForeignModels` in the panel. Called on a worker's thread."""
-
-    def examine(self, choice: Choice, trust: bool) -> Candidate:
-        """Open a file; Untrusted or ClassNeeded where the user has to say something first."""
-
-    def keep(self, candidate: Candidate, conventions: Conventions, name: str) -> Path:
-        """Write it as a model of the user's."""
 
 
 class AddingModel:
@@ -234,33 +208,6 @@ class AddingModel:
 
     def _on_viewer_stepped(self, event: Any = None) -> None:
         self._try()
-
-
-class ForeignModels:
-    """The workshop of the panel: `models.foreign`, imported on the thread that first needs it."""
-
-    def examine(self, choice: Choice, trust: bool) -> Candidate:
-        """Open a file."""
-        from napari_clickseg.models import foreign
-
-        return foreign.examine(choice.path, choice.class_path or None, choice.options, trust)
-
-    def keep(self, candidate: Any, conventions: Conventions, name: str) -> Path:
-        """Write it as a model of the user's."""
-        from napari_clickseg.models import foreign
-
-        return foreign.keep(candidate, conventions, name)
-
-
-def proposed_name(path: str) -> str:
-    """Return a name for a model that comes from this file or folder.
-
-    Examples
-    --------
-    >>> proposed_name("/data/my U-Net (v2).pt")
-    'my-U-Net-v2'
-    """
-    return ODD.sub("-", Path(path).stem).strip("-._")[:64] or MODEL
 
 
 def _frame(viewer: Any, work: Work, ndim: int) -> Frame:

@@ -8,7 +8,7 @@ from typing import Any
 from napari_clickseg.drawing import Protect
 from napari_clickseg.gui import status
 from napari_clickseg.gui.acts import ObjectActs
-from napari_clickseg.gui.adding import AddingModel, Workshop
+from napari_clickseg.gui.adding import AddingModel
 from napari_clickseg.gui.answering import Answer, Answering, Prepared
 from napari_clickseg.gui.choosing import ModelChoice
 from napari_clickseg.gui.desk import Desk
@@ -20,6 +20,7 @@ from napari_clickseg.gui.showing import Showing
 from napari_clickseg.gui.shown import Panel, telling
 from napari_clickseg.gui.whole import WholeFrames
 from napari_clickseg.gui.work import Work
+from napari_clickseg.gui.workshop import Workshop
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.questions import Predictor
 from napari_clickseg.session import Session

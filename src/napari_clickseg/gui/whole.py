@@ -28,7 +28,7 @@ ONE_AT_A_TIME = (
     "{name} draws one object at a time. A segmentation network of your own finds all at once: see Add a model."
 )
 LOADING = "The model is still loading."
-READY = "Find all objects of the frame in view. Objects already there stay as they are; one Ctrl+Z takes all back."
+READY = "Find all objects of the frame in view. What is protected stays as it is; one Ctrl+Z takes all back."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
