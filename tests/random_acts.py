@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from doubles import Disks
 from napari_clickseg.clicks import Click
 from napari_clickseg.edits import Edit
 from napari_clickseg.regions import Region
@@ -12,7 +13,7 @@ from napari_clickseg.session import Session
 ODDS = {
     **{"click": 8, "drag": 3, "remove": 1, "answer": 8, "lose": 1, "undo": 3, "redo": 3, "commit": 3, "cancel": 1},
     **{"resume": 2, "start_new": 1, "threshold": 1, "protect": 1, "paint": 2, "confirm": 1},
-    **{"edit": 2, "extend": 2, "delete": 1, "fill": 1, "merge": 1, "relabel": 1},
+    **{"edit": 2, "extend": 2, "delete": 1, "fill": 1, "merge": 1, "relabel": 1, "model": 1},
 }
 
 
@@ -124,6 +125,10 @@ class User:
 
     def merge(self) -> None:
         self.session.merge((self.label(), self.label()))
+
+    def model(self) -> None:
+        ndim = int(self.rng.integers(2, 4))
+        self.session.predictor = Disks(ndim, radius=1.5, name=f"disks of {ndim} axes")
 
     def relabel(self) -> None:
         self.session.relabel(self.label(), self.label() + 1)

@@ -10,7 +10,8 @@ import pytest
 import tifffile
 import zarr
 
-from napari_clickseg.cell_tracking import Track, check_tracks, read_result, write_result
+from napari_clickseg.cell_tracking import Track, check_tracks, parents_of, read_result, write_result
+from napari_clickseg.events import Event
 
 HELA = Path(__file__).parents[2] / "shared" / "data" / "ctc_fluo_n2dl_hela_01"
 
@@ -36,6 +37,15 @@ def test_a_division_comes_back_with_its_parents(tmp_path: Path) -> None:
     labels, again = read_result(tmp_path / "01_RES")
     np.testing.assert_array_equal(labels, DIVISION)
     assert again == tracks
+
+
+def test_events_of_division_name_the_parents_of_what_was_drawn_there() -> None:
+    events = [
+        Event("division", (2,), 1, "Object 1 divides.", ((1.2, 0.0), (1.0, 3.4))),
+        Event("division", (3,), 7, "Object 7 divides; nothing is drawn there yet.", ((1.0, 6.0),)),
+        Event("lost", (3,), 2, "Object 2 is lost.", ((1.0, 3.0),)),
+    ]
+    assert parents_of(events, DIVISION) == {2: 1, 3: 1}
 
 
 def test_stacks_over_time_and_lazy_labels_are_written_too(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_what_counts_draws_the_same_labels_as_all_that_was_done(seed: int) -> No
     entries: list[Entry] = []
     session.acted.connect(lambda act: entries.append(Entry.of(session, act)))
     user = User(session, seed)
-    user.threshold = user.protect = lambda: None  # type: ignore[method-assign]
+    user.threshold = user.protect = user.model = lambda: None  # type: ignore[method-assign]
     user.act(40)
     other = Session(np.zeros(shape), Nobody(2))
     for entry in folded(entries):

@@ -161,11 +161,10 @@ def test_an_image_opened_again_finds_its_unfinished_sessions_the_newest_first(tm
     left_behind(tmp_path, an_image((12, 15)))
     found = find(an_image(), tmp_path)
     assert [f.path for f in found] == [new, old]
-    assert [(f.objects, f.image, f.model) for f in found] == [(2, "cells.tif", "disks"), (1, "cells.tif", "disks")]
+    assert [(f.kept, f.image, f.model) for f in found] == [(2, "cells.tif", "disks"), (1, "cells.tif", "disks")]
     today = datetime.now().astimezone()
     assert (
-        found[0].sentence
-        == f"A session of {today.day} {today:%B}, {found[0].started:%H:%M}, 2 objects, was not finished."
+        found[0].sentence == f"A session of {today.day} {today:%B}, {found[0].started:%H:%M}, 6 acts, was not finished."
     )
 
 

@@ -19,6 +19,7 @@ from napari_clickseg.session_file import Replay, Summary, file_checksum, load_se
 from random_acts import User
 
 SHAPE = (3, 12, 11)
+MODELS = {"disks": Disks(), **{f"disks of {k} axes": Disks(k, 1.5, f"disks of {k} axes") for k in (2, 3)}}
 
 
 def an_image() -> Image:
@@ -49,9 +50,8 @@ def saved_session(path: Path) -> Session:
 
 def replayed(path: Path, labels: np.ndarray | None) -> Replay:
     saved = load_session(path)
-    predictor = Disks(radius=1.5) if saved.began.model == "fine" else Disks()
-    session = Session(an_image(), predictor, labels, protect=saved.began.protect, highest=saved.highest)
-    replay = Replay(saved, session, lambda name: Disks(name=name))
+    session = Session(an_image(), MODELS[saved.began.model], labels, highest=saved.highest)
+    replay = Replay(saved, session, lambda name: MODELS[name])
     assert list(replay.steps()) == list(range(1, len(saved.entries) + 1))
     return replay
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from napari_clickseg.events import Event
 from napari_clickseg.files import written_whole
 from napari_clickseg.readers import UNREADABLE
 
@@ -108,6 +109,25 @@ def read_result(folder: str | Path) -> tuple[npt.NDArray[np.uint16], list[Track]
         wrong = sorted(label for label in there | told if there.get(label) != told.get(label))
         raise ValueError(f"{folder}: masks and {TRACKS} do not agree on the objects {', '.join(map(str, wrong[:10]))}.")
     return labels, tracks
+
+
+def parents_of(events: Iterable[Event], labels: Any) -> dict[int, int]:
+    """Return the parent of each daughter that was drawn where events saw a division.
+
+    Parameters
+    ----------
+    events : iterable of Event
+        As `propagate.carry` gives them; those that are no divisions are passed over.
+    labels : array
+        The movie's labels after the daughters were drawn.
+    """
+    parents = {}
+    for event in events:
+        for position in event.positions if event.kind == "division" else ():
+            daughter = int(labels[(*event.frame, *(round(p) for p in position))])
+            if daughter not in (0, event.label):
+                parents[daughter] = event.label
+    return parents
 
 
 def check_tracks(tracks: Iterable[Track]) -> None:

@@ -1,7 +1,7 @@
 """Journal: every act of a session, appended to a file at once, so that a process that ends loses none of them.
 
-Beside the acts it keeps what the labels were: a copy of those that live in memory only, and of all labels the tiles
-that are written, as they stood before the first write. `recovery` reads it again.
+Beside the acts it keeps what the labels were: a copy of those that live in memory only, and of all others, or while
+that copy is made, the tiles that are written, as they stood before. `recovery` reads it again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from napari_clickseg.lines import LineWriter
 from napari_clickseg.locks import Lock
 from napari_clickseg.packing import Json, pack_array
 from napari_clickseg.questions import Stop, Stopped
-from napari_clickseg.record import Entry, Settings, check_new
+from napari_clickseg.record import IDLE, Entry, Settings, check_new
 from napari_clickseg.regions import Region
 from napari_clickseg.session import Session
 
@@ -58,8 +58,11 @@ class Journal:
         self._session = session
         self._tiles: set[tuple[int, ...]] = set()
         self._unsaved = 0
+        self._copied = False
         self._stop = Stop()
         self._told = threading.Lock()
+        self.problem = ""
+        """What `failed` told: it may have done so before anybody listened."""
         self._lock: Lock | None = None
         began = {"settings": Settings.of(session).to_json(), "highest": session.label - 1}
         self._lines = LineWriter(path, self._tell)
@@ -122,12 +125,12 @@ class Journal:
         return {"journal": FORMAT, "started": started, "image": image.to_json(), "labels_dtype": dtype, **began}
 
     def _on_acted(self, act: Act) -> None:
-        self._unsaved += 1
+        self._unsaved += act.name not in IDLE
         self._lines.write(Entry.of(self._session, act).to_json)
 
     def _on_painting(self, region: Region) -> None:
-        """Keep the tiles that are about to be written for the first time."""
-        for tile in _tiles_of(region):
+        """Keep the tiles that are about to be written for the first time, unless a copy of the labels is there."""
+        for tile in () if self._copied else _tiles_of(region):
             if tile not in self._tiles:
                 self._tiles.add(tile)
                 there = _tile_region(tile, self._session.labels.shape)
@@ -148,14 +151,16 @@ class Journal:
             return
         except Exception as error:  # the worker's boundary: work goes on without a journal
             return self._tell(error)
+        self._copied = kept != "elsewhere"
         self._lines.write(lambda: {"labels": kept})
 
     def _tell(self, error: Exception) -> None:
         if self._told.acquire(blocking=False):
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            self.failed.emit(
+            self.problem = (
                 f"From here on a crash would lose your work: the journal cannot be written ({reason}). Save the labels."
             )
+            self.failed.emit(self.problem)
 
 
 def journals_folder() -> Path:

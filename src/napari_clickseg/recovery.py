@@ -19,7 +19,7 @@ from napari_clickseg.labels import drawable
 from napari_clickseg.lines import read_lines
 from napari_clickseg.locks import held
 from napari_clickseg.packing import Json, unpack_array
-from napari_clickseg.record import Entry, Settings, check_new
+from napari_clickseg.record import IDLE, Entry, Settings, check_new
 from napari_clickseg.regions import Region
 from napari_clickseg.session import Session
 
@@ -39,8 +39,8 @@ class Found:
         The name of the image's file, or "".
     started, last : datetime
         Of the first and the last act, in local time.
-    acts, objects : int
-        How much was done; objects and edits that were kept.
+    acts, kept : int
+        How much was done and never saved; how many objects and edits are kept in all.
     model : str
         The model chosen last.
     """
@@ -50,13 +50,13 @@ class Found:
     started: datetime
     last: datetime
     acts: int
-    objects: int
+    kept: int
     model: str
 
     @property
     def sentence(self) -> str:
         """What to tell the user."""
-        done = f"{self.objects} object{'' if self.objects == 1 else 's'}" if self.objects else f"{self.acts} acts"
+        done = f"{self.acts} act{'' if self.acts == 1 else 's'}"
         return f"A session of {self.started.day} {self.started:%B}, {self.started:%H:%M}, {done}, was not finished."
 
 
@@ -255,11 +255,11 @@ def _head(lines: Iterator[Json]) -> Mapping[str, Any] | None:
 
 
 def _unsaved(lines: Iterator[Json]) -> list[Mapping[str, Any]]:
-    """The acts since the labels were saved last."""
+    """The acts since the labels were saved last, without those that draw nothing."""
     acts: list[Mapping[str, Any]] = []
     for line in lines:
         if "saved" in line:
             acts = []
-        elif "act" in line:
+        elif line.get("act", IDLE[0]) not in IDLE:
             acts.append({name: line[name] for name in ("kept", "settings")})
     return acts
