@@ -30,6 +30,8 @@ PICTURE = 2**15
 """Pieces are looked for in pictures of at most so many pixels; around larger objects every second, third .. counts."""
 AROUND, WITHIN = 1.6, 3.0
 """How far a picture reaches from its click, in diameters: at least, and at most to take in the mask."""
+ABOUT = 0.6
+"""Octaves by which the network's own object may differ from the expected diameter to be taken without doubt."""
 MIDDLE = 0.85
 """The middle of an object is where it is this deep, for its greatest depth."""
 RING = 3
@@ -127,7 +129,10 @@ def _put_back(wrong: Contradiction, piece: Mask, mask: Mask, thin: tuple[slice, 
 
 
 def certain_piece(wrong: Contradiction, opposite: Sequence[Pixel], alone: bool) -> Mask | None:
-    """Return the piece that leaves no doubt: a hole is filled, and an object hit in its middle vanishes; None else.
+    """Return the piece that leaves no doubt, None where there is doubt.
+
+    A hole is filled; an object hit in its middle vanishes; a new object is the one that the network sees under the
+    click, if that has about the expected size.
 
     Parameters
     ----------
@@ -136,6 +141,9 @@ def certain_piece(wrong: Contradiction, opposite: Sequence[Pixel], alone: bool) 
     """
     parts, _ = ndimage.label(wrong.room)
     piece: Mask = parts == parts[wrong.click]
+    if wrong.positive and not wrong.mask.any():
+        own = _own_object(wrong)
+        return None if own is None or any(own[place] for place in opposite) else own
     if any(piece[place] for place in opposite):
         return None
     if wrong.positive:
@@ -144,6 +152,15 @@ def certain_piece(wrong: Contradiction, opposite: Sequence[Pixel], alone: bool) 
     inner = depth(piece)
     hit = alone and inner[wrong.click] >= MIDDLE * inner.max() and split_at_necks(piece).max() == 1
     return piece if hit else None
+
+
+def _own_object(wrong: Contradiction) -> Mask | None:
+    """The object that the network sees under the click; None where there is none of about the expected size."""
+    own: Mask = wrong.objects == wrong.objects[wrong.click]
+    if not wrong.objects[wrong.click]:
+        return None
+    octaves = math.log2(equivalent_diameter(int(own.sum()), own.ndim) / wrong.diameter)
+    return own if abs(octaves) <= ABOUT else None
 
 
 def best_piece(wrong: Contradiction, opposite: Iterable[Pixel] = ()) -> Mask:
