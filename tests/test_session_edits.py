@@ -124,6 +124,36 @@ class Full:
 
 
 @pytest.mark.parametrize("writes", [0, 1])
+def test_an_undo_that_fails_half_way_leaves_all_as_it_was(writes):
+    session = movie()
+    before = session.labels.copy()
+    session.edit({(1,): square(3), (2,): square(3)})
+    after, state = session.labels.copy(), session.state
+    session.labels = Full(session.labels, writes)
+    with pytest.raises(OSError, match="No space"):
+        session.undo()
+    np.testing.assert_array_equal(session.labels.array, after)
+    assert session.state is state
+    session.undo()
+    np.testing.assert_array_equal(session.labels.array, before)
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_an_answer_that_cannot_be_drawn_leaves_what_is_drawn(writes):
+    session = movie()
+    session.click((1, 12, 12))
+    drawn = session.labels.copy()
+    session.labels = Full(session.labels, writes)
+    with pytest.raises(OSError, match="No space"):
+        session.click((1, 12, 16))
+    np.testing.assert_array_equal(session.labels.array, drawn)
+    session.click((1, 16, 12))
+    assert session.labels.array[1, 12, 16] == session.labels.array[1, 16, 12] == 3
+    session.cancel()
+    assert not (session.labels.array == 3).any()
+
+
+@pytest.mark.parametrize("writes", [0, 1])
 def test_an_edit_that_fails_half_way_leaves_no_trace(writes):
     session = movie()
     session.edit({(0,): square(3)})

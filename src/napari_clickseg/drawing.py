@@ -81,12 +81,19 @@ class Drawn:
         return [region for frame in frames for region in self._redraw_frame(labels, state, frame, manner)]
 
     def _redraw_frame(self, labels: Any, state: ObjectState, frame: Frame, manner: Manner) -> list[Region]:
-        old, new = self._patches.pop(frame, None), None
+        old, new = self._patches.get(frame), None
+        region = _region_on(state, frame, manner)
         if old is not None:
             old.take_back(labels)
-        region = _region_on(state, frame, manner)
-        if region.size:
-            new = Patch.write(labels, region.at_frame(frame), _drawing_on(state, frame, region, manner))
+        try:
+            if region.size:
+                new = Patch.write(labels, region.at_frame(frame), _drawing_on(state, frame, region, manner))
+        except BaseException:  # as of a full disk: what was drawn is drawn again
+            if old is not None:
+                self._patches[frame] = old.write_again(labels)
+            raise
+        self._patches.pop(frame, None)
+        if new is not None:
             self._patches[frame] = new
         touched = [patch.region for patch in (old, new) if patch is not None and patch.region.size]
         return [reduce(Region.union, touched)] if touched else []
@@ -119,9 +126,16 @@ def write_again(labels: Any, patches: Sequence[tuple[Frame, PackedPatch]]) -> tu
 
 
 def take_back(labels: Any, patches: Sequence[tuple[Frame, PackedPatch]]) -> list[Region]:
-    """Take patches back, the last one first; return the regions touched."""
-    for _, packed in reversed(patches):
-        packed.patch().take_back(labels)
+    """Take patches back, the last one first, all of them or none; return the regions touched."""
+    done: list[PackedPatch] = []
+    try:
+        for _, packed in reversed(patches):
+            packed.patch().take_back(labels)
+            done.append(packed)
+    except BaseException:
+        for packed in reversed(done):
+            packed.patch().write_again(labels)
+        raise
     return [packed.region for _, packed in patches if packed.region.size]
 
 

@@ -299,13 +299,18 @@ class Keeping(Clicking):
         self._history.amend(replace(after, written=replace(after.written, patches=packed)))
         self._keep_edit(after)
         for _, patch in packed:
-            self.painted.emit(patch.region)
+            if patch.region.size:
+                self.painted.emit(patch.region)
 
     def _go_down(self, before: ObjectState) -> None:
+        try:
+            touched = take_back(self._canvas, before.written.patches) if before.written is not None else []
+        except BaseException:
+            self._history.redo()
+            raise
         self._drawn.open(self._ledger.open().patches)
-        if before.written is not None:
-            for region in take_back(self._canvas, before.written.patches):
-                self.painted.emit(region)
+        for region in touched:
+            self.painted.emit(region)
 
     # -- finding ---------------------------------------------------------------------------------------------------
 
