@@ -138,7 +138,9 @@ def test_code_runs_only_with_trust_which_is_remembered(capsys: pytest.CaptureFix
         (("--name", "a b"), "'a b' is no name for a model"),
         (("--preview", "x.png"), "--preview draws the answer on an image; name one with --image."),
         (("--image", "gone.tif"), "There is no file gone.tif."),
-        (("--image", "image.tif", "--objects", "7"), "7"),
+        (("--objects", "7", "--name", "mine"), "The network has 3 output channels, so there is no channel 7."),
+        (("--channels", "2"), "With these conventions the network does not run: Given groups=1"),
+        (("--ndim", "3"), "With these conventions the network does not run: "),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_kept(

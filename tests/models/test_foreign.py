@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_a_kept_onnx_network_answers_like_the_examined_one_and_that_like_the_ori
 def test_with_no_click_the_probability_of_a_frame_is_the_original_networks(tmp_path: Path, name: str) -> None:
     network = seeded(outputs=1)
     candidate = opened(WRITERS[name](tmp_path, network))
-    kept = load_model(keep(candidate, Conventions(normalise="none", divisible=4, halo=8), "mine"), "cpu")
+    kept = load_model(keep(candidate, replace(candidate.conventions, normalise="none"), "mine"), "cpu")
     pixels = image()[0, 0].numpy()
     wanted = torch.sigmoid(network(torch.from_numpy(pixels)[None, None]))[0, 0].numpy()
     np.testing.assert_array_equal(kept.probability(Image.of(pixels), ()), wanted)
@@ -102,7 +103,7 @@ def test_a_program_for_one_size_is_given_that_size_alone(tmp_path: Path) -> None
 
 def test_the_card_tells_where_the_model_comes_from_and_what_it_expects(tmp_path: Path) -> None:
     candidate = opened(state_dict(tmp_path, seeded(outputs=3)))
-    rules = Conventions(channels=1, objects=(1,), boundary=2, activation="softmax", divisible=4, split=True)
+    rules = Conventions(channels=1, objects=(1,), boundary=2, activation="softmax", divisible=4, smallest_side=4)
     card = read_card(keep(candidate, rules, "mine", "Mine", "Of my cells.", "CC0-1.0"))
     assert isinstance(card, ConvertedCard)
     assert (card.title, card.description, card.licence) == ("Mine", "Of my cells.", "CC0-1.0")
@@ -169,6 +170,28 @@ def test_a_candidate_answers_by_any_conventions_before_it_is_kept(tmp_path: Path
     assert not models.exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"objects": (3,)}, r"^The network has 3 output channels, so there is no channel 3\.$"),
+        ({"boundary": 5}, r"^The network has 3 output channels, so there is no channel 5\.$"),
+        ({"channels": 4}, r"^With these conventions the network does not run: Given groups=1"),
+        ({"divisible": 3}, r"^With these conventions the network does not run: Sizes of tensors must match"),
+        (
+            {"output": 1},
+            r"^With these conventions the network does not run: it returns 1 tensors, so there is no output 1",
+        ),
+    ],
+)
+def test_conventions_under_which_it_does_not_run_are_not_kept(
+    tmp_path: Path, models: Path, changes: dict[str, object], sentence: str
+) -> None:
+    candidate = opened(state_dict(tmp_path, seeded(outputs=3)))
+    with pytest.raises(ValueError, match=sentence):
+        keep(candidate, replace(candidate.conventions, **changes), "mine")
+    assert not models.exists()
+
+
 # -- names -------------------------------------------------------------------------------------------------------------
 
 
@@ -219,7 +242,8 @@ def test_foreign_code_runs_only_after_somebody_said_that_it_may(tmp_path: Path, 
     opened(saved)
     with pytest.raises(Untrusted):
         examine(saved.path, **saved.options)
-    keep(opened(saved), Conventions(divisible=4, halo=8), "mine")
+    candidate = opened(saved)
+    keep(candidate, candidate.conventions, "mine")
     examine(saved.path, **saved.options)
 
 

@@ -39,6 +39,7 @@ def run_convert(chosen: argparse.Namespace) -> None:
     print(f"{candidate.source.name}: {candidate.format}, sha256 {candidate.sha256}")
     for line in _table(candidate, conventions, said):
         print(line)
+    candidate.check(conventions)
     if chosen.image is not None:
         _show(candidate, conventions, chosen)
     if chosen.name is None:

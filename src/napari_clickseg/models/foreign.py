@@ -20,7 +20,7 @@ from napari_clickseg.files import written_whole
 from napari_clickseg.models.card import READABLE, ConvertedCard, read_card
 from napari_clickseg.models.conventions import Conventions
 from napari_clickseg.models.formats import open_foreign, reopen
-from napari_clickseg.models.guess import guess
+from napari_clickseg.models.guess import check, guess
 from napari_clickseg.models.opened import Opened
 from napari_clickseg.models.registry import SUFFIX, list_models, user_folder
 from napari_clickseg.models.running import Adapter, canonical
@@ -70,6 +70,16 @@ class Candidate:
     def adapted(self, conventions: Conventions) -> nn.Module:
         """Return the network as the engine wants it, with the output that the conventions name."""
         return Adapter(self.opened.module, self.opened.axes or canonical(conventions.ndim), conventions.output)
+
+    def check(self, conventions: Conventions) -> None:
+        """Run the network under these conventions.
+
+        Raises
+        ------
+        ValueError
+            With one sentence, where it does not run, or has not the output channels that they name.
+        """
+        check(self.opened, conventions)
 
     def predictor(self, conventions: Conventions, name: str = "candidate", device: str = "cpu") -> ClickablePredictor:
         """Return a predictor that follows these conventions; they may be other than the guess.
@@ -141,12 +151,13 @@ def keep(
     Raises
     ------
     ValueError
-        Where the name is odd or taken.
+        Where the name is odd or taken, or the network does not run under these conventions.
     OSError
         Where the file cannot be written.
     """
     path = check_name(name, folder, replace)
     opened = candidate.opened
+    candidate.check(conventions)
     card = ConvertedCard(
         name=name,
         title=title or opened.title or name,

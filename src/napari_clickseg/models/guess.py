@@ -32,6 +32,8 @@ FIELD_SHARE = 0.99
 HALO_STEP, HALO_SHARE = 8, 0.25
 """The halo is a multiple of the one, and at most this share of a tile."""
 SUM_TOLERANCE = 1e-3
+GLARING = 100
+"""Noise is made this much brighter, too: small logits may lie between 0 and 1 by chance, but not then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,33 @@ def guess(opened: Opened) -> tuple[Conventions, dict[str, str]]:
     images = [probe, 3 * (probe - 0.5)]
     _check_gradient(network, images)
     with torch.no_grad():
-        found |= _output_guess([network(image) for image in images])
+        found |= _output_guess([network(image) for image in (*images, *(sign * GLARING * probe for sign in (1, -1)))])
     found |= _size_guess(network, channels, ndim, size)
     found["normalise"] = (Conventions().normalise, "nothing tells how its images were normalised: compare the previews")
     chosen = {name: value for name, (value, _) in found.items()} | told
     words = {name: why for name, (_, why) in found.items()} | reasons
     return Conventions.from_mapping(_consistent(chosen)), words
+
+
+def check(opened: Opened, conventions: Conventions) -> None:
+    """Run a network under conventions that somebody chose.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where it does not run, or has not the output channels that they name.
+    """
+    step = conventions.divisible
+    side = -(-max(conventions.smallest_side, step) // step) * step
+    adapter = Adapter(opened.module, opened.axes or canonical(conventions.ndim), conventions.output)
+    image = torch.zeros((1, conventions.channels, *(side,) * conventions.ndim))
+    try:
+        outputs = _run(adapter, image)
+    except (Misshapen, *FAILURES) as error:
+        raise ValueError(f"With these conventions the network does not run: {reason(error)}.") from None
+    highest = max(*conventions.objects, conventions.boundary or 0)
+    if highest >= outputs:
+        raise ValueError(f"The network has {outputs} output channels, so there is no channel {highest}.")
 
 
 def _running(opened: Opened, told: Mapping[str, Any]) -> tuple[Adapter, int, Size]:
@@ -139,8 +162,8 @@ def _probe(channels: int, side: int, ndim: int) -> Tensor:
     return (0.5 + 4 * (smooth - 0.5) + 0.2 * (noise - 0.5)).clamp(0, 1)
 
 
-def _run(adapter: Adapter, image: Tensor) -> None:
-    """Run a network.
+def _run(adapter: Adapter, image: Tensor) -> int:
+    """Run a network; return how many output channels it has.
 
     Raises
     ------
@@ -148,9 +171,11 @@ def _run(adapter: Adapter, image: Tensor) -> None:
         Where its answer is no map of the image.
     """
     with torch.no_grad():
-        complaint = _complaint(adapter(image), image)
+        answer = adapter(image)
+    complaint = _complaint(answer, image)
     if complaint:
         raise Misshapen(complaint)
+    return int(answer.shape[1])
 
 
 def _complaint(answer: Tensor, image: Tensor) -> str:
