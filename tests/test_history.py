@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,26 @@ def test_a_history_is_a_list_and_a_place_in_it(acts):
         assert history.past == tuple(reversed(states[: place + 1]))
         assert history.can_undo == (place > 0)
         assert history.can_redo == (place + 1 < len(states))
+
+
+def test_what_fails_is_no_history():
+    history = History(0)
+    history.push(1)
+    history.push(2)
+
+    def fail():
+        with history.unless_it_fails():
+            history.undo()
+            history.push(3)
+            history.forget_past(lambda state: True)
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
+    assert (history.past, history.step, history.can_redo) == ((2, 1, 0), 2, False)
+    with history.unless_it_fails():
+        history.undo()
+    assert history.current == 1
 
 
 def test_the_oldest_states_can_be_forgotten_but_never_the_current_one():

@@ -147,8 +147,18 @@ def test_an_answer_that_cannot_be_drawn_leaves_what_is_drawn(writes):
     with pytest.raises(OSError, match="No space"):
         session.click((1, 12, 16))
     np.testing.assert_array_equal(session.labels.array, drawn)
+    assert session.pending is None
+    assert len(session.clicks) == 2
+    session.labels.left = 0
+    with pytest.raises(OSError, match="No space"):
+        session.cancel()
+    np.testing.assert_array_equal(session.labels.array == 3, drawn == 3)
     session.click((1, 16, 12))
     assert session.labels.array[1, 12, 16] == session.labels.array[1, 16, 12] == 3
+    session.labels.left = writes
+    with pytest.raises(OSError, match="No space"):
+        session.undo()
+    assert not session.can_redo
     session.cancel()
     assert not (session.labels.array == 3).any()
 

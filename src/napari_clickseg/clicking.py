@@ -270,12 +270,13 @@ class Clicking:
         if new == before.clicks:
             return self._pending
         after = with_clicks(before, new, self.ndim)
-        if after.moved is not None and after.moved == before.moved:
-            self._history.forget_redo()
-            self._history.amend(after)
-        else:
-            self._history.push(after)
-        self._redraw(differing_frames(before, after))
+        with self._history.unless_it_fails():
+            if after.moved is not None and after.moved == before.moved:
+                self._history.forget_redo()
+                self._history.amend(after)
+            else:
+                self._history.push(after)
+            self._redraw(differing_frames(before, after))
         request = self._ask()
         self._tell("set_clicks", clicks=new)
         return request
@@ -292,8 +293,10 @@ class Clicking:
             return self._pending
         state = self.state
         masks = {**state.masks, request.frame: prediction}
-        self._history.amend(replace(state, masks=masks, waiting=tuple(f for f in state.waiting if f != request.frame)))
-        self._redraw({request.frame})
+        waiting = tuple(frame for frame in state.waiting if frame != request.frame)
+        with self._history.unless_it_fails():
+            self._history.amend(replace(state, masks=masks, waiting=waiting))
+            self._redraw({request.frame})
         following = self._ask()
         self._tell("apply", frame=request.frame, prediction=prediction)
         return following

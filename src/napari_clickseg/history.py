@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -66,6 +67,16 @@ class History(Generic[T]):
         del self._states[:count]
         self._cursor -= count
         self._forgotten += count
+
+    @contextmanager
+    def unless_it_fails(self) -> Iterator[None]:
+        """Within this context, whatever is done to the history counts only if no exception comes out of it."""
+        states, cursor, forgotten = list(self._states), self._cursor, self._forgotten
+        try:
+            yield
+        except BaseException:
+            self._states, self._cursor, self._forgotten = states, cursor, forgotten
+            raise
 
     def undo(self) -> T:
         """Go one state back and return it; the first state stays where it is."""

@@ -188,9 +188,11 @@ class Keeping(Clicking):
             self._drop()
 
     def _drop(self) -> None:
-        before, self._pending = self.state, None
-        self._history.push(self._nothing())
-        self._redraw(differing_frames(before, self.state))
+        before = self.state
+        with self._history.unless_it_fails():
+            self._history.push(self._nothing())
+            self._redraw(differing_frames(before, self.state))
+        self._pending = None
 
     def _keep(self) -> int:
         state = self.state
@@ -276,13 +278,14 @@ class Keeping(Clicking):
 
     def _travel(self, name: str, move: Callable[[], ObjectState]) -> Request | None:
         before = self.state
-        after = move()
-        if after.kept > before.kept:
-            self._go_up(before, after)
-        elif after.kept < before.kept:
-            self._go_down(before)
-        else:
-            self._redraw(differing_frames(before, after))
+        with self._history.unless_it_fails():
+            after = move()
+            if after.kept > before.kept:
+                self._go_up(before, after)
+            elif after.kept < before.kept:
+                self._go_down(before)
+            else:
+                self._redraw(differing_frames(before, after))
         request = self._ask()
         self._tell(name)
         return request
@@ -291,11 +294,7 @@ class Keeping(Clicking):
         if after.written is None:
             self._close(before)
             return
-        try:
-            packed = write_again(self._canvas, after.written.patches)
-        except BaseException:
-            self._history.undo()
-            raise
+        packed = write_again(self._canvas, after.written.patches)
         self._history.amend(replace(after, written=replace(after.written, patches=packed)))
         self._keep_edit(after)
         for _, patch in packed:
@@ -303,11 +302,7 @@ class Keeping(Clicking):
                 self.painted.emit(patch.region)
 
     def _go_down(self, before: ObjectState) -> None:
-        try:
-            touched = take_back(self._canvas, before.written.patches) if before.written is not None else []
-        except BaseException:
-            self._history.redo()
-            raise
+        touched = take_back(self._canvas, before.written.patches) if before.written is not None else []
         self._drawn.open(self._ledger.open().patches)
         for region in touched:
             self.painted.emit(region)
