@@ -47,6 +47,13 @@ class Journal:
     """Mutable owner of the journal of one session. Nothing here makes the session wait; `close` does.
 
     Make one with `Journal.start`, and keep it: a journal that nobody holds ends.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    problem : str
+        What `failed` told, maybe before anybody listened; empty as long as all is well.
     """
 
     failed = Signal(str)
@@ -55,14 +62,13 @@ class Journal:
     def __init__(self, session: Session, path: Path, image_path: str | Path | None = None) -> None:
         check_new(session)
         self.path = path
+        self.problem = ""
         self._session = session
         self._tiles: set[tuple[int, ...]] = set()
         self._unsaved = 0
         self._copied = False
         self._stop = Stop()
         self._told = threading.Lock()
-        self.problem = ""
-        """What `failed` told: it may have done so before anybody listened."""
         self._lock: Lock | None = None
         began = {"settings": Settings.of(session).to_json(), "highest": session.label - 1}
         self._lines = LineWriter(path, self._tell)

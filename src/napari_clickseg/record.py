@@ -14,6 +14,8 @@ from napari_clickseg.session import Session
 
 TRAVELS = ("undo", "redo")
 SETTINGS = (*Session.SETTINGS, "predictor")
+IDLE = (*SETTINGS, "reserve")
+"""Acts that draw nothing: a session of these alone is not worth coming back to."""
 PAINT = "paint"
 LASTING = (PAINT, "reserve")
 """Acts that undo does not take back."""

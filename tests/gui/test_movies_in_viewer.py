@@ -209,7 +209,7 @@ def test_the_strip_follows_the_slider_and_leads_it(opened):
     strip = b.widget.panel.sequence.frames.strip
     assert [strip.words(k) for k in (0, 1)] == ["t 0: drawn", "t 1: nothing drawn"]
     b.viewer.dims.set_current_step(0, 4)
-    assert b.widget.panel.sequence.frames.title.text() == "Frame 4 of 6"
+    assert b.widget.panel.sequence.frames.title.text() == "Frame 4, last 5"
     strip.picked.emit(2)
     assert b.viewer.dims.current_step[0] == 2
 

@@ -100,7 +100,7 @@ def test_the_frames_panel_is_there_only_where_there_are_frames(shown):
     panel = shown(FramesPanel())
     panel.show_strip(Strip("Z", ("confirmed", "doubtful", "empty"), 1))
     assert panel.isVisible()
-    assert panel.title.text() == "Plane 1 of 3"
+    assert panel.title.text() == "Plane 1, last 2"
     assert panel.counts.text() == "1 confirmed, 1 doubtful"
     assert not panel.along.isVisible()
     panel.show_strip(None)
@@ -182,9 +182,13 @@ def test_a_new_id_is_typed_and_enter_gives_it(shown, heard, qtbot):
 def test_findings_are_listed_and_a_row_is_gone_to(shown, heard, qtbot):
     panel = shown(FindingsPanel())
     panel.show_findings([Finding((3,), 7, "area halves"), Finding((4, 2), None, "no object left")], 1)
-    assert [panel.list.item(k).text() for k in range(2)] == ["3  object 7:  area halves", "4, 2:  no object left"]
-    assert panel.list.currentRow() == 1
-    where = panel.list.visualItemRect(panel.list.item(0)).center()
+    rows = [panel.list.topLevelItem(k) for k in range(2)]
+    assert [[row.text(k) for k in range(3)] for row in rows] == [
+        ["3", "7", "area halves"],
+        ["4, 2", "", "no object left"],
+    ]
+    assert panel.list.currentItem() is rows[1]
+    where = panel.list.visualItemRect(rows[0]).center()
     qtbot.mouseClick(panel.list.viewport(), LEFT, pos=where)
     assert heard == [("go_to_finding", 0)]
     panel.show_findings([], None)

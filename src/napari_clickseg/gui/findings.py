@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QBrush, QColor
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QSizePolicy, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QTreeWidget, QTreeWidgetItem, QWidget
 
 from napari_clickseg.gui.buttons import ActionButton
 from napari_clickseg.gui.fields import GAP, column_in
 from napari_clickseg.gui.sequence import Finding
 
 BUTTONS = ("previous_doubt", "next_doubt", "confirm")
+COLUMNS = ("frame", "object", "what is odd")
 ROWS = 4
 MOST = 500
 """So many places are listed; the next ones follow as these are mended or confirmed."""
@@ -32,16 +33,10 @@ class FindingsPanel(QWidget):
         self.count = QLabel("")
         self.count.setStyleSheet("color: rgba(160, 160, 160, 255);")
         self.buttons = {name: ActionButton(name, self.requested.emit) for name in BUTTONS}
-        self.list = QListWidget()
-        self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.list.setUniformItemSizes(True)
-        self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
-        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        row = self.list.fontMetrics().lineSpacing() + 6
-        self.list.setFixedHeight(ROWS * row + 2 * self.list.frameWidth() + 2)
-        self._row = QSize(0, row)
-        self.list.itemClicked.connect(lambda item: self.requested.emit("go_to_finding", self.list.row(item)))
+        self.list = _table()
+        self.list.itemClicked.connect(
+            lambda item: self.requested.emit("go_to_finding", self.list.indexOfTopLevelItem(item))
+        )
         self._shown: tuple[Finding, ...] = ()
         head, keys = QHBoxLayout(), QHBoxLayout()
         head.addWidget(self.title)
@@ -61,10 +56,11 @@ class FindingsPanel(QWidget):
         with QSignalBlocker(self.list):
             if wanted != self._shown:
                 self.list.clear()
-                for finding in wanted:
-                    self.list.addItem(self._item(finding))
+                self.list.addTopLevelItems([_row(finding) for finding in wanted])
+                self._fit_columns(wanted)
                 self._shown = wanted
-            self.list.setCurrentRow(-1 if chosen is None else chosen)
+            here = None if chosen is None else self.list.topLevelItem(chosen)
+            self.list.setCurrentItem(here)
         self.count.setText(f"{len(findings):,}" if findings else "nothing doubtful")
         self.list.setVisible(bool(findings))
         for name in ("previous_doubt", "next_doubt"):
@@ -74,12 +70,37 @@ class FindingsPanel(QWidget):
         """Show whether the frame in view is confirmed."""
         self.buttons["confirm"].say("Unconfirm" if confirmed else "Confirm")
 
-    def _item(self, finding: Finding) -> QListWidgetItem:
-        where = ", ".join(str(k) for k in finding.frame)
-        whose = "" if finding.label is None or finding.question else f"  object {finding.label}"
-        item = QListWidgetItem(f"{where}{whose}:  {finding.text}")
-        item.setToolTip(item.text())
-        item.setSizeHint(self._row)
-        if finding.question:
-            item.setForeground(QBrush(QColor(QUESTION)))
-        return item
+    def _fit_columns(self, findings: Sequence[Finding]) -> None:
+        """Make the first columns as wide as what is in them."""
+        metrics = self.list.fontMetrics()
+        for column in range(len(COLUMNS) - 1):
+            texts = [COLUMNS[column], *(_cells(finding)[column] for finding in findings)]
+            self.list.setColumnWidth(column, max(metrics.horizontalAdvance(text) for text in texts) + 2 * GAP)
+
+
+def _table() -> QTreeWidget:
+    table = QTreeWidget()
+    table.setHeaderLabels(COLUMNS)
+    table.setRootIsDecorated(False)
+    table.setUniformRowHeights(True)
+    table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    table.setTextElideMode(Qt.TextElideMode.ElideRight)
+    table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    table.header().setSectionsMovable(False)
+    table.header().setStretchLastSection(True)
+    row = table.fontMetrics().lineSpacing() + 6
+    table.setFixedHeight((ROWS + 1) * row + 2 * table.frameWidth() + 4)
+    return table
+
+
+def _row(finding: Finding) -> QTreeWidgetItem:
+    item = QTreeWidgetItem(_cells(finding))
+    item.setToolTip(len(COLUMNS) - 1, finding.text)
+    if finding.question:
+        item.setForeground(len(COLUMNS) - 1, QBrush(QColor(QUESTION)))
+    return item
+
+
+def _cells(finding: Finding) -> list[str]:
+    whose = "" if finding.label is None else str(finding.label)
+    return [", ".join(str(k) for k in finding.frame), whose, finding.text]

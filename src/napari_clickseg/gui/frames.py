@@ -64,8 +64,7 @@ class FramesPanel(QWidget):
             return
         self.strip.show_strip(strip)
         word = AXIS_WORDS.get(strip.axis, f"{strip.axis} index")
-        self.title.setText(f"{word} {strip.current} of {len(strip.states)}")
-        self.title.setToolTip("Counted from 0, as napari's slider does.")
+        self.title.setText(f"{word} {strip.current}, last {len(strip.states) - 1}")
         known = [f"{strip.count(state)} {state}" for state in ("confirmed", "doubtful") if strip.count(state)]
         self.counts.setText(", ".join(known))
         self.along.show_choices([(f"along {axis.lower()}", axis) for axis in strip.axes], strip.axis)

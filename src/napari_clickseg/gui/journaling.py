@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_clickseg.gui import frame_status, status
+from napari_clickseg.gui import frame_status
 from napari_clickseg.gui.background import Background, Courier
 from napari_clickseg.gui.desk import Desk
 from napari_clickseg.gui.sequence import SequencePanel
@@ -24,7 +24,7 @@ from napari_clickseg.session import Session
 from napari_clickseg.worker import Outcome
 
 MARK = "napari-clickseg journal"
-"""The key in a layer's metadata by which the journal of what is in it is known: it need not be offered back."""
+"""The key in a layer's metadata by which the journals of what is in it are known: they need not be offered back."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,12 +103,14 @@ class Journaling:
         self._journals[session] = journal
         courier = self._courier
         journal.failed.connect(lambda sentence: courier.arrived.emit(Outcome("journal", sentence)))
+        if journal.problem:
+            self._showing.warn(journal.problem)
         return journal
 
     def _end(self, session: Session) -> None:
         journal = self._journals.pop(session, None)
         if journal is not None:
-            threading.Thread(target=journal.close, name="clickseg-journal-end").start()
+            threading.Thread(target=_ended, args=(journal,), name="clickseg-journal-end").start()
 
     # -- what happened elsewhere -----------------------------------------------------------------------------------
 
@@ -116,7 +118,8 @@ class Journaling:
         if work.session not in self._journals:
             path = getattr(work.image_layer.source, "path", None)
             self._start(work.session, partial(Journal.start, work.session, path))
-        work.labels_layer.metadata[MARK] = str(self._journals[work.session].path)
+        known = work.labels_layer.metadata.get(MARK, ())
+        work.labels_layer.metadata[MARK] = (*known, str(self._journals[work.session].path))
 
     def _on_desk_dropped(self, work: Work) -> None:
         self._end(work.session)
@@ -125,7 +128,7 @@ class Journaling:
         self._offers = []
         self._offer()
         if work is not None and not work.session.step:
-            present = {layer.metadata.get(MARK) for layer in self._viewer.layers}
+            present = {path for layer in self._viewer.layers for path in layer.metadata.get(MARK, ())}
             self._background.submit(partial(_looked_for, work, present), self._on_found)
 
     def _on_found(self, outcome: Outcome) -> None:
@@ -152,7 +155,13 @@ class Journaling:
             self._showing.status(frame_status.not_discarded(outcome.error))
 
     def _on_journal_failed(self, outcome: Outcome) -> None:
-        self._showing.status(status.error(outcome.value))
+        self._showing.warn(outcome.value)
+
+
+def _ended(journal: Journal) -> None:
+    """Write the journal to its end; one that cannot even be deleted was told of before."""
+    with contextlib.suppress(OSError):
+        journal.close()
 
 
 def _cleaned() -> None:
@@ -161,7 +170,7 @@ def _cleaned() -> None:
         clean()
 
 
-def _looked_for(work: Work, present: set[str | None], stop: Stop) -> tuple[Work, list[Found]]:
+def _looked_for(work: Work, present: set[str], stop: Stop) -> tuple[Work, list[Found]]:
     return work, [found for found in find(work.session.image) if str(found.path) not in present]
 
 

@@ -7,6 +7,7 @@ from napari_clickseg.gui.answering import Answering
 from napari_clickseg.gui.desk import Desk
 from napari_clickseg.gui.shown import Panel, Standing
 from napari_clickseg.gui.status import Status
+from napari_clickseg.gui.work import Work
 
 
 class Showing:
@@ -26,10 +27,17 @@ class Showing:
         self._answering = answering
         self.note = ""
         self.seconds: float | None = None
+        self._warning = ""
+        self._warned: object = None
 
     def status(self, news: Status) -> None:
         """Show a sentence."""
         self._panel.show_status(news)
+
+    def warn(self, sentence: str) -> None:
+        """Say what is wrong apart from what is done now, in place of where things stand, until something is done."""
+        self._warning, self._warned = sentence, None
+        self.tell()
 
     def tell(self) -> None:
         """Say where things stand."""
@@ -39,11 +47,22 @@ class Showing:
             self._panel.show_status(status.NO_IMAGE)
         elif self._answering.model.loaded is None and not work.session.clicks:
             self._panel.show_status(status.LOADING)
+        elif self._warns(work):
+            self._panel.show_status(status.error(self._warning))
         elif hit is not None and work.session.pending is None:
             self._panel.show_status(status.object_hit(hit, self.note))
         else:
             self._panel.show_status(status.of_session(work.session, self.note, self.seconds))
         self.note = ""
+
+    def _warns(self, work: Work) -> bool:
+        """Whether there is a warning, and nothing was done in the session since it was shown first."""
+        if not self._warning or work.session.pending is not None:
+            return False
+        self._warned = self._warned or work.session.state
+        if self._warned is not work.session.state:
+            self._warning = ""
+        return bool(self._warning)
 
     def standing(self, flipped: bool) -> None:
         """Show which object is being drawn and what makes sense now."""

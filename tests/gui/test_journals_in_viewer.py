@@ -1,0 +1,96 @@
+"""What was done in a panel that never finished is offered back in the next one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from doubles import Disks
+from napari_clickseg.journal import Journal
+from napari_clickseg.session import Session
+
+pytestmark = pytest.mark.viewer
+
+
+@pytest.fixture
+def image():
+    return np.random.default_rng(1).integers(0, 99, (64, 64), np.uint8)
+
+
+@pytest.fixture
+def unfinished(image, journals):
+    """Leave behind what a session of two objects wrote, one of them undone."""
+    session = Session(image, Disks(radius=6), diameter=12)
+    journal = Journal.start(session)
+    for position in ((20, 20), (40, 40)):
+        session.click(position)
+        session.commit()
+    session.undo()
+    session.undo()
+    journal.close()
+    assert list(journals.glob("*.jsonl"))
+    return session
+
+
+def offered(b):
+    return b.widget.panel.sequence.offer.text.text()
+
+
+def test_an_unfinished_session_is_offered_and_restored_beside_what_is_there(bench, image, unfinished, journals, qtbot):
+    b = bench(image)
+    b.until(lambda: "was not finished" in offered(b))
+    before = b.labels
+    b.click(50, 10)
+    qtbot.mouseClick(b.widget.panel.sequence.offer.buttons["restore"], Qt.MouseButton.LeftButton)
+    b.until(lambda: b.labels is not before)
+    np.testing.assert_array_equal(b.labels.data, unfinished.labels)
+    assert set(np.unique(b.labels.data)) == {0, 1}
+    assert "Restored in the Labels layer" in b.status
+    assert before.data[50, 10] == 1
+    assert offered(b) == ""
+    b.conductor.answer("redo")
+    b.conductor.answer("redo")
+    assert set(np.unique(b.labels.data)) == {0, 1, 2}
+    b.click(10, 50)
+    assert b.labels.data[10, 50] == 3
+
+
+def test_a_discarded_session_is_not_offered_again(bench, image, unfinished, journals, qtbot):
+    b = bench(image)
+    b.until(lambda: "was not finished" in offered(b))
+    left = set(journals.glob("*.jsonl"))
+    qtbot.mouseClick(b.widget.panel.sequence.offer.buttons["discard"], Qt.MouseButton.LeftButton)
+    b.until(lambda: len(left - set(journals.glob("*.jsonl"))) == 1)
+    assert offered(b) == ""
+
+
+def test_sessions_of_other_images_are_not_offered(bench, image, unfinished):
+    b = bench(image + 1)
+    b.until(lambda: not b.conductor._sequences._journaling._background.busy)
+    assert offered(b) == ""
+
+
+def test_a_panel_that_is_opened_again_does_not_offer_what_is_in_the_viewer(bench, image):
+    b = bench(image)
+    b.click(20, 20)
+    b.key(Qt.Key.Key_Return)
+    b.conductor.close()
+    b.conductor.open()
+    b.until(lambda: not b.conductor._sequences._journaling._background.busy)
+    assert offered(b) == ""
+
+
+def test_a_panel_in_which_nothing_was_done_leaves_no_journal(bench, image, journals):
+    b = bench(image)
+    b.conductor.close()
+    b.until(lambda: not list(journals.glob("*.jsonl")))
+
+
+def test_a_journal_that_cannot_be_written_is_told_once_and_work_goes_on(bench, image, journals):
+    journals.write_text("in the way")
+    b = bench(image)
+    b.until(lambda: "journal cannot be written" in b.status)
+    b.click(20, 20)
+    assert b.labels.data[20, 20] == 1
+    assert "journal cannot be written" not in b.status
