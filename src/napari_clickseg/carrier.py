@@ -21,6 +21,7 @@ from napari_clickseg.events import (
     daughters_of,
     disappearance,
     division,
+    is_gone,
     lost,
     merge,
     named,
@@ -214,9 +215,9 @@ class Carrier:
     ) -> Event | None:
         """What befell an object on a frame; `others` are the pixels of its room that belong to other objects."""
         label, outline = expected.label, decided.outline
-        if outline is None or outline.area < VANISHED * expected.outline.area:
-            return disappearance(frame, label, False)
         evidence = expected.evidence if expected.brightness.telling else None
+        if outline is None or is_gone(outline, expected.outline, evidence, expected.room):
+            return disappearance(frame, label, False)
         daughters = daughters_of(outline, expected.outline, evidence, expected.room, others)
         if daughters:
             return division(frame, label, daughters)

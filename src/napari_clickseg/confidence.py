@@ -14,8 +14,8 @@ from napari_clickseg.masks import Prediction
 from napari_clickseg.outlines import Outline
 
 WEIGHTS: Mapping[bool, tuple[float, ...]] = {
-    False: (0.54, 0.69, 0.0, 0.0, -2.47),
-    True: (-1.30, 2.11, -0.89, -0.46, -0.62),
+    False: (0.84, 0.0, 0.0, -0.17, -1.63),
+    True: (-1.43, 2.20, -0.81, -0.58, -0.73),
 }
 """For masks by brightness and shape alone (False) and those of a model (True): constant, then one weight per sign."""
 LARGEST_CHANGE = 3.0
@@ -66,7 +66,7 @@ def confidence(signs: Signs, asked: bool) -> float:
     --------
     >>> steady = Signs(stability=1.0, change=0.0, contested=0.0, drift=0.0)
     >>> round(confidence(steady, asked=False), 2)
-    0.77
+    0.7
     """
     constant, *weights = WEIGHTS[asked]
     score = constant + sum(weight * sign for weight, sign in zip(weights, astuple(signs), strict=True))

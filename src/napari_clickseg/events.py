@@ -24,6 +24,8 @@ ENDING: frozenset[Kind] = frozenset(("division", "disappearance", "lost"))
 
 VANISHED = 0.1
 """An object that keeps less than this share of its area has disappeared."""
+SEEN = 0.25
+"""Nor is it there where less than this share of its mask is as bright as it was, if brightness tells objects apart."""
 PIECE = 0.25
 """Two pieces of at least this share of the expected area each are daughters."""
 BRIGHT = 1.0
@@ -130,6 +132,19 @@ def daughters_of(
         return ()
     sisters = [p for p in bright if p is not own and SISTER[0] * own.area <= p.area <= SISTER[1] * own.area]
     return (own, sisters[0]) if sisters else ()
+
+
+def is_gone(decided: Outline, expected: Outline, evidence: Grey | None, region: Region) -> bool:
+    """Tell whether an object has disappeared: next to nothing of it is left, or its place looks like background.
+
+    Parameters
+    ----------
+    evidence, region
+        As of `daughters_of`.
+    """
+    if decided.area < VANISHED * expected.area:
+        return True
+    return evidence is not None and float((evidence[decided.on(region)] > 0).mean()) < SEEN
 
 
 def new_objects(evidence: Grey, before: Grey, taken: Mask, region: Region, usual: float) -> Iterator[Outline]:

@@ -148,8 +148,8 @@ def _walk(chosen: argparse.Namespace, axes: str, counts: tuple[int, ...]) -> Wal
         raise ValueError("This image is a single frame; there is nothing to carry objects to.")
     axis = _axis(chosen.along, axes)
     start, end = chosen.between or (chosen.source, None)
-    source = _frame(start, axes)
-    place, stop = source[axis], None if end is None else _frame(end, axes)
+    source = _frame(start, axes, counts)
+    place, stop = source[axis], None if end is None else _frame(end, axes, counts)
     low, high = chosen.frames or (0, counts[axis] - 1)
     if stop is not None:
         step = 1 if stop[axis] > place else -1
@@ -171,12 +171,16 @@ def _axis(name: str | None, axes: str) -> int:
     return axes.index(wanted)
 
 
-def _frame(text: str, axes: str) -> Frame:
+def _frame(text: str, axes: str, counts: tuple[int, ...]) -> Frame:
     """Read "3" or "3,7": an index per axis of frames."""
     numbers = comma_separated(text)
     if len(numbers) != len(axes) or not all(number.isdigit() for number in numbers):
         raise ValueError(f"Frame {text!r} is no index along {', '.join(axes)}; write {','.join('0' * len(axes))}.")
-    return tuple(int(number) for number in numbers)
+    frame = tuple(int(number) for number in numbers)
+    if not all(k < n for k, n in zip(frame, counts, strict=True)):
+        last = ",".join(str(n - 1) for n in counts)
+        raise ValueError(f"There is no frame {text}: the last one along {', '.join(axes)} is {last}.")
+    return frame
 
 
 # -- what is told ------------------------------------------------------------------------------------------------------

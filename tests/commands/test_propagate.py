@@ -1,0 +1,170 @@
+"""clickseg propagate: what it writes, what it tells, and what it says of bad input."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from command_lines import refused
+from movies import first_only, movie
+from napari_clickseg import propagate
+from napari_clickseg.cli import main
+
+FRAMES = [{1: (24, 20 + 3 * t, 7), 2: (24, 60 + 2 * t, 7)} for t in range(4)]
+
+
+def save(path: str, array: np.ndarray, axes: str) -> None:
+    tifffile.imwrite(path, array, ome=True, photometric="minisblack", metadata={"axes": axes, "PhysicalSizeX": 0.5})
+
+
+@pytest.fixture(autouse=True)
+def clip(here: Path) -> np.ndarray:
+    """A movie of two disks, labels of its first frame, and of all."""
+    image, truth = movie(FRAMES)
+    save("movie.tif", image.array, "TYX")
+    save("first.tif", truth[0].astype(np.uint8), "YX")
+    save("truth.tif", truth.astype(np.uint16), "TYX")
+    return truth
+
+
+def carried(*more: str, labels: str = "first.tif") -> int:
+    line = ["propagate", "movie.tif", "--labels", labels, "--output", "out.tif", "--model", "geodesic", "--asked", "0"]
+    return main([*line, *more])
+
+
+def good(truth: np.ndarray, label: int, *frames: int) -> bool:
+    labels = tifffile.imread("out.tif")
+    both = [(labels[t] == label, truth[t] == label) for t in frames]
+    return all((a & b).sum() / (a | b).sum() > 0.9 for a, b in both)
+
+
+def drawn(*ids: int) -> list[int]:
+    """The frames of the output that hold any of these ids."""
+    return [t for t, plane in enumerate(tifffile.imread("out.tif")) if np.isin(plane, ids).any()]
+
+
+def rows(path: str) -> list[dict[str, str]]:
+    with open(path, newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_labels_of_one_frame_are_carried_over_all_others(clip: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    assert carried() == 0
+    assert good(clip, 1, 0, 1, 2, 3)
+    assert good(clip, 2, 0, 1, 2, 3)
+    assert "written: out.tif (3 of 3 frames, no events)" in capsys.readouterr().out
+
+
+def test_spacing_and_axes_of_the_image_are_kept() -> None:
+    assert carried() == 0
+    with tifffile.TiffFile("out.tif") as tiff:
+        assert tiff.series[0].axes == "TYX"
+        assert 'PhysicalSizeX="0.5"' in tiff.ome_metadata
+
+
+def test_a_range_of_frames_some_objects_and_backwards(clip: np.ndarray) -> None:
+    assert carried("--from", "3", "--backwards", "--frames", "1-3", "--objects", "2", labels="truth.tif") == 0
+    assert good(clip, 2, 1, 2, 3)
+    save("last.tif", clip[3].astype(np.uint8), "YX")
+    assert carried("--from", "3", "--backwards", "--frames", "1-3", "--objects", "2", labels="last.tif") == 0
+    assert drawn(2) == [1, 2, 3]
+    assert drawn(1) == [3]
+
+
+def test_between_two_frames(clip: np.ndarray) -> None:
+    save("ends.tif", (first_only(clip) + first_only(clip, 3)).astype(np.uint8), "TYX")
+    assert carried("--between", "0", "3", labels="ends.tif") == 0
+    assert good(clip, 1, 0, 1, 2, 3)
+
+
+def test_the_model_is_asked_where_it_should_be(clip: np.ndarray) -> None:
+    assert carried("--asked", "all") == 0
+    assert drawn(1, 2) == [0, 1, 2, 3]
+
+
+def test_a_confirmed_frame_ends_it(clip: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    assert carried("--confirmed", "2") == 0
+    assert drawn(1, 2) == [0, 1]
+    assert "Frame 2 is confirmed" in capsys.readouterr().out
+
+
+def test_events_and_review_are_written_as_tables(clip: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = np.array(tifffile.imread("movie.tif"))
+    gone[2:, :, :40] = 20
+    save("movie.tif", gone, "TYX")
+    assert carried("--events", "events.csv", "--review", "review.csv") == 0
+    (event,) = rows("events.csv")
+    assert (event["frame"], event["object"]) == ("2", "1")
+    assert f"frame 2: {event['sentence']}" in capsys.readouterr().out
+    review = rows("review.csv")
+    assert {row["frame"] for row in review} == {"1", "2", "3"}
+    assert [float(row["score"]) for row in review] == sorted((float(row["score"]) for row in review), reverse=True)
+
+
+def test_without_events_the_table_has_its_columns_only() -> None:
+    assert carried("--events", "events.csv") == 0
+    assert Path("events.csv").read_text("utf-8").splitlines()[0] == "frame,kind,object,sentence,where"
+
+
+def test_ctrl_c_leaves_what_was_carried_and_tells_how_to_go_on(
+    clip: np.ndarray, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = propagate.carry
+
+    def interrupted(*args: object, **more: object) -> Iterator[propagate.Carried]:
+        steps = whole(*args, **more)
+        yield next(steps)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(propagate, "carry", interrupted)
+    assert carried() == 130
+    assert drawn(1, 2) == [0, 1]
+    assert "go on with --labels out.tif --from 1" in capsys.readouterr().err
+    monkeypatch.setattr(propagate, "carry", whole)
+    assert carried("--from", "1", labels="out.tif") == 0
+    assert good(clip, 1, 0, 1, 2, 3)
+
+
+def test_frames_along_two_axes_are_named_by_both(clip: np.ndarray) -> None:
+    image, _ = movie(FRAMES)
+    save("movie.tif", np.stack([image.array] * 2), "TZYX")
+    assert carried("--from", "1,0", "--along", "z") == 0
+    labels = tifffile.imread("out.tif")
+    assert not labels[0].any()
+    assert all((labels[1, z] > 0).any() for z in range(4))
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--from", "9"], "There is no frame 9: the last one along T is 3"),
+        (["--from", "x"], "Frame 'x' is no index along T"),
+        (["--along", "z"], "--along z is no axis of frames; there is T"),
+        (["--from", "3"], "There is no frame to carry to from frame 3"),
+        (["--objects", "8"], "Frame 0 holds none of the objects 8"),
+        (["--labels", "none.tif"], "There is no file none.tif"),
+        (["--labels", "image.tif"], "wanted are labels of the whole image, (4, 48, 96), or of one frame, (48, 96)"),
+        (["--labels", "movie.tif"], "labels must be integers"),
+        (["--model", "resnet"], "There is no model 'resnet'"),
+        (["--output", "out.jpg"], "must end in"),
+    ],
+)
+def test_bad_input_ends_with_one_sentence(capsys: pytest.CaptureFixture[str], more: list[str], sentence: str) -> None:
+    assert sentence in refused(capsys, carried(*more))
+
+
+def test_a_single_plane_has_no_frames(capsys: pytest.CaptureFixture[str]) -> None:
+    save("movie.tif", np.zeros((48, 96), np.uint8), "YX")
+    assert "a single frame" in refused(capsys, carried())
+
+
+@pytest.mark.parametrize("option", [("--least", "1.5"), ("--asked", "-1"), ("--frames", "5-3")])
+def test_values_out_of_range_are_refused_by_name(capsys: pytest.CaptureFixture[str], option: tuple[str, str]) -> None:
+    with pytest.raises(SystemExit):
+        carried(*option)
+    assert option[0] in capsys.readouterr().err
