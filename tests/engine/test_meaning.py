@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from doubles import disk
-from napari_clickseg.engine.meaning import WEIGHTS, Looks, Scene, meant
+from napari_clickseg.engine.meaning import Scene, meant
 from napari_clickseg.engine.outlines import outlines
 from napari_clickseg.engine.pieces import Contradiction, pieces
+from napari_clickseg.engine.signs import WEIGHTS, Looks
 
 SHAPE = (60, 80)
 CELL, NEIGHBOUR = disk(SHAPE, (30, 25), 10), disk(SHAPE, (30, 43), 10)

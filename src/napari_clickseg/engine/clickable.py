@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from napari_clickseg.clicks import Frame
 from napari_clickseg.engine.brs import Budget
+from napari_clickseg.engine.expectation import expected_diameter, typical_diameter
 from napari_clickseg.engine.feeding import (
     feed,
     grid_shape,
@@ -34,18 +35,18 @@ from napari_clickseg.engine.feeding import (
 )
 from napari_clickseg.engine.insist import insist
 from napari_clickseg.engine.instances import dropped, find_objects, grown
-from napari_clickseg.engine.meaning import AROUND, Clicks, Scene, meant
+from napari_clickseg.engine.meaning import Clicks, Scene, meant
 from napari_clickseg.engine.obedience import obey
 from napari_clickseg.engine.pieces import Mask, Pixel, Values, depth
 from napari_clickseg.engine.runtime import FeatureCache, free_memory, ran_out_of_memory
-from napari_clickseg.engine.sight import CLOSE, USUAL, choose_sight, from_grid, on_frame, to_grid
+from napari_clickseg.engine.sight import CLOSE, USUAL, box_of, choose_sight, from_grid, on_frame, to_grid
 from napari_clickseg.engine.tiling import Sides, cover
 from napari_clickseg.images import Image
 from napari_clickseg.masks import CERTAIN, Prediction
 from napari_clickseg.models.conventions import Conventions
 from napari_clickseg.questions import NEVER, Request, Stop
 from napari_clickseg.regions import Region
-from napari_clickseg.scale import equivalent_diameter, estimate_diameter
+from napari_clickseg.scale import estimate_diameter
 
 Answer = TypeVar("Answer")
 Reading = Callable[[Tensor, Conventions], Tensor]
@@ -53,8 +54,6 @@ Reading = Callable[[Tensor, Conventions], Tensor]
 
 LOOKS = 12
 """Most answers of the network that one click's refinement may take."""
-TYPICAL = 3
-"""From so many whole objects in a window on, their median tells how large objects are."""
 SURE = 0.5
 """The least logit, on its side, of what was decided to belong to the object or not."""
 SOFT = 0.15
@@ -153,8 +152,9 @@ class ClickablePredictor:
     def _on_tiles(self, image: Image, frame: Frame, stop: Stop, readings: Sequence[Reading]) -> list[Values]:
         shape = image.frame_shape(self.ndim)
         grid = np.empty((len(readings), *grid_shape(shape, self.conventions.scale)), np.float32)
-        for tile in cover(grid.shape[1:], self.sides):
-            stop.check()
+        tiles = cover(grid.shape[1:], self.sides)
+        for k, tile in enumerate(tiles):
+            stop.check(k / len(tiles))
             output = self._answer(self._given(image, frame, tile.window))
             for read, values in zip(readings, grid, strict=True):
                 seen = read(output, self.conventions)[0, 0].cpu().numpy()
@@ -165,7 +165,7 @@ class ClickablePredictor:
         shape = image.frame_shape(self.ndim)
         points = request.points(self.ndim)
         guess = request.diameter or estimate_diameter(image, request.frame, self.ndim)
-        view = self._view(image, request.frame, _box(points, request.prior, guess, shape), stop)
+        view = self._view(image, request.frame, box_of(points, request.prior, guess, shape), stop)
         mask = np.zeros(view.region.shape, bool) if request.prior is None else request.prior.mask_on(view.region)
         clicks = [(_pixel(p, view.region), positive) for p, positive in points if view.region.contains(p)]
         diameter = expected_diameter(request, guess, typical_diameter(view.objects), mask)
@@ -270,48 +270,6 @@ def _parted(found: Values, extent: Sequence[Values], conventions: Conventions) -
     """Objects of a probability; where boundaries were subtracted from it, they grow back to the extent without."""
     objects = find_objects(found > conventions.threshold, conventions.split)
     return grown(objects, extent[0] > conventions.threshold) if extent else objects
-
-
-def typical_diameter(parts: npt.NDArray[np.int32]) -> float | None:
-    """Return the median diameter of the objects that lie wholly inside; None where there are fewer than `TYPICAL`."""
-    sizes = np.bincount(parts.ravel())
-    for axis in range(parts.ndim):
-        for end in (0, -1):
-            sizes[np.unique(np.take(parts, end, axis))] = 0
-    sizes[0] = 0
-    whole = sizes[sizes > 0]
-    return equivalent_diameter(float(np.median(whole)), parts.ndim) if whole.size >= TYPICAL else None
-
-
-def expected_diameter(request: Request, guess: float, typical: float | None, mask: Mask) -> float:
-    """Return how large the object is likely to be, in pixels.
-
-    As others around it, where the network sees some and nobody said it. For an object that is there already, half-way
-    (in octaves) from that to its own size, which counts as at most an octave more: the object may be several, merged.
-    """
-    usual = typical if typical is not None and (request.estimated or request.prior is not None) else guess
-    if not mask.any():
-        return usual
-    own = equivalent_diameter(int(mask.sum()), mask.ndim)
-    return math.sqrt(usual * min(own, 2 * usual))
-
-
-def _box(
-    points: Sequence[tuple[tuple[float, ...], bool]], prior: Prediction | None, diameter: float, shape: Sequence[int]
-) -> Region:
-    """What a window should hold: the last click with its surroundings, then other clicks and the mask if they are near.
-
-    The last click comes first, as the answer is about what it says.
-    """
-    last = Region.around(points[-1][0], (1,) * len(shape)).grow(math.ceil(AROUND * diameter) + 4)
-    limit = last.grow(math.ceil(2 * diameter))
-    near = [Region.around(point, (1,) * len(shape)) for point, _ in points if limit.contains(point)]
-    drawn = None if prior is None else Region.of_mask(prior.mask())
-    if prior is not None and drawn is not None:
-        near.append(drawn.placed_in(prior.region).intersection(limit))
-    for box in near:
-        last = last.union(box) if box.size else last
-    return last.clip(shape)
 
 
 def _pixel(point: Sequence[float], region: Region) -> Pixel:

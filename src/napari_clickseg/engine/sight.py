@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_clickseg.engine.meaning import AROUND
 from napari_clickseg.engine.tiling import Sides
+from napari_clickseg.masks import Prediction
 from napari_clickseg.regions import Region
 
 Values = npt.NDArray[np.float32]
@@ -23,6 +25,24 @@ CLOSE = {2: 128, 3: 32}
 """The same around clicks that the answer contradicts: it is computed many times there."""
 STEPS = 4
 """A window moves by this share of its side."""
+
+
+def box_of(
+    points: Sequence[tuple[tuple[float, ...], bool]], prior: Prediction | None, diameter: float, shape: Sequence[int]
+) -> Region:
+    """Return what a window should hold: the last click with its surroundings; other clicks and the mask if near.
+
+    The last click comes first, as the answer is about what it says.
+    """
+    last = Region.around(points[-1][0], (1,) * len(shape)).grow(math.ceil(AROUND * diameter) + 4)
+    limit = last.grow(math.ceil(2 * diameter))
+    near = [Region.around(point, (1,) * len(shape)) for point, _ in points if limit.contains(point)]
+    drawn = None if prior is None else Region.of_mask(prior.mask())
+    if prior is not None and drawn is not None:
+        near.append(drawn.placed_in(prior.region).intersection(limit))
+    for box in near:
+        last = last.union(box) if box.size else last
+    return last.clip(shape)
 
 
 def choose_sight(box: Region, shape: Sequence[int], sides: Sides, usual: Mapping[int, int]) -> Region:
