@@ -120,3 +120,11 @@ def test_a_stop_is_checked():
     with pytest.raises(Stopped):
         stop.check()
     NEVER.check()
+
+
+def test_a_job_that_knows_tells_how_much_of_it_is_done():
+    stop = Stop()
+    assert stop.done == 0
+    stop.check(0.25)
+    stop.check()
+    assert stop.done == 0.25

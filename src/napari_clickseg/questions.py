@@ -19,10 +19,11 @@ class Stopped(Exception):  # noqa: N818 - a fact about a job, not an error to re
 
 
 class Stop:
-    """Mutable: asks a running job to end. The job calls `check` between its steps."""
+    """Mutable: asks a running job to end, and knows how far it is. The job calls `check` between its steps."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._done = 0.0
 
     def request(self) -> None:
         """Ask the job to end at its next check."""
@@ -32,10 +33,17 @@ class Stop:
     def requested(self) -> bool:
         return self._event.is_set()
 
-    def check(self) -> None:
-        """Raise `Stopped` if the job was asked to end."""
+    @property
+    def done(self) -> float:
+        """How much of the job is done, from 0 to 1; 0 where it does not tell."""
+        return self._done
+
+    def check(self, done: float | None = None) -> None:
+        """Raise `Stopped` if the job was asked to end; a job that knows how much of it is done tells that here."""
         if self.requested:
             raise Stopped
+        if done is not None:
+            self._done = done
 
 
 NEVER = Stop()

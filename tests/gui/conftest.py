@@ -68,6 +68,7 @@ class Finder(Disks):
     level: float = 50
 
     def segment(self, image: Image, frame: tuple[int, ...], stop: Stop = NEVER) -> np.ndarray:
+        stop.check(0.4)
         while not self.gate.wait(0.01):
             stop.check()
         if self.failure is not None:

@@ -92,6 +92,16 @@ def test_only_the_frame_in_view_is_written(finding, cells):
     assert b.labels.data[1].max() == 3
 
 
+def test_the_bar_shows_how_much_is_done(finding, cells, models):
+    b = finding(cells)
+    models["finder"].gate.clear()
+    segment(b)
+    b.until(lambda: b.widget.panel.whole.busy.value() == 40)
+    models["finder"].gate.set()
+    b.until(lambda: "3 new objects" in b.status)
+    assert not b.widget.panel.whole.busy.isVisible()
+
+
 @pytest.mark.parametrize("how", ["key", "button"])
 def test_it_can_be_stopped_and_then_nothing_is_written(finding, cells, models, how):
     b = finding(cells)

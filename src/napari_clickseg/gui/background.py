@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal, Slot
 
+from napari_clickseg.questions import Stop
 from napari_clickseg.worker import Job, LatestWorker, Outcome
 
 Receive = Callable[[Outcome], None]
@@ -40,6 +43,12 @@ class Background:
         self._courier = Courier(self._on_outcome)
         self._worker: LatestWorker | None = None
         self._awaited: tuple[object, Receive] | None = None
+        self._stop = Stop()
+
+    @property
+    def done(self) -> float:
+        """How much of the newest job is done, from 0 to 1; 0 where it does not tell."""
+        return self._stop.done
 
     @property
     def busy(self) -> bool:
@@ -67,8 +76,8 @@ class Background:
         if self._worker is None:
             raise RuntimeError(f"The thread {self._name!r} is closed; open it first.")
         key = object()
-        self._awaited = key, receive
-        self._worker.submit(key, job)
+        self._awaited, self._stop = (key, receive), Stop()
+        self._worker.submit(key, partial(self._run, key, job))
 
     def cancel(self) -> None:
         """Wait for nothing any more; ask what runs to stop."""
@@ -82,6 +91,13 @@ class Background:
         if self._worker is not None:
             self._worker.close(timeout=0)
             self._worker = None
+
+    def _run(self, key: object, job: Job, stop: Stop) -> Any:
+        """On the worker's thread: the newest job is the one that is asked how far it is."""
+        awaited = self._awaited
+        if awaited is not None and awaited[0] is key:
+            self._stop = stop
+        return job(stop)
 
     def _on_outcome(self, outcome: Outcome) -> None:
         if self._awaited is None or outcome.key is not self._awaited[0]:

@@ -106,6 +106,11 @@ class BusyBar(QProgressBar):
         policy.setRetainSizeWhenHidden(True)
         self.setSizePolicy(policy)
 
+    def show_done(self, done: float) -> None:
+        """Fill the bar as far as the work is done, 0 to 1; where that is not known, 0, it just moves."""
+        self.setRange(0, 100 if done else 0)
+        self.setValue(round(100 * done))
+
 
 def caption(text: str) -> QLabel:
     """Return a caption as wide as the widest, so that all parts line up."""

@@ -98,6 +98,7 @@ class WholePanel(QWidget):
         self.button.setText(STOP_TEXT if whole.busy else SEGMENT_TEXT)
         self.button.setEnabled(whole.can or whole.busy)
         self.button.setToolTip(whole.tip)
+        self.busy.show_done(whole.done)
         self.busy.setVisible(whole.busy)
 
     def _on_clicked(self) -> None:

@@ -50,6 +50,8 @@ class WholeFrame:
     can: bool = False
     busy: bool = False
     tip: str = ""
+    done: float = 0.0
+    """How much of it is done, from 0 to 1; 0 where that is not known."""
 
 
 class Panel(Protocol):

@@ -23,6 +23,8 @@ from napari_clickseg.gui.work import Work
 from napari_clickseg.questions import Segmenter, Stop
 from napari_clickseg.worker import Outcome
 
+LOOK_MS = 200
+"""So often the bar follows what is done."""
 NO_IMAGE = "Open an image first."
 ONE_AT_A_TIME = (
     "{name} draws one object at a time. A segmentation network of your own finds all at once: see Add a model."
@@ -64,6 +66,8 @@ class WholeFrames:
         self._showing = showing
         self._background = Background("clickseg-frames")
         self._found: Found | None = None
+        self._clock = QTimer()
+        self._clock.timeout.connect(self.renew)
         desk.switched.connect(self._on_desk_changed)
         desk.drawn.connect(self._on_desk_changed)
 
@@ -79,6 +83,7 @@ class WholeFrames:
     def close(self) -> None:
         """Call off what runs; nothing is written any more."""
         self._found = None
+        self._clock.stop()
         self._background.close()
 
     # -- requests --------------------------------------------------------------------------------------------------
@@ -99,6 +104,7 @@ class WholeFrames:
         if not self.busy:
             frame = work.frame_at(self._viewer.dims.point)
             self._background.submit(partial(_find, work, frame), self._on_outcome)
+            self._clock.start(LOOK_MS)
             self.renew()
             self._showing.status(status.LOOKING)
 
@@ -119,6 +125,8 @@ class WholeFrames:
 
     def renew(self) -> None:
         """Show whether all objects can be found at once now, and whether that is being done."""
+        if not self.busy:
+            self._clock.stop()
         self._panel.show_whole_frame(self._standing())
 
     # -- inside ----------------------------------------------------------------------------------------------------
@@ -126,12 +134,15 @@ class WholeFrames:
     def _standing(self) -> WholeFrame:
         model = self._answering.model.loaded
         if self._desk.current is None:
-            return WholeFrame(False, self.busy, NO_IMAGE)
+            return self._shown(NO_IMAGE)
         if model is None:
-            return WholeFrame(False, self.busy, LOADING)
+            return self._shown(LOADING)
         if not isinstance(model, Segmenter):
-            return WholeFrame(False, self.busy, ONE_AT_A_TIME.format(name=model.name))
-        return WholeFrame(True, self.busy, READY)
+            return self._shown(ONE_AT_A_TIME.format(name=model.name))
+        return self._shown(READY, can=True)
+
+    def _shown(self, tip: str, can: bool = False) -> WholeFrame:
+        return WholeFrame(can, self.busy, tip, self._background.done if self.busy else 0.0)
 
     def _on_outcome(self, outcome: Outcome) -> None:
         if outcome.error is None:
