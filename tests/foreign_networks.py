@@ -37,6 +37,19 @@ class Volumes(nn.Module):
         return self.only(image)
 
 
+class Picky(nn.Module):
+    """One convolution that refuses small images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.only = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        if image.shape[2] < 16:
+            raise ValueError("too small")
+        return self.only(image)
+
+
 class Habit(nn.Module):
     """One convolution, and then something that an engine may stumble on."""
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from foreign_files import exported
-from foreign_networks import Habit, Volumes, seeded
+from foreign_files import exported, scripted
+from foreign_networks import Habit, Picky, Volumes, seeded
 from napari_clickseg.models.conventions import Conventions
 from napari_clickseg.models.foreign import examine
 from napari_clickseg.models.guess import guess
@@ -90,6 +90,11 @@ def test_of_several_outputs_the_first_that_is_a_map_is_taken() -> None:
     rules, reasons = guessed(Habit("pair"))
     assert rules.output == 1
     assert reasons["output"] == "output 1 is its first that is as large as the image"
+
+
+def test_sides_that_a_script_refuses_are_not_the_smallest(tmp_path: Path) -> None:
+    rules = examine(scripted(tmp_path, Picky()).path, trust=True).conventions
+    assert (rules.divisible, rules.smallest_side) == (1, 16)
 
 
 @pytest.mark.parametrize(("reach", "halo"), [(1, 8), (5, 8), (9, 16), (20, 24)])

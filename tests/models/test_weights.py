@@ -8,25 +8,51 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from napari_clickseg.benchmark.failures import overlaps
 from napari_clickseg.clicks import Click
 from napari_clickseg.engine.predictor import ClickPredictor
+from napari_clickseg.files import read_image
 from napari_clickseg.images import Image
-from napari_clickseg.models.card import read_card
-from napari_clickseg.questions import Request
+from napari_clickseg.models.card import ConvertedCard, read_card
+from napari_clickseg.models.registry import find_model, load_model
+from napari_clickseg.questions import Request, Segmenter
 from napari_clickseg.training.recipe import list_recipes, read_recipe
 
 FOLDER = Path(__file__).parents[2] / "src" / "napari_clickseg" / "models" / "weights"
-LARGEST = 12e6
+SAMPLE = FOLDER / "unet-sample.safetensors"
+CLICKED = sorted(set(FOLDER.glob("*.safetensors")) - {SAMPLE})
+"""Weights of networks that take clicks; the sample is one that does not."""
+LARGEST, LARGEST_SAMPLE = 12e6, 6e6
 """Bytes."""
 
 
-@pytest.fixture(params=sorted(FOLDER.glob("*.safetensors")), ids=lambda path: path.stem)
+@pytest.fixture(params=CLICKED, ids=lambda path: path.stem)
 def weights(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
 def test_every_recipe_has_its_weights():
-    assert {read_recipe(name).name for name in list_recipes()} == {path.stem for path in FOLDER.glob("*.safetensors")}
+    assert {read_recipe(name).name for name in list_recipes()} == {path.stem for path in CLICKED}
+
+
+def test_the_sample_is_small_open_and_shipped_and_says_what_it_is():
+    card = read_card(SAMPLE)
+    assert isinstance(card, ConvertedCard)
+    assert SAMPLE.stat().st_size < LARGEST_SAMPLE
+    assert card.class_path == "napari_clickseg.networks.unet:UNet"
+    assert card.licence == "BSD-3-Clause"
+    assert set(card.data) == set(card.metrics) == {"dsb2018", "usiigaci_phase"}
+    assert find_model("unet-sample").kind == "shipped"
+    assert "your own" in find_model("unet-sample").description
+
+
+def test_the_sample_finds_the_nuclei_of_the_sample_image():
+    samples = FOLDER.parents[1] / "samples"
+    truth = np.asarray(read_image(samples / "nuclei_labels.tif").array)
+    model = load_model("unet-sample", "cpu")
+    assert isinstance(model, Segmenter)
+    best = overlaps(truth, model.segment(read_image(samples / "nuclei.tif"), ())).best()
+    assert np.mean(list(best.values())) > 0.8
 
 
 def test_weights_are_small_and_in_half_precision(weights: Path):

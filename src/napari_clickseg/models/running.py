@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,14 +14,19 @@ FAILURES = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    EOFError,
     ImportError,
     LookupError,
+    MemoryError,
     NameError,
     OSError,
     RuntimeError,
     SyntaxError,
     TypeError,
     ValueError,
+    pickle.PickleError,
+    torch.jit.Error,
+    zipfile.BadZipFile,
 )
 """What a stranger's code may raise when it is opened or run; each becomes a sentence about their file."""
 LONGEST_REASON = 200
