@@ -107,6 +107,13 @@ def test_large_labels_are_drawn_in_a_file_that_is_gone_afterwards(
         assert (labels == 5).all()
 
 
+def test_labels_of_a_movie_of_one_frame_are_known_though_a_tiff_drops_that_axis(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", squares(1, 16, 16))
+    write_labels(tmp_path / "prior.tif", np.full((1, 16, 16), 3), "TYX")
+    segment_image(Job(tmp_path / "a.npy", tmp_path / "out.npy", labels=tmp_path / "prior.tif", model="bright"))
+    assert np.load(tmp_path / "out.npy").shape == (1, 16, 16)
+
+
 def test_what_fails_is_told_as_a_value(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"no image")
     done = attempt(Job(tmp_path / "a.tif", tmp_path / "out.tif", model="bright"))

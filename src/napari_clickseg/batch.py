@@ -156,16 +156,21 @@ def find_all(session: Session, watch: Watch[Any] = _unwatched) -> int:
     ValueError
         Where the model only answers clicks.
     """
-    if not isinstance(session.predictor, Segmenter):
-        raise ValueError(
-            f"{session.predictor.name} answers clicks: name a table of them (--clicks), "
-            "or a model that finds objects itself, as clickseg convert makes it."
-        )
+    check_finds(session.predictor)
     before, count = session.label, 0
     for frame in watch(list(np.ndindex(*session.image.frames_shape(session.ndim))), "frame"):
         session.edit({frame: session.segmented(frame)})
         count, before = count + session.label - before, session.label
     return count
+
+
+def check_finds(predictor: Predictor) -> None:
+    """Raise ValueError where a model only answers clicks."""
+    if not isinstance(predictor, Segmenter):
+        raise ValueError(
+            f"{predictor.name} answers clicks: name a table of them (--clicks), "
+            "or a model that finds objects itself, as clickseg convert makes it."
+        )
 
 
 def _ids_among(labels: Any, wanted: Iterable[int]) -> set[int]:
@@ -217,9 +222,11 @@ def open_labels(path: Path, image: Image) -> Any:
     ValueError
         Where they are no integers, or have another shape than the image.
     """
-    labels = read_image(path, image.label_axes).array
+    labels = read_image(path).array
     if np.dtype(labels.dtype).kind not in "iu":
         raise ValueError(f"{path} holds {labels.dtype}, but labels must be integers.")
+    if isinstance(labels, np.ndarray) and np.squeeze(labels).shape == tuple(n for n in image.shape if n != 1):
+        labels = labels.reshape(image.shape)  # a TIFF keeps no axes of length 1
     if tuple(labels.shape) != image.shape:
         raise ValueError(f"{path} has the shape {tuple(labels.shape)}, but this image needs {image.shape}.")
     return labels

@@ -49,7 +49,6 @@ def read_image(path: str | Path, axes: str | None = None, channel: int | None = 
         raise FileNotFoundError(f"There is no file {path}.")
     content = _read(path)
     named = axes.upper() if axes else content.axes
-    content = _with_lost_axes(content, named)
     image = Image.of(content.array, named, channel=channel)
     known = content.spacing or {}
     return replace_spacing(image, [known.get(axis, 1.0) for axis in image.label_axes])
@@ -181,15 +180,6 @@ def _read(path: Path) -> Content:
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) < 200 else text[:200] + " .."
-
-
-def _with_lost_axes(content: Content, named: str | None) -> Content:
-    """Bring back axes of length 1 that a TIFF does not keep, where the caller names them."""
-    told, array = content.axes or "", content.array
-    lost = named is not None and len(named) > len(told) and "".join(a for a in named if a in told) == told
-    if not (told and named and lost and isinstance(array, np.ndarray)):
-        return content
-    return replace(content, array=array[tuple(slice(None) if a in told else np.newaxis for a in named)], axes=named)
 
 
 def _squeeze_unknown(content: Content) -> Content:

@@ -205,3 +205,11 @@ def test_a_model_that_only_answers_clicks_asks_for_a_table(capsys: pytest.Captur
     assert "answers clicks" in refused(
         capsys, main(["segment", "image.tif", "--output", "out.tif", "--model", "geodesic"])
     )
+
+
+def test_a_folder_without_clicks_is_refused_once_for_such_a_model(
+    plate: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["segment", "plate", "--output", "out", "--model", "geodesic"])
+    assert "geodesic answers clicks" in refused(capsys, code)
+    assert not Path("out").exists()

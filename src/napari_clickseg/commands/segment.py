@@ -56,8 +56,12 @@ def _watched(items: Sequence[Any], word: str) -> Iterable[Any]:
 
 
 def _segment_folder(chosen: argparse.Namespace) -> None:
+    from napari_clickseg.batch import check_finds
+    from napari_clickseg.models.registry import load_model
     from napari_clickseg.spread import connected
 
+    if chosen.clicks is None:
+        check_finds(load_model(chosen.model, chosen.device))  # refused once, not for each image
     with connected(chosen.scheduler) as cluster:
         jobs = _jobs_of(chosen)
         waiting = [job for job in jobs if chosen.force or not job.output.exists()]
