@@ -64,7 +64,7 @@ def grid_shape(frame_shape: Sequence[int], scale: float) -> tuple[int, ...]:
     """Return the shape of a frame in network pixels.
 
     >>> grid_shape((100, 51), 0.5)
-    (50, 26)
+    (50, 25)
     """
     return tuple(max(math.ceil(n * scale - 0.5), 1) for n in frame_shape)
 
