@@ -61,10 +61,19 @@ def test_brightness_and_shape_carry_without_asking_the_model() -> None:
 def test_the_model_is_asked_about_so_many_objects_of_a_frame_and_no_more() -> None:
     image, truth = movie([{k: (24, 15 + 20 * k, 7) for k in range(4)}] * 2)
     labels, model = first_only(truth), BrightPiece()
-    list(carry(image, labels, model, (0,), [(1,)], asked=2))
+    list(carry(image, labels, model, (0,), [(1,)], asked=2, least=0.99))
     assert model.asked == [(1,), (1,)]
     list(carry(image, labels, model, (0,), [(1,)], asked=None))
     assert len(model.asked) == 2 + 3
+
+
+def test_of_many_objects_those_that_their_brightness_tells_apart_are_not_put_to_the_model() -> None:
+    image, truth = movie([{k: (24, 15 + 20 * k, 7) for k in range(4)}] * 2)
+    model = BrightPiece()
+    list(carry(image, first_only(truth), model, (0,), [(1,)], asked=2))
+    assert model.asked == []
+    list(carry(image, first_only(truth), model, (0,), [(1,)], ids=[1], asked=2))
+    assert model.asked == [(1,)]
 
 
 def test_backwards_is_a_walk_like_any_other() -> None:

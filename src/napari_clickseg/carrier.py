@@ -195,13 +195,19 @@ class Carrier:
         return Expected(label, there, drift, room, brightness, brightness(plane.cut(room)))
 
     def _claims(self, frame: Frame, expected: Sequence[Expected]) -> list[Claim]:
-        """Weigh every object, and put the least certain to the model."""
+        """Weigh every object, and put the least certain to the model; all of them where they are few."""
         claims = [Claim.weighed(one) for one in expected]
         doubtful = sorted(range(len(claims)), key=lambda k: _certainty(claims[k]))
-        for k in doubtful[: self.asked]:
+        if self.asked is not None and len(claims) > self.asked:
+            doubtful = [k for k in doubtful if self._is_doubtful(claims[k])][: self.asked]
+        for k in doubtful:
             self.stop.check()
             claims[k] = claims[k].with_answer(self._ask(frame, claims[k].expected))
         return claims
+
+    def _is_doubtful(self, claim: Claim) -> bool:
+        """Whether a model is needed: brightness alone does not tell the object apart, or it would be lost."""
+        return not claim.expected.brightness.telling or _certainty(claim) < self.least
 
     def _ask(self, frame: Frame, expected: Expected) -> Prediction:
         """Ask the model as a user would: a click in the middle of the mask that was moved along."""

@@ -19,7 +19,8 @@ from napari_clickseg.newcomers import Usual
 from napari_clickseg.questions import NEVER, Predictor, Stop
 
 ASKED = 8
-"""So many objects of a frame are put to the model, the least certain first; all others are weighed alone."""
+"""Of more objects than this, so many of a frame are put to the model, the least certain first, but none that brightness
+tells from its background, unless it would be lost. All others are weighed alone."""
 LEAST = 0.3
 """An object whose confidence falls below is lost."""
 
@@ -85,7 +86,7 @@ def carry(
     between : Frame, optional
         A second frame that is right: `targets` lie between it and `source`, and shapes are interpolated.
     asked : int or None
-        How many objects of a frame are put to the model; None for all.
+        How many objects of a frame are put to the model at most, as of `ASKED`; None for all.
 
     Raises
     ------
