@@ -13,7 +13,7 @@ from napari_clickseg.session import Session
 ODDS = {
     **{"click": 8, "drag": 3, "remove": 1, "answer": 8, "lose": 1, "undo": 3, "redo": 3, "commit": 3, "cancel": 1},
     **{"resume": 2, "start_new": 1, "threshold": 1, "protect": 1, "paint": 2, "confirm": 1},
-    **{"edit": 2, "extend": 2, "delete": 1, "fill": 1, "merge": 1, "relabel": 1, "model": 1},
+    **{"edit": 2, "extend": 2, "delete": 1, "fill": 1, "merge": 1, "relabel": 1, "model": 1, "put_away": 1},
 }
 
 
@@ -125,6 +125,9 @@ class User:
 
     def merge(self) -> None:
         self.session.merge((self.label(), self.label()))
+
+    def put_away(self) -> None:
+        self.session.put_away()
 
     def model(self) -> None:
         ndim = int(self.rng.integers(2, 4))
