@@ -205,12 +205,14 @@ def test_cancel_leaves_everything_as_it_was(adding, cells, workshop, how):
     hand.choose("plain")
     hand.seen()
     assert hand.b.viewer.layers.selection.active is active
+    assert not hand.b.labels.visible
     if how == "button":
         hand.press(hand.view.leave)
     else:
         QTest.keyClick(hand.view.check.name, Qt.Key.Key_Escape)
     assert not hand.view.isVisible()
     assert list(hand.b.viewer.layers) == layers
+    assert hand.b.labels.visible
     assert workshop.kept == []
     assert hand.b.widget.panel.model.model.currentText() == "Disks"
 
@@ -272,6 +274,7 @@ def test_layers_removed_and_a_panel_closed_while_the_model_answers_are_no_harm(a
         hand.b.viewer.window.add_dock_widget(hand.b.widget, name="again")
         hand.b.ready()
         assert not hand.view.isVisible()
+    assert all(layer.visible for layer in hand.b.viewer.layers if role_of(layer) == "labels") == (hand.trial is None)
 
 
 def test_the_answer_of_a_new_model_is_no_layer_to_draw_into(adding, cells):

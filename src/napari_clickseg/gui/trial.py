@@ -27,7 +27,7 @@ class Answered:
 
 
 class TrialLayer:
-    """Mutable owner of one Labels layer, right above the objects; made anew where it was taken away.
+    """Mutable owner of one Labels layer in the place of the objects, which are hidden meanwhile: colours would mix.
 
     Parameters
     ----------
@@ -38,13 +38,15 @@ class TrialLayer:
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
         self._layer: Any = None
+        self._covered: Any = None
+        self._was_visible = True
 
     def show(self, work: Work, answered: Answered) -> None:
         """Lay an answer over the image of a work; the layer that is active stays so."""
         placement = work.placement
         data = placement.labels_view(answered.labels.reshape((1,) * len(answered.frame) + answered.labels.shape))
         matrix = placement.shifted((*answered.frame, *(0,) * answered.labels.ndim))
-        if self._layer is None or self._layer not in self._viewer.layers or self._layer.ndim != placement.ndim:
+        if self._layer not in self._viewer.layers or self._covered is not work.labels_layer:
             self.hide()
             self._add(work, data)
         self._layer.data = data
@@ -52,10 +54,12 @@ class TrialLayer:
         assign(self._layer, affine=matrix)
 
     def hide(self) -> None:
-        """Take the layer out of the viewer."""
-        if self._layer is not None and self._layer in self._viewer.layers:
+        """Take the layer out of the viewer; the objects show again if they did before."""
+        if self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
-        self._layer = None
+        if self._covered is not None and self._was_visible:
+            self._covered.visible = True
+        self._layer = self._covered = None
 
     def _add(self, work: Work, data: npt.NDArray[np.int32]) -> None:
         layers, options = self._viewer.layers, work.placement.options
@@ -73,3 +77,5 @@ class TrialLayer:
         below = work.labels_layer if work.labels_layer in layers else work.image_layer
         layers.move(len(layers) - 1, layers.index(below) + 1)
         layers.selection.active = active
+        self._covered, self._was_visible = work.labels_layer, work.labels_layer.visible
+        self._covered.visible = False
