@@ -192,6 +192,14 @@ def test_conventions_under_which_it_does_not_run_are_not_kept(
     assert not models.exists()
 
 
+def test_refinement_by_backpropagation_is_switched_by_name_and_no_other(tmp_path: Path) -> None:
+    candidate = opened(state_dict(tmp_path, seeded()))
+    keep(candidate, candidate.conventions, "mine")
+    assert [load_model(name, "cpu").refines for name in ("mine", "mine:brs=off", "mine:brs=on")] == [True, False, True]
+    with pytest.raises(ValueError, match=r"^A converted network has one refinement to switch, brs, not flip\.$"):
+        load_model("mine:flip=on", "cpu")
+
+
 # -- names -------------------------------------------------------------------------------------------------------------
 
 

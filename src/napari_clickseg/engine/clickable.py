@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -94,6 +94,8 @@ class ClickablePredictor:
         The name in the table of models.
     budget : Budget
         What backpropagating refinement may spend on a click.
+    refines : bool
+        Contradicted clicks are refined by backpropagation, before the object that they mean is found.
     """
 
     network: nn.Module
@@ -103,6 +105,7 @@ class ClickablePredictor:
     note: str = ""
     cache: FeatureCache = field(default_factory=FeatureCache)
     budget: Budget = field(default_factory=Budget)
+    refines: bool = True
 
     @classmethod
     def of(
@@ -111,6 +114,19 @@ class ClickablePredictor:
         """Return the predictor of a network, which is put on the device; its weights never change."""
         ready: nn.Module = network.eval().requires_grad_(False).to(device=device)
         return cls(ready, conventions, name, device, note, budget=replace(Budget.of_device(device), looks=LOOKS))
+
+    def with_refinements(self, switches: Mapping[str, bool]) -> ClickablePredictor:
+        """Return the predictor with backpropagating refinement ("brs") switched on or off.
+
+        Raises
+        ------
+        ValueError
+            For any other refinement: a network that takes no clicks has none.
+        """
+        others = sorted(set(switches) - {"brs"})
+        if others:
+            raise ValueError(f"A converted network has one refinement to switch, brs, not {', '.join(others)}.")
+        return replace(self, refines=switches.get("brs", self.refines))
 
     @property
     def ndim(self) -> int:
@@ -205,7 +221,7 @@ class ClickablePredictor:
     ) -> tuple[Values, ...]:
         """The logits of a view, refined around the last click that both mask and network contradict; else nothing."""
         wrong = [p for p, sign in clicks if mask[p] != sign and (view.logits[p] > 0) != sign]
-        if not wrong:
+        if not wrong or not self.refines:
             return ()
         steps, shape = self._steps(image), image.frame_shape(self.ndim)
         middle = Region(wrong[-1], tuple(k + 1 for k in wrong[-1])).placed_in(view.region)
