@@ -31,6 +31,8 @@ AROUND, WITHIN = 1.6, 3.0
 """How far a picture reaches from its click, in diameters: at least, and at most to take in the mask."""
 ABOUT = 0.6
 """Octaves by which the network's own object may differ from the expected diameter to be taken without doubt."""
+SINGLE = 1.1
+"""An object of a larger diameter, for the expected one, may be several that are merged."""
 MIDDLE = 0.85
 """The middle of an object is where it is this deep, for its greatest depth."""
 
@@ -126,8 +128,8 @@ def _put_back(wrong: Contradiction, piece: Mask, mask: Mask, thin: tuple[slice, 
 def certain_piece(wrong: Contradiction, opposite: Sequence[Pixel], alone: bool) -> Mask | None:
     """Return the piece that leaves no doubt, None where there is doubt.
 
-    A hole is filled; an object hit in its middle vanishes; a new object is the one that the network sees under the
-    click, if that has about the expected size.
+    A hole is filled; a single object hit in its middle vanishes; a new object is the one that the network sees under
+    the click, if that has about the expected size.
 
     Parameters
     ----------
@@ -145,8 +147,10 @@ def certain_piece(wrong: Contradiction, opposite: Sequence[Pixel], alone: bool) 
         enclosed = not reaches_rim(piece) and np.count_nonzero(piece) < np.count_nonzero(wrong.mask)
         return piece if enclosed else None
     inner = depth(piece)
-    hit = alone and inner[wrong.click] >= MIDDLE * inner.max() and split_at_necks(piece).max() == 1
-    return piece if hit else None
+    if not alone or inner[wrong.click] < MIDDLE * inner.max():
+        return None
+    single = equivalent_diameter(int(piece.sum()), piece.ndim) <= SINGLE * wrong.diameter
+    return piece if single and split_at_necks(piece).max() == 1 else None
 
 
 def _own_object(wrong: Contradiction) -> Mask | None:
