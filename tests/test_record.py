@@ -39,6 +39,12 @@ def test_of_a_dragged_click_the_places_that_were_answered_count_and_the_last_one
     assert dragged == [("set_clicks", 1), ("apply", 1), ("set_clicks", 1)]
 
 
+@pytest.mark.parametrize("change", ["paint", "protect"])
+def test_where_undo_draws_what_looks_otherwise_by_now_everything_counts(change: str) -> None:
+    steps = (("set_clicks", 1), ("apply", 1), (change, 1), ("undo", 0), ("redo", 1))
+    assert done(*steps) == list(steps)
+
+
 def test_an_edit_that_goes_on_counts_as_a_whole() -> None:
     assert done(("edit", 1), ("extend", 1), ("extend", 1)) == [("edit", 1), ("extend", 1), ("extend", 1)]
     assert done(("edit", 1), ("extend", 1), ("undo", 0)) == []
@@ -65,7 +71,7 @@ def test_what_counts_draws_the_same_labels_as_all_that_was_done(seed: int) -> No
     assert session.clicks == other.clicks
 
 
-def test_a_record_holds_no_masks_and_no_acts_for_settings() -> None:
+def test_a_record_holds_no_masks_and_names_the_model_with_each_entry() -> None:
     session = Session(np.zeros((20, 20)), Disks())
     record = Record(session)
     session.threshold = 0.3
@@ -73,9 +79,9 @@ def test_a_record_holds_no_masks_and_no_acts_for_settings() -> None:
     session.predictor = Disks(name="others")
     session.click((9, 9))
     entries = record.entries()
-    assert [entry.act.name for entry in entries] == ["set_clicks", "apply"] * 2
+    assert [entry.act.name for entry in entries] == ["threshold", *["set_clicks", "apply"] * 2]
     assert not any(isinstance(value, Prediction) for entry in entries for value in entry.act.arguments.values())
-    assert [(entry.settings.model, entry.settings.threshold) for entry in entries[::2]] == [
+    assert [(entry.settings.model, entry.settings.threshold) for entry in entries[1::2]] == [
         ("disks", 0.3),
         ("others", 0.3),
     ]

@@ -117,7 +117,7 @@ START = Entry(Act("start"), 0, 0, 0, Settings("", 0, 0.5, None, "background"))
 class Record:
     """Mutable owner of what was done in one session, from its beginning on.
 
-    Answers are noted, but not their masks. Settings are no entries: each entry holds those of its time.
+    Answers are noted, but not their masks.
 
     Examples
     --------
@@ -149,13 +149,12 @@ class Record:
 def folded(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """Return what counts of all that was done, without what was undone.
 
-    What was undone counts again after redo, as long as nothing else was done in between. Of a dragged click, places are
-    left out that no answer came for; settings are, as each entry holds those of its time. Where undo or redo came after
-    painting by hand, everything counts: what shows depends on the order then.
+    What was undone counts again after redo, as long as nothing else was done in between. Of a dragged click, places
+    are left out that no answer came for; so is the choice of a model, as each entry names the one of its time. Where
+    undo or redo drew anew what looks otherwise by now, everything counts, as then what shows depends on the order.
     """
-    names = [entry.act.name for entry in entries]
-    if PAINT in names and any(name in TRAVELS for name in names[names.index(PAINT) :]):
-        return tuple(entry for entry in entries if entry.act.name not in SETTINGS)
+    if _redrawn([entry.act.name for entry in entries]):
+        return tuple(entry for entry in entries if entry.act.name != "predictor")
     kept: list[Entry] = []
     before = START
     for entry in entries:
@@ -165,10 +164,17 @@ def folded(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     return tuple(sorted(lasting, key=lambda entry: entry.step))
 
 
+def _redrawn(names: Sequence[str]) -> bool:
+    """Whether undo or redo came after something that changes how they draw."""
+    changes = {"undo": (PAINT, "protect"), "redo": (PAINT, "protect", "threshold")}
+    first = {name: k for k, name in reversed(tuple(enumerate(names)))}
+    return any(first.get(change, k) < k for k, name in enumerate(names) for change in changes.get(name, ()))
+
+
 def _with(kept: list[Entry], before: Entry, entry: Entry) -> list[Entry]:
     """What counts after one entry more; `before` is the one that came before it, whatever it was."""
     name, step = entry.act.name, entry.step
-    if name in TRAVELS or name in SETTINGS:
+    if name in TRAVELS or name == "predictor":
         return kept
     if step > before.step:
         kept = [e for e in kept if e.step <= before.step or e.act.name in LASTING]

@@ -22,7 +22,7 @@ from napari_clickseg.files import written_whole
 from napari_clickseg.identity import Identity
 from napari_clickseg.packing import Json
 from napari_clickseg.questions import Predictor
-from napari_clickseg.record import Entry, Record, Settings
+from napari_clickseg.record import TRAVELS, Entry, Record, Settings
 from napari_clickseg.session import Session
 
 KIND, FORMAT = "napari-clickseg session", 1
@@ -181,7 +181,7 @@ class Replay:
         for number, entry in enumerate(self.saved.entries, 1):
             label = self.session.label
             try:
-                self._set(entry.settings)
+                self._set(entry.settings, entry.act.name not in TRAVELS)
                 self._do(entry)
             except ValueError as error:
                 self.problems.append(f"Act {number} ({entry.act.name}, object {label}): {error}")
@@ -190,12 +190,13 @@ class Replay:
             yield number
         self._set(self.saved.ended)
 
-    def _set(self, settings: Settings) -> None:
+    def _set(self, settings: Settings, all_of_them: bool = True) -> None:
+        """Choose the model and set the rest; undo and redo bring their own settings along."""
         session = self.session
         if self._model != settings.model:
             session.predictor = self.load(settings.model)
             self._model = settings.model
-        for name in Session.SETTINGS:
+        for name in Session.SETTINGS if all_of_them else ():
             if getattr(session, name) != getattr(settings, name):
                 setattr(session, name, getattr(settings, name))
 
