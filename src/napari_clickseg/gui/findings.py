@@ -45,6 +45,7 @@ class FindingsPanel(QWidget):
         for button in self.buttons.values():
             keys.addWidget(button, 1)
         column = column_in(self)
+        column.setSpacing(GAP - 2)
         column.addLayout(head)
         column.addWidget(self.list)
         column.addLayout(keys)

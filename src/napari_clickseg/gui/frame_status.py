@@ -44,7 +44,7 @@ def carried(done: Sequence[Frame], halted: str, more: bool) -> Status:
     count = "1 frame" if len(done) == 1 else f"{len(done):,} frames"
     why = f" {halted}" if halted else ""
     on = " Q goes on from there." if more else ""
-    return Status("ready", f"Carried over {count}, to {named(done[-1])}.{why}{on} G shows what to look at first.")
+    return Status("ready", f"Carried over {count}, to frame {named(done[-1])}.{why}{on} G shows what to look at first.")
 
 
 def not_carried(problem: BaseException) -> Status:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QSpinBox, QWidget
+from qtpy.QtGui import QColor, QPainter, QPaintEvent
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSpinBox, QWidget
 
 from napari_clickseg.gui.axes import AxesPanel
 from napari_clickseg.gui.buttons import ActionButton
@@ -14,6 +15,8 @@ from napari_clickseg.gui.fold import Fold
 from napari_clickseg.gui.sequence import Axis, Carry, Strip
 from napari_clickseg.gui.strip import FrameStrip
 
+CARRIED = "#1c7f94"
+"""The accent, dark enough for white words."""
 AXIS_WORDS = {"T": "Frame", "Z": "Plane"}
 WHOSE = (
     ("all objects", True, "Carry every object of this frame, together: none eats its neighbour."),
@@ -72,8 +75,10 @@ class FramesPanel(QWidget):
 
     def show_carry(self, carry: Carry) -> None:
         """Show progress while objects are carried, and whether one can go on afterwards."""
-        self._progress.setVisible(carry.running)
         self._progress.show_progress(carry)
+        if carry.running and not self._progress.isHidden():
+            return
+        self._progress.setVisible(carry.running)
         for name in ("carry_back", "carry_forward", "carry_between"):
             self.buttons[name].setEnabled(not carry.running)
         again = self.buttons["carry_on"]
@@ -91,6 +96,7 @@ class FramesPanel(QWidget):
         head.addWidget(self.counts, 1)
         head.addWidget(self.along)
         column = column_in(self)
+        column.setSpacing(GAP - 2)
         column.addLayout(head)
         column.addWidget(self.strip)
         column.addWidget(side_by_side(self.whose, self.reach))
@@ -104,6 +110,33 @@ class FramesPanel(QWidget):
         column.addWidget(Fold("Axes and spacing", self.axes))
 
 
+class Gauge(QWidget):
+    """How far something is. Unlike Qt's progress bar it does not have the window drawn at each step, but soon after."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._done, self._total = 0, 1
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+    @property
+    def words(self) -> str:
+        return f"{self._done:,} of {self._total:,} frames"
+
+    def show_progress(self, done: int, total: int) -> None:
+        """Show how many of all are done."""
+        self._done, self._total = done, max(total, 1)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw a bar and the words over it."""
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor("#4a515c"))
+        painter.fillRect(0, 0, round(self.width() * self._done / self._total), self.height(), QColor(CARRIED))
+        painter.setPen(QColor("#ffffff"))
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self.words)
+        painter.end()
+
+
 class _Progress(QWidget):
     """How many frames are carried, and a way to end it."""
 
@@ -111,8 +144,7 @@ class _Progress(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._bar = QProgressBar()
-        self._bar.setFormat("%v of %m frames")
+        self._bar = Gauge()
         stop = QPushButton("Stop   Esc")
         stop.setObjectName("stop_carrying")
         stop.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -122,8 +154,7 @@ class _Progress(QWidget):
 
     def show_progress(self, carry: Carry) -> None:
         """Show how far it is."""
-        self._bar.setMaximum(max(carry.total, 1))
-        self._bar.setValue(carry.done)
+        self._bar.show_progress(carry.done, carry.total)
 
 
 def _reach() -> QSpinBox:

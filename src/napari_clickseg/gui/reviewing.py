@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -43,6 +43,10 @@ class Known:
         Those that the review looked at: somebody may replace them.
     changed : set of Frame
         Written to since the last look.
+    looked_at : set of Frame
+        Of those, the ones that are being looked at.
+    touched : set of Frame
+        Ever written to.
     states : mapping of Frame to str
     doubts : sequence of Doubt
         Those worth looking at, the most doubtful first.
@@ -53,9 +57,16 @@ class Known:
     review: Review | None = None
     labels: Any = None
     changed: set[Frame] = field(default_factory=set)
+    looked_at: set[Frame] = field(default_factory=set)
+    touched: set[Frame] = field(default_factory=set)
     states: Mapping[Frame, FrameState] = field(default_factory=dict)
     doubts: Sequence[Doubt] = ()
     questions: dict[Frame, tuple[Finding, ...]] = field(default_factory=dict)
+
+    def write(self, frame: Frame) -> None:
+        """Take note that a frame was written to."""
+        self.changed.add(frame)
+        self.touched.add(frame)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,11 +180,13 @@ class Reviewing:
         if not self._open or work is None or self._background.busy or not self._timeline.has_frames(work):
             return
         known = self._known[work]
-        changed, known.changed = known.changed, set()
+        known.looked_at, known.changed = known.changed, set()
         labels = work.session.labels
         review = known.review if known.labels is labels else None
         known.labels = labels
-        self._background.submit(partial(_looked, work, review, labels, changed), self._on_looked)
+        written = frozenset(known.touched) if work.made else None
+        job = partial(_looked, work, review, labels, frozenset(known.looked_at), written)
+        self._background.submit(job, self._on_looked)
 
     def _on_looked(self, outcome: Outcome) -> None:
         if outcome.error is not None:
@@ -184,6 +197,7 @@ class Reviewing:
         if known is None:
             return
         known.review, known.states, known.doubts = looked.review, looked.states, looked.doubts
+        known.looked_at = set()
         if known.changed:
             self._look_soon()
         if looked.work is self._desk.current:
@@ -234,6 +248,8 @@ class Reviewing:
         self._findings, self._chosen, self._looked_at, self._here = (), None, None, False
         self._panel.show_findings((), None)
         self._background.cancel()
+        for known in self._known.values():
+            known.changed |= known.looked_at
         self._show()
         self._look_soon()
 
@@ -244,7 +260,7 @@ class Reviewing:
 
     def _on_session_painted(self, work: Work, region: Region) -> None:
         if work in self._known:
-            self._known[work].changed.add(_frame_of(work, region))
+            self._known[work].write(_frame_of(work, region))
             self._look_soon()
 
     def _on_session_acted(self, work: Work, act: Act) -> None:
@@ -253,7 +269,7 @@ class Reviewing:
         if known is None or self._carrying.trip is not None:
             return
         if act.name == "paint":
-            known.changed.add(_frame_of(work, act.arguments["region"]))
+            known.write(_frame_of(work, act.arguments["region"]))
         for frame in known.changed & known.questions.keys():
             del known.questions[frame]
         self._look_soon()
@@ -268,11 +284,20 @@ class Reviewing:
             self._show()
 
 
-def _looked(work: Work, review: Review | None, labels: Any, changed: set[Frame], stop: Stop) -> Looked:
-    """Look at all frames, or only at those that changed where there is a review already."""
+def _looked(
+    work: Work,
+    review: Review | None,
+    labels: Any,
+    changed: Collection[Frame],
+    written: Collection[Frame] | None,
+    stop: Stop,
+) -> Looked:
+    """Look at all frames that may have been written to (None: at all), or only at what changed since the last look."""
     session = work.session
     if review is None:
-        review = Review(labels, list(np.ndindex(*session.image.frames_shape(session.ndim))), session.ndim)
+        frames = list(np.ndindex(*session.image.frames_shape(session.ndim)))
+        blank = frozenset() if written is None else frozenset(frames) - frozenset(written)
+        review = Review(labels, frames, session.ndim, stop, blank)
     else:
         for frame in changed:
             stop.check()

@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_clickseg.gui.corrections import CorrectionsPanel
-from napari_clickseg.gui.fields import column_in
+from napari_clickseg.gui.fields import GAP, column_in
 from napari_clickseg.gui.findings import FindingsPanel
 from napari_clickseg.gui.fold import Fold
 from napari_clickseg.gui.frames import FramesPanel
@@ -29,6 +29,7 @@ class SequenceParts(QWidget):
         self.corrections = CorrectionsPanel()
         self.correct = Fold("Correct", self.corrections)
         column = column_in(self)
+        column.setSpacing(GAP - 2)
         for part in (self.offer, self.frames, self.findings, self.correct):
             column.addWidget(part)
         for part in (self.offer, self.frames, self.findings, self.corrections):

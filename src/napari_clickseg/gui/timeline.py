@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from napari_clickseg.gui.ours import assign, camera_of
 from napari_clickseg.gui.sequence import Axis, SequencePanel
 from napari_clickseg.gui.work import Work
 from napari_clickseg.images import CHANNEL
+from napari_clickseg.regions import Region
 
 PIXEL_UNITS = {"pixel", "px", ""}
 
@@ -38,6 +40,7 @@ class Timeline:
         self._panel = panel
         self._desk = desk
         self._along = ""
+        desk.begun.connect(self._on_desk_begun)
         desk.switched.connect(self._on_desk_changed)
         desk.moved.connect(self._on_desk_changed)
 
@@ -140,7 +143,19 @@ class Timeline:
         camera = camera_of(self._viewer)
         camera.center = tuple(work.placement.world(position)[-2:])
 
+    def shows(self, work: Work, region: Region) -> bool:
+        """Tell whether something of a region of the labels is in view: on its frame, or where several are shown."""
+        dims = self._viewer.dims
+        flat = dims.ndisplay == 2 and list(dims.displayed) == [dims.ndim - 2, dims.ndim - 1]
+        thin = not any(dims.margin_left) and not any(dims.margin_right)
+        if not (flat and thin) or dims.ndim < work.placement.ndim:
+            return True
+        return region.start[: len(self.axes(work))] == self.frame(work)
+
     # -- what happened elsewhere -----------------------------------------------------------------------------------
+
+    def _on_desk_begun(self, work: Work) -> None:
+        work.in_view = partial(self.shows, work)
 
     def _on_desk_changed(self, work: Work | None) -> None:
         self._panel.show_axes(() if work is None else _axes_of(work))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -61,6 +61,8 @@ class Work:
         self.measured = False
         """Whether the expected diameter is known, so that asking for it takes no time."""
         given = None if labels_layer is None else _writable(self.placement, labels_layer)
+        self.made = labels_layer is None and session is None
+        """Whether the labels began empty and were written to by the session alone."""
         self.counted = session is not None or given is None or _quickly_counted(given)
         """Whether the ids in the labels are known, so that a new object gets one of its own."""
         highest = None if self.counted else 0
@@ -77,12 +79,15 @@ class Work:
         else:
             self.levels = _levels_of(self.placement, labels_layer)
         self.labels_layer = labels_layer
+        self.in_view: Callable[[Region], bool] = lambda region: True
+        """Tells whether something of a region of the labels can be seen now."""
         self.session.painted.connect(self.refresh)
 
     def refresh(self, region: Region) -> None:
-        """Show what was drawn in a region of the labels."""
+        """Show what was drawn in a region of the labels, unless that is out of view: drawing anew takes its time."""
         copy_down(self.levels, region)
-        self.labels_layer.refresh(extent=False, thumbnail=False)
+        if self.in_view(region):
+            self.labels_layer.refresh(extent=False, thumbnail=False)
 
     def refresh_thumbnail(self) -> None:
         """Bring the little picture in napari's layer list up to date; done less often, as it takes its time."""
@@ -100,6 +105,7 @@ class Work:
         if _same_memory(array, self.session.labels):
             return
         self.session.labels = array
+        self.made = False
         self.levels = _levels_of(self.placement, self.labels_layer)
         self.counted = _quickly_counted(array)
         if self.counted:
