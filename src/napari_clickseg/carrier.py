@@ -244,11 +244,11 @@ class Carrier:
         return joined if joined.size <= SEARCH_WHOLE else Region(joined.start, joined.start)
 
     def _around(self, frame: Frame, claims: Sequence[Claim]) -> tuple[Region, npt.NDArray[Any]]:
-        """The region in which a frame is drawn, and its labels: all of it, in a very large one what objects reach."""
-        whole = Region.whole(self.shape)
-        if whole.size > SEARCH_WHOLE and claims:
-            whole = reduce(Region.union, [claim.answer.region.union(claim.expected.room) for claim in claims])
-        return whole, self._labels(frame, whole)
+        """The region that is drawn in, and its labels: the frame; of a very large one, what objects may reach."""
+        region = Region.whole(self.shape if claims else (0,) * len(self.shape))
+        if region.size > SEARCH_WHOLE:
+            region = reduce(Region.union, [claim.expected.room for claim in claims])
+        return region, self._labels(frame, region)
 
 
 def nothing(ndim: int) -> Edit:

@@ -21,7 +21,7 @@ from napari_clickseg.questions import NEVER, Predictor, Stop
 ASKED = 8
 """Of more objects than this, so many of a frame are put to the model, the least certain first, but none that brightness
 tells from its background, unless it would be lost. All others are weighed alone."""
-LEAST = 0.3
+LEAST = 0.5
 """An object whose confidence falls below is lost."""
 
 
