@@ -1,0 +1,46 @@
+"""Weighing: what grey values say, and how they are added to a shape."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from doubles import disk
+from napari_clickseg.outlines import Outline
+from napari_clickseg.regions import Region
+from napari_clickseg.weighing import CLIPPED, Brightness, room_of, weighed
+
+SHAPE = (40, 40)
+DISK = disk(SHAPE, (20, 20), 8)
+NOISE = np.random.default_rng(0).normal(0, 4, SHAPE).astype(np.float32)
+
+
+def test_bright_objects_make_bright_pixels_speak_for_them() -> None:
+    brightness = Brightness.of(100 * DISK + NOISE, DISK, ~DISK)
+    odds = brightness(np.array([0, 100], np.float32))
+    assert odds[0] < -1
+    assert odds[1] > 1
+    assert np.abs(odds).max() <= CLIPPED
+    assert brightness.telling
+
+
+def test_where_both_look_alike_brightness_says_little_and_does_not_tell_them_apart() -> None:
+    brightness = Brightness.of(NOISE, DISK, ~DISK)
+    assert np.abs(brightness(NOISE)).mean() < 0.5
+    assert not brightness.telling
+
+
+def test_without_background_beside_it_no_grey_value_says_anything() -> None:
+    brightness = Brightness.of(100 * DISK + NOISE, DISK, np.zeros(SHAPE, bool))
+    assert not brightness(NOISE).any()
+    assert not brightness.telling
+
+
+def test_shape_alone_gives_the_outline_back_and_brightness_moves_its_rim() -> None:
+    outline = Outline.of(DISK, Region.whole(SHAPE))
+    assert outline is not None
+    room = room_of(outline, SHAPE)
+    even = np.zeros(room.shape, np.float32)
+    np.testing.assert_array_equal(weighed(outline, room, even).mask(), outline.on(room))
+    larger = weighed(outline, room, even + CLIPPED).mask()
+    assert larger.sum() > outline.area
+    assert larger[outline.on(room)].all()
