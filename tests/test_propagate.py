@@ -168,7 +168,7 @@ def test_an_object_below_the_limit_is_lost_with_its_confidence_and_not_written()
     labels = first_only(truth)
     (only,) = written(labels, carry(image, labels, BrightPiece(), (0,), [(1,)], least=0.99))
     assert kinds([only]) == [("lost", 1)]
-    assert f"{only.confidence[1]:.2f}" in only.events[0].sentence
+    assert f"{int(100 * only.confidence[1])} %, below 99 %" in only.events[0].sentence
     assert not labels[1].any()
     assert only.edit.confidence == {}
 

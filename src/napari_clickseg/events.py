@@ -79,7 +79,8 @@ def disappearance(frame: Frame, label: int, left_frame: bool) -> Event:
 
 def lost(frame: Frame, label: int, certainty: float, least: float) -> Event:
     """Return the event of an object whose confidence fell below the limit."""
-    sentence = f"Object {label} was lost: confidence {certainty:.2f}, below {least:g}. Correct it here, then carry on."
+    how = f"confidence {int(100 * certainty)} %, below {100 * least:g} %"
+    sentence = f"Object {label} was lost: {how}. Correct it here, then carry on."
     return Event("lost", frame, label, sentence)
 
 
