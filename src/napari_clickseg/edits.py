@@ -75,7 +75,7 @@ class Edit:
 
     def ids(self) -> tuple[int, ...]:
         """Return the ids that are written, lowest first; 0 is not among them."""
-        return tuple(int(k) for k in np.unique(self.values[self.written]) if k)
+        return tuple(int(k) for k in _distinct(self.values[self.written]) if k)
 
     @property
     def highest(self) -> int:
@@ -90,11 +90,11 @@ class Edit:
         array([3, 0, 0, 4])
         """
         written = self.written & free
-        ids = np.unique(self.values[written & (self.values > 0)]).astype(np.int64)
-        numbers = np.arange(first, first + ids.size)
-        values = np.zeros(self.region.shape, np.int64)
         objects = written & (self.values > 0)
-        values[objects] = numbers[np.searchsorted(ids, self.values[objects])]
+        found = self.values[objects]
+        ids = _distinct(found)
+        values = np.zeros(self.region.shape, np.int64)
+        values[objects] = first + _places(ids, found)
         return Edit(self.region, written, values)
 
 
@@ -123,3 +123,20 @@ def new_objects(found: npt.NDArray[Any], there: npt.NDArray[Any], anywhere: bool
         objects = objects & (there == 0) & (2 * covered < sizes)[found]
     box = Region.of_mask(objects) or Region.whole((0,) * found.ndim)
     return Edit(box, objects[box.slices], found[box.slices], fresh=True)
+
+
+def _distinct(ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """The ids that occur, lowest first: counted where they are few, as sorting the pixels of a frame takes long."""
+    if int(ids.max(initial=0)) > ids.size:
+        return np.unique(ids).astype(np.int64)
+    return np.flatnonzero(np.bincount(ids.astype(np.int64, copy=False)))
+
+
+def _places(distinct: npt.NDArray[np.int64], ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """The place of each id among the distinct ones; looked up in a table where that is small."""
+    highest = int(distinct.max(initial=0))
+    if highest > ids.size:
+        return np.searchsorted(distinct, ids)
+    table = np.zeros(highest + 1, np.int64)
+    table[distinct] = np.arange(distinct.size)
+    return table[ids]
