@@ -39,6 +39,7 @@ from napari_clickseg.masks import Prediction
 from napari_clickseg.models.card import REFINEMENTS, ModelCard
 from napari_clickseg.models.registry import load_model
 from napari_clickseg.networks.catalogue import streams_of
+from napari_clickseg.networks.unet import UNet
 from napari_clickseg.questions import NEVER, Request, Stop, Stopped
 from napari_clickseg.regions import Region
 from napari_clickseg.training.recipe import list_recipes, read_recipe
@@ -350,6 +351,16 @@ def test_changed_layer_answers_scaled_and_shifted():
     entered = network.first(torch.cat((image, 5 * maps), dim=1))
     expected = 9 * network.last(torch.relu(2.5 * network.middle[1](torch.relu(entered)) + 0.5))
     torch.testing.assert_close(variables.respond(changed), expected)
+
+
+def test_parts_that_run_several_times_for_one_answer_run_each_time():
+    """An ordinary U-Net halves and enlarges with one part each, before the changed layer and after it."""
+    network = UNet(width=8, depth=2).eval().requires_grad_(False)
+    image = torch.rand((1, 3, 16, 24))
+    variables = feature_scales(Asked(network, (image,), torch.zeros(0), 2, lambda n, f, m: n(*f)))
+    for _ in range(2):
+        torch.testing.assert_close(variables.respond(variables.start), network(image))
+    assert not torch.allclose(variables.respond(2 * variables.start), network(image))
 
 
 def test_prior_channels_stay_as_they_are():

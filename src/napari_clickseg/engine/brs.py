@@ -388,18 +388,23 @@ class _Rescaled:
 
 
 class _Remembered:
-    """Mutable: a part in a copy of a network. What it answers before the changed layer has run, it repeats later."""
+    """Mutable: a part in a copy of a network. What it answers before the changed layer has run, it repeats later.
+
+    A part that runs several times for one answer, such as a shared pooling, runs each time.
+    """
 
     def __init__(self, part: nn.Module, layer: _Rescaled) -> None:
         self._part, self._layer = part, layer
         self._answer: Any = None
+        self._runs = 0
 
     def __call__(self, *inputs: Any) -> Any:
-        if self._answer is not None:
+        if self._layer.changed is not None and self._answer is not None:
             return self._answer
         answer = self._part(*inputs)
-        if self._layer.output is None:
-            self._answer = answer
+        if self._layer.changed is None:
+            self._runs += 1
+            self._answer = answer if self._runs == 1 and self._layer.output is None else None
         return answer
 
 
