@@ -34,7 +34,8 @@ CLASSES = {
     ),
 }
 """Where the class of each network lies, and what it is called with."""
-CONVENTIONS = {"channels": 3, "activation": "softmax", "objects": [1], "boundary": 2, "divisible": 16}
+SAID = {"activation": "softmax", "objects": [1], "boundary": 2}
+"""Conventions that no file tells by itself; which sides a network takes is found out."""
 SIDE = 128
 EXAMPLE = (1, 3, SIDE, SIDE)
 
@@ -105,7 +106,6 @@ WRITERS: dict[str, Callable[[nn.Module, Path, str], Written]] = {
 def compare(network: nn.Module, name: str, image: Path, out: Path) -> list[dict[str, object]]:
     """Return a row per format: the converted model beside the original network on an image."""
     pixels = read_image(image)
-    rules = Conventions.from_mapping(CONVENTIONS)
     rows, wanted, found = [], None, None
     for form, write in WRITERS.items():
         folder = out / write.__name__
@@ -114,6 +114,7 @@ def compare(network: nn.Module, name: str, image: Path, out: Path) -> list[dict[
             warnings.simplefilter("ignore")
             path, options = write(network, folder, name)
             candidate = examine(path, trust=True, **options)
+        rules = Conventions.from_mapping(candidate.conventions.to_mapping() | SAID)
         kept = keep(candidate, rules, f"{name}-{write.__name__}", folder=out / "models", replace=True)
         predictor = open_converted(kept, "cpu", trust=True)
         probability, labels = predictor.probability(pixels, ()), predictor.segment(pixels, ())

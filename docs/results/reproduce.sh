@@ -38,6 +38,18 @@ for recipe in ${FIVE//,/ }; do
 done
 train clickseg clickseg --name clickseg --minutes 15.5 # its recipe calls itself default
 
+unet() { # NAME CLASS OPTIONS..: what the file does not tell was chosen on val
+    clickseg convert "$OUT/unet/$1.pt" --class "$2" --name "unet-$1" --activation softmax --objects 1 --boundary 2 \
+        --split yes --threshold 0.4 --smallest 15 "${@:3}"
+}
+BASIC='{"spatial_dims": 2, "in_channels": 3, "out_channels": 3, "features": [16, 16, 32, 64, 128, 16]}'
+OMP_NUM_THREADS=1 python "$DOCS/results/train_unet.py" --network our --minutes 16 --data "$DATA" --out "$OUT/unet"
+OMP_NUM_THREADS=1 python "$DOCS/results/train_unet.py" --network monai --minutes 6 --data "$DATA" --out "$OUT/unet"
+python "$DOCS/results/export_unet.py" --weights "$OUT"/unet/{our,monai}.pt --out "$OUT/unet/formats" \
+    --image "$DOCS/../src/napari_clickseg/samples/phase.tif" --table "$DOCS/results/formats.csv"
+unet our napari_clickseg.networks.unet:UNet # the shipped unet-sample, where it was trained anew
+unet monai monai.networks.nets:BasicUNet --kwargs "$BASIC" --trust # pip install monai
+
 ablate ab-gaussian 300 clickseg --set 'encoding={clicks="gaussian", sizes=[5.0], cut=10.0, prior="probability"}'
 ablate ab-distance 300 clickseg --set 'encoding={clicks="distance", sizes=[255.0], prior="probability"}'
 ablate ri-full 300 ritm
@@ -60,13 +72,18 @@ bench starts --models "default,$FIVE" --sources "$MICROSCOPY" --objects 3 --max-
     --start scratch,damaged,automatic
 bench robots --models default,ritm,spbox --sources "$THREE" --objects 6 \
     --robot centre,cluster,random,eroded,pair,human
+OMP_NUM_THREADS=1 bench backpropagation --sources "$THREE" --objects 6 --max-clicks 10 --jobs 1 \
+    --models "$(printf '%s:brs=off,%s:brs=on,' {default,itis,spbox,forte99,ritm,brs,clickseg}{,} | sed 's/,$//')"
+OMP_NUM_THREADS=1 bench conversion --correct --sources dsb2018,usiigaci_phase --images 18 --failures 5 \
+    --models unet-sample,unet-sample:brs=off,default,unet-monai,unet-monai:brs=off
 OMP_NUM_THREADS=1 bench speed --models "default,$FIVE" --sources dsb2018 --objects 8 --jobs 1
 
 # -- the page ----------------------------------------------------------------------------------------------------------
 
-for name in clicks refinements starts robots speed; do
+for name in clicks refinements backpropagation starts robots speed; do
     pack "$name" "$OUT/bench/$name/clicks.csv"
 done
+pack conversion "$OUT/bench/conversion/conversion.csv"
 pack ablations "$OUT/bench/ablations/clicks.csv" "$OUT/bench/ablations-pair/clicks.csv"
 cp "$OUT/bench/speed/memory.csv" "$DOCS/results/memory.csv"
 

@@ -106,8 +106,13 @@ def train(network: nn.Module, planes: dict[str, list[Drawn]], minutes: float, sa
             state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "spent": spent}
             torch.save(state, checkpoint)
             last, losses = time.monotonic(), []
-    torch.save(network.state_dict(), saved)
+    torch.save(halved(network), saved)
     print(f"done after {step} steps", flush=True)
+
+
+def halved(network: nn.Module) -> dict[str, Tensor]:
+    """Return the weights in half precision: what is given away, and what all that is measured was measured with."""
+    return {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
 
 
 def _normalised(plane: Plane) -> Drawn:

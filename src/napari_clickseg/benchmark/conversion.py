@@ -11,7 +11,7 @@ import csv
 import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,14 @@ class Corrected:
     labels: Labels
     predictor: Predictor
     diameter: float
+    objects: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "objects", len(overlaps(self.plane.labels, self.labels).truths))
 
     def row(self, protocol: str, **values: object) -> Row:
         """Return a row; what is not named stays empty."""
-        objects = len(overlaps(self.plane.labels, self.labels).truths)
-        place = {"source": self.item.source, "image": self.item.name, "objects": objects, "protocol": protocol}
+        place = {"source": self.item.source, "image": self.item.name, "objects": self.objects, "protocol": protocol}
         given = {**place, "labels": self.by.labels, "model": self.by.model, **values}
         return {column: _written(given.get(column, "")) for column in COLUMNS}
 
