@@ -110,7 +110,7 @@ def list_targets(items: Iterable[Item], smallest: int = SMALLEST_OBJECT) -> list
     for item in items:
         labels = read_truth(item).labels
         for frame in _frames(item, labels):
-            plane = np.asarray(_at(labels, frame).array)
+            plane = np.asarray(at_frame(labels, frame).array)
             numbers, areas = np.unique(plane[plane > 0], return_counts=True)
             pairs = zip(numbers, areas, strict=True)
             targets += [Target(item, frame, int(n), int(a)) for n, a in pairs if a >= smallest]
@@ -145,10 +145,10 @@ def _plane(item: Item, image: Image, truth: Truth, frame: Frame) -> Plane:
     if image.shape != truth.labels.shape:
         raise ValueError(f"{item.image} and its labels differ in shape: {image.shape} and {truth.labels.shape}.")
     ignore = None if truth.ignore is None else truth.ignore[frame]
-    return Plane(_at(image, frame), np.asarray(_at(truth.labels, frame).array), ignore)
+    return Plane(at_frame(image, frame), np.asarray(at_frame(truth.labels, frame).array), ignore)
 
 
-def _at(image: Image, frame: Frame) -> Image:
+def at_frame(image: Image, frame: Frame) -> Image:
     """One frame of an image as an image of two dimensions (and colours)."""
     ahead = iter(frame)
     spatial = image.label_axes[-2:]

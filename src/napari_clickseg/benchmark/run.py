@@ -158,7 +158,7 @@ def click_through(job: Job) -> list[Row]:
     A robot may have to repeat a click that its model did not obey. The session decides what that asks of the model;
     where it asks nothing the mask stays as it is.
     """
-    plane, diameter = _prepared(job.target.item, job.target.frame)
+    plane, diameter = prepared(job.target.item, job.target.frame)
     start = start_of(plane, job.target.label, diameter, job.start, "|".join(job.object_key))
     case = Case(job, plane, plane.labels == job.target.label, start)
     session = _begun(case)
@@ -269,7 +269,7 @@ def _frame_text(frame: Frame) -> str:
 
 
 @lru_cache(maxsize=4)
-def _prepared(item: Item, frame: Frame) -> tuple[Plane, float]:
+def prepared(item: Item, frame: Frame) -> tuple[Plane, float]:
     """A plane and the diameter that a session would estimate on it: the same for all of its objects."""
     plane = read_plane(item, frame)
     return plane, estimate_diameter(plane.image, (), 2)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from napari_clickseg.commands.corrections import bench_corrections
 from napari_clickseg.commands.named import find_named
 from napari_clickseg.commands.options import DEFAULT, DEVICE, Command, Option, comma_separated, count
+from napari_clickseg.commands.sequences import bench_sequences
 
 if TYPE_CHECKING:
     from napari_clickseg.benchmark.datasets import Target
@@ -37,6 +38,8 @@ def run_bench(chosen: argparse.Namespace) -> None:
         return _bench_report(chosen)
     if chosen.correct:
         return bench_corrections(chosen)
+    if chosen.sequences:
+        return bench_sequences(chosen)
     return _bench_gui(chosen) if chosen.gui else _bench(chosen)
 
 
@@ -68,7 +71,7 @@ def _tell_weighing(model: str) -> None:
 
 def _bench_jobs(chosen: argparse.Namespace, models: Sequence[str]) -> list[Job]:
     """Return every sampled object for every model, robot and start."""
-    from napari_clickseg.benchmark.datasets import find_data, find_sources, list_targets, read_items, sample_targets
+    from napari_clickseg.benchmark.datasets import find_data, find_sources, list_targets, read_items
     from napari_clickseg.benchmark.run import Job
     from napari_clickseg.benchmark.starts import STARTS
     from napari_clickseg.robot import ROBOTS
@@ -79,14 +82,30 @@ def _bench_jobs(chosen: argparse.Namespace, models: Sequence[str]) -> list[Job]:
             raise ValueError(f"There is no {what} {unknown or 'named'}; there are {', '.join(there)}.")
     sources = find_sources(find_data(chosen.data), chosen.sources)
     items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
-    targets = sample_targets(list_targets(items), chosen.objects, chosen.seed)
-    if not targets:
+    objects = list_targets(items)
+    sampled = {start: _sampled(chosen, objects, start) for start in chosen.start}
+    if not all(sampled.values()):
         raise ValueError(f"There are no objects in the split {chosen.split!r} of {', '.join(sources)}.")
-    _check_images(targets)
+    _check_images([target for sample in sampled.values() for target in sample])
     return [
         Job(target, model, robot, chosen.max_clicks, chosen.device, start)
-        for start, robot, model, target in product(chosen.start, chosen.robot, models, targets)
+        for start, robot, model in product(chosen.start, chosen.robot, models)
+        for target in sampled[start]
     ]
+
+
+def _sampled(chosen: argparse.Namespace, objects: Sequence[Target], start: str) -> list[Target]:
+    """A sample of objects; with --worst, of each only the frame on which the mask to start from is worst."""
+    from napari_clickseg.benchmark.datasets import sample_targets
+    from napari_clickseg.benchmark.starts import SCRATCH
+
+    if not chosen.worst:
+        return sample_targets(objects, chosen.objects, chosen.seed)
+    if start == SCRATCH:
+        raise ValueError("The worst frame is that of a bad mask; name what to start from (--start damaged).")
+    from napari_clickseg.benchmark.sequences import worst_frames
+
+    return worst_frames(objects, start, chosen.objects, chosen.seed)
 
 
 def _check_images(targets: Sequence[Target]) -> None:
@@ -241,6 +260,22 @@ COMMAND = Command(
             default=10,
             metavar="N",
             help="with --correct: failures of an image that are corrected one by one" + DEFAULT,
+        ),
+        Option.of(
+            "--worst",
+            action="store_true",
+            help="of each object of a sequence only the frame on which the mask to start from is worst; --objects "
+            "counts sequences",
+        ),
+        Option.of(
+            "--sequences",
+            metavar="WHAT",
+            help="instead, work on movies and stacks: effort (clicks to a good sequence, by carrying and review), "
+            "review (how early it brings what is wrong), cost (seconds and memory of carrying)",
+        ),
+        Option.of("--frames", type=count, default=12, metavar="N", help="with --sequences: frames of each" + DEFAULT),
+        Option.of(
+            "--side", type=count, default=1024, metavar="N", help="with --sequences: of each frame at most" + DEFAULT
         ),
         Option.of("--gui", action="store_true", help="measure the panel in a real window instead"),
     ),

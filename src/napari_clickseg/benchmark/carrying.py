@@ -1,0 +1,163 @@
+"""Carrying: what it costs to carry objects over many frames: seconds, and memory on a movie larger than any memory.
+
+One thread works, as in the panel.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_clickseg.benchmark.memory import MEGABYTE, peak_bytes
+from napari_clickseg.benchmark.sequences import Movie
+from napari_clickseg.images import Image
+from napari_clickseg.models.registry import load_model
+from napari_clickseg.propagate import carry
+from napari_clickseg.questions import Predictor
+from napari_clickseg.regions import Region
+
+COLUMNS = ("source", "model", "part", "what", "frames", "objects", "seconds", "peak_mb")
+"""`frames`: how many were carried to; `objects`: mean number per frame; `peak_mb`: above what was held before."""
+SECONDS, MEMORY = "seconds", "memory"
+ONE, ALL = "one object", "all objects"
+LENGTH, FEW = 100, 10
+"""Frames: of the long walk, and of one on which most objects are still there."""
+TRIED = 3
+"""So many objects are carried one by one; the median counts."""
+VIRTUAL_SIDE, VIRTUAL_FRAMES = 2048, 12_000
+WALKS = (20, 200)
+"""Frames after which the peak of memory is read."""
+Row = dict[str, str]
+
+
+def there_and_back(movie: Movie, length: int = LENGTH) -> Movie:
+    """Return a movie of a first frame and `length` more, that goes through the given one back and forth.
+
+    Its first axis must be the frames' one.
+    """
+    last = len(movie.truth) - 1
+    places = [last - abs(last - k % (2 * last)) for k in range(length + 1)]
+    image = Image(movie.image.array[places], movie.image.axes, movie.image.spacing, movie.image.channel)
+    return Movie(movie.source, movie.name, image, movie.truth[places])
+
+
+def measure_seconds(movie: Movie, predictor: Predictor, model: str) -> list[Row]:
+    """Time one object, and all of them, over a few frames and over a movie that goes back and forth."""
+    long = there_and_back(movie)
+    lasting = [label for label in movie.objects((0,)) if all((plane == label).any() for plane in movie.truth)]
+    _timed(long, predictor, lasting[:1], 3)  # the first question of all makes the model ready
+    rows = []
+    for most in (FEW, LENGTH):
+        ones = sorted(
+            (_timed(long, predictor, [label], most) for label in lasting[:TRIED]), key=lambda one: one[1] / one[0]
+        )
+        for what, timed in ((ONE, ones[len(ones) // 2]), (ALL, _timed(long, predictor, None, most))):
+            frames, seconds, objects = timed
+            rows.append(_row(movie, model, SECONDS, what, frames, objects, f"{seconds:.3f}"))
+    return rows
+
+
+def _timed(movie: Movie, predictor: Predictor, ids: Collection[int] | None, most: int) -> tuple[int, float, float]:
+    """Return frames carried to, seconds, and the mean number of objects."""
+    labels = np.zeros(movie.truth.shape, np.int32)
+    labels[0] = movie.truth[0]
+    first, *others = movie.frames
+    begun = time.perf_counter()
+    counts = []
+    for one in islice(carry(movie.image, labels, predictor, first, others, ids), most):
+        there = labels[one.frame][one.edit.region.slices]
+        there[one.edit.written] = one.edit.values[one.edit.written]
+        counts.append(len(one.edit.confidence))
+    return len(counts), time.perf_counter() - begun, float(np.mean(counts))
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------
+
+
+def measure_memory(movie: Movie, predictor: Predictor, model: str, walks: Sequence[int] = WALKS) -> list[Row]:
+    """Carry all objects of a movie's first frame over a virtual one far larger; return a row per length of the walk."""
+    context = multiprocessing.get_context("spawn")
+    plane = np.asarray(movie.image.array[0])
+    with ProcessPoolExecutor(1, context) as process:
+        peaks, objects = process.submit(_walk, plane, movie.truth[0], model, predictor.device, tuple(walks)).result()
+    what = f"{ALL}, {VIRTUAL_FRAMES * VIRTUAL_SIDE**2 * plane.dtype.itemsize / 1e9:.0f} GB"
+    return [
+        _row(movie, model, MEMORY, what, walk, objects, "", f"{peak:.1f}")
+        for walk, peak in zip(walks, peaks, strict=True)
+    ]
+
+
+def _walk(plane: Any, truth: Any, model: str, device: str, walks: tuple[int, ...]) -> tuple[list[float], float]:
+    """To be run in a fresh process: peaks in MB above what it held before, and objects per frame."""
+    predictor = load_model(model, device)
+    before, peaks, counts = peak_bytes(), [], []
+    with tempfile.TemporaryDirectory() as folder:
+        image = Image(virtual_movie(plane), "TYX", (1.0, 1.0, 1.0))
+        labels = _empty_labels(Path(folder), image.shape)
+        labels[0] = _tiled(truth, VIRTUAL_SIDE, once=True)
+        for number, one in enumerate(carry(image, labels, predictor, (0,), [(k + 1,) for k in range(max(walks))]), 1):
+            place = one.edit.region.at_frame(one.frame).slices
+            there = np.asarray(labels[place]).reshape(one.edit.region.shape)
+            labels[place] = np.where(one.edit.written, one.edit.values, there)[None]
+            counts.append(len(one.edit.confidence))
+            if number in walks:
+                peaks.append((peak_bytes() - before) / MEGABYTE)
+    return peaks, float(np.mean(counts))
+
+
+def virtual_movie(plane: Any) -> Any:
+    """Return a zarr array of 12,000 frames of which one is stored: every chunk that is asked for is that one."""
+    import zarr
+
+    memory_store: Any = zarr.storage.MemoryStore
+
+    class OneChunk(memory_store):  # type: ignore[misc]  # zarr is optional, and untyped where it is absent
+        """Mutable: what is written first is what is read everywhere."""
+
+        async def get(self, key: str, *given: Any, **named: Any) -> Any:
+            return await super().get("c/0/0/0" if key.startswith("c/") else key, *given, **named)
+
+    shape = (VIRTUAL_FRAMES, VIRTUAL_SIDE, VIRTUAL_SIDE)
+    movie = zarr.create_array(OneChunk(), shape=shape, chunks=(1, *shape[1:]), dtype=plane.dtype)
+    movie[0] = _tiled(plane, VIRTUAL_SIDE)
+    return movie
+
+
+def _empty_labels(folder: Path, shape: tuple[int, ...]) -> Any:
+    import zarr
+
+    return zarr.create_array(folder / "labels.zarr", shape=shape, chunks=(1, *shape[1:]), dtype="int32")
+
+
+def _tiled(plane: Any, side: int, once: bool = False) -> Any:
+    """Fill a square plane with copies of a smaller one; of labels, with one in a corner."""
+    if once:
+        whole = np.zeros((side, side), np.int32)
+        box = Region.whole(plane.shape).clip((side, side))
+        whole[box.slices] = plane[box.slices]
+        return whole
+    repeats = [-(-side // n) for n in plane.shape]
+    return np.tile(plane, repeats)[:side, :side]
+
+
+def _row(
+    movie: Movie, model: str, part: str, what: str, frames: int, objects: float, seconds: str, peak_mb: str = ""
+) -> Row:
+    values = (movie.source, model, part, what, str(frames), f"{objects:.1f}", seconds, peak_mb)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+PARTS: dict[str, Callable[[Movie, Predictor, str], list[Row]]] = {SECONDS: measure_seconds, MEMORY: measure_memory}
+
+
+def measure(movie: Movie, predictor: Predictor, model: str, part: str) -> list[Row]:
+    """Return the rows of one part; its memory is that of a fresh process, which loads the model by its name."""
+    return PARTS[part](movie, predictor, model)

@@ -1,0 +1,157 @@
+"""Tables of what was measured of sequences. Reads nothing but rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from napari_clickseg.benchmark import carrying, effort, looking
+from napari_clickseg.benchmark.effort import GOAL
+from napari_clickseg.benchmark.metrics import carried_on
+from napari_clickseg.benchmark.report import table
+from napari_clickseg.benchmark.starts import protocol_of
+
+Row = dict[str, str]
+
+PAPERS: Mapping[str, Sequence[float]] = {
+    "ITIS, its paper": (0.670, 0.771, 0.828),
+    "Superpixel box, its paper": (0.722, 0.801, 0.843),
+}
+"""DAVIS-2016 val, the worst frame of each sequence: mean IoU after 1, 4 and 10 clicks, from masks of a network that was
+shown the first frame's."""
+DAVIS = "natural_davis16_val"
+CLICKS = (0, 1, 4, 10)
+FIFTH, LOOKED_AT, SHARE_FOUND, SECONDS, TIMES = 0.2, 0.2, 0.9, 10.0, 3.0
+"""Aims: clicks against clicking from scratch; part of the list, and share of the wrong objects in it; seconds of one
+object over 100 frames; all objects' time against one's."""
+
+
+def worst_table(rows: Iterable[Row]) -> str:
+    """Mean IoU of the worst frames after some clicks, by source, start and model; the papers' beside those of DAVIS."""
+    curves: dict[tuple[str, str, str], dict[tuple[str, ...], list[float]]] = {}
+    for row in rows:
+        group = curves.setdefault((row["source"], protocol_of(row["start"]), row["model"]), {})
+        group.setdefault((row["image"], row["frame"], row["object"]), []).append(float(row["iou"]))
+    lines = []
+    for source, start in dict.fromkeys(key[:2] for key in curves):
+        for model in (key[2] for key in curves if key[:2] == (source, start)):
+            many = curves[source, start, model].values()
+            deep = np.array([carried_on(curve, max(CLICKS) + 1) for curve in many])
+            means = deep[:, list(CLICKS)].mean(axis=0)
+            lines.append([source, start, model, str(len(deep)), *(f"{100 * mean:.1f}" for mean in means)])
+        if source == DAVIS:
+            lines += [
+                [source, "a network's", name, "20", "", *(f"{100 * v:.1f}" for v in means)]
+                for name, means in PAPERS.items()
+            ]
+    return table(["source", "start", "model", "sequences", *(f"IoU@{k}" for k in CLICKS)], lines, words=3)
+
+
+def effort_table(rows: Sequence[Row]) -> str:
+    """Clicks per object and frame, way by way, and their share of clicking from scratch."""
+    lines = []
+    for source, model in dict.fromkeys((row["source"], row["model"]) for row in rows):
+        mine = [row for row in rows if (row["source"], row["model"]) == (source, model)]
+        scratch = _clicks([row for row in mine if row["way"] == effort.SCRATCH])
+        for way in effort.WAYS:
+            some = [row for row in mine if row["way"] == way]
+            if not some:
+                continue
+            touched = sum(int(row["clicks"]) > 0 for row in some) / len(some)
+            good = sum(float(row["iou"]) >= GOAL for row in some) / len(some)
+            share = f"{100 * _clicks(some) / scratch:.0f} %" if scratch else ""
+            size = " x ".join(some[0][name] for name in ("frames", "rows", "columns"))
+            cells = (f"{_clicks(some):.2f}", share, f"{100 * touched:.0f} %", f"{100 * good:.0f} %")
+            lines.append([source, model, way, size, str(len(some)), *cells])
+    head = ["source", "model", "way", "frames", "objects on frames"]
+    measures = ["clicks per object and frame", "share of from scratch", "objects clicked on", f"IoU {GOAL} at the end"]
+    return table([*head, *measures], lines, words=4)
+
+
+def _clicks(rows: Sequence[Row]) -> float:
+    return float(np.mean([int(row["clicks"]) for row in rows])) if rows else 0.0
+
+
+def review_table(rows: Sequence[Row]) -> str:
+    """How many wrong objects lie in the first part of the list, and how many could."""
+    lines = []
+    for source, model, labels in dict.fromkeys((row["source"], row["model"], row["labels"]) for row in rows):
+        mine = [row for row in rows if (row["source"], row["model"], row["labels"]) == (source, model, labels)]
+        listed = [row for row in mine if row["rank"]]
+        wrong = [row for row in listed if float(row["iou"]) < GOAL]
+        looked = math.ceil(LOOKED_AT * len(listed))
+        found = sum(int(row["rank"]) <= looked for row in wrong)
+        told = sum(not row["rank"] and row["told"] != "" for row in mine)
+        silent = sum(not row["rank"] and row["told"] == "" for row in mine)
+        shares = [f"{100 * n / len(wrong):.0f} %" if wrong else "" for n in (found, min(looked, len(wrong)))]
+        numbers = (len(listed), len(wrong), *shares, told, silent)
+        lines.append([source, labels, model, *map(str, numbers)])
+    head = ["source", "labels", "model", "on the list", "wrong", f"in the first {100 * LOOKED_AT:.0f} %"]
+    return table([*head, "at best", "gone, told by an event", "gone, untold"], lines, words=3)
+
+
+def cost_table(rows: Sequence[Row]) -> str:
+    """Seconds per frames and objects, and peaks of memory."""
+    head = ["source", "model", "what", "frames", "objects per frame", "s", "ms per frame", "peak MB"]
+    lines = []
+    for row in rows:
+        per_frame = f"{1000 * float(row['seconds']) / int(row['frames']):.0f}" if row["seconds"] else ""
+        seconds = f"{float(row['seconds']):.1f}" if row["seconds"] else ""
+        peak = f"{float(row['peak_mb']):.0f}" if row["peak_mb"] else ""
+        lines.append(
+            [row["source"], row["model"], row["what"], row["frames"], row["objects"], seconds, per_frame, peak]
+        )
+    return table(head, lines, words=3)
+
+
+TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
+    "effort": effort_table,
+    "review": review_table,
+    "cost": cost_table,
+}
+"""By what is asked, as in `ledgers.LEDGERS`."""
+
+
+# -- aims --------------------------------------------------------------------------------------------------------------
+
+
+def aims_table(efforts: Sequence[Row], reviews: Sequence[Row], costs: Sequence[Row]) -> str:
+    """What was to be reached, and what was."""
+    lines = [
+        [f"clicks of carry and review, of from scratch: {source}", f"{100 * FIFTH:.0f} %", share]
+        for source, share in _shares(efforts)
+    ]
+    for labels in looking.KINDS:
+        wrong = [r for r in reviews if r["labels"] == labels and r["rank"] and float(r["iou"]) < GOAL]
+        found = sum(int(row["rank"]) <= math.ceil(LOOKED_AT * _length(reviews, row)) for row in wrong)
+        reached = f"{100 * found / len(wrong):.0f} %" if wrong else ""
+        lines.append([f"wrong objects in the first 20 %, {labels} labels", f"{100 * SHARE_FOUND:.0f} %", reached])
+    one, every = (_per_frame(costs, what) for what in (carrying.ONE, carrying.ALL))
+    lines += [
+        ["one object over 100 frames of 512 x 512, s", f"{SECONDS:.0f}", f"{100 * one[max(one)]:.1f}"],
+        ["all objects' time against one's", f"{TIMES:.0f}", f"{every[carrying.FEW] / one[carrying.FEW]:.1f}"],
+    ]
+    return table(["", "aim", "here"], lines)
+
+
+def _shares(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    found = []
+    for source in dict.fromkeys(row["source"] for row in rows):
+        both = [
+            _clicks([row for row in rows if row["source"] == source and row["way"] == way])
+            for way in (effort.CARRIED, effort.SCRATCH)
+        ]
+        found.append((source, f"{100 * both[0] / both[1]:.0f} %"))
+    return found
+
+
+def _length(rows: Sequence[Row], like: Row) -> int:
+    return sum(bool(row["rank"]) and all(row[k] == like[k] for k in ("source", "model", "labels")) for row in rows)
+
+
+def _per_frame(rows: Sequence[Row], what: str) -> dict[int, float]:
+    """Seconds per frame by the number of frames."""
+    mine = [row for row in rows if row["what"] == what and row["part"] == carrying.SECONDS]
+    return {int(row["frames"]): float(row["seconds"]) / int(row["frames"]) for row in mine}
