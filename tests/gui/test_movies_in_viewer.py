@@ -189,11 +189,15 @@ def test_g_goes_to_what_is_doubtful_and_k_confirms_it(opened, truth):
     labels[3][labels[3] == 2] = 0
     b = opened(labels=labels)
     reviewed(b)
+    b.camera.center, b.camera.zoom = (5, 60), 4 * b.camera.zoom
+    b.until(lambda: b.labels.corner_pixels[0, -1] > 40)
     b.key(Qt.Key.Key_G)
-    assert b.session.image.label_axes == "TYX"
     assert b.viewer.dims.current_step[0] == 3
     np.testing.assert_allclose(b.camera.center[-2:], centre(2, 3), atol=4)
     assert "frame 3, object 2" in b.status
+    ring = b.viewer.layers["preview"]
+    np.testing.assert_allclose(ring.data_to_world(np.array(ring.data.shape[:3]) // 2)[-2:], centre(2, 2), atol=2)
+    assert ring.visible
     strip = b.widget.panel.sequence.frames.strip
     assert "doubtful" in strip.words(3)
     b.key(Qt.Key.Key_K)

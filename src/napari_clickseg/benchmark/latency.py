@@ -6,15 +6,19 @@ reported apart.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from napari_clickseg.journal import FOLDER_VARIABLE
 
 SIZES = (512, 20_000)
 OBJECTS = 12
@@ -30,6 +34,8 @@ OURS = {
     "acts:ObjectActs": ("_on_layers_clicked", "_on_layers_edited"),
     "desk:Desk": ("_mend", "_on_viewer_inserted", "_on_viewer_removed"),
     "live:LivePreview": ("_on_flash_over",),
+    "carrying:Carrying": ("_on_frame", "_on_outcome"),
+    "reviewing:Reviewing": ("_look", "_on_looked"),
 }
 """The panel's methods, by module and class, at which Qt and napari enter our code on the GUI thread."""
 
@@ -144,7 +150,7 @@ def _measure_size(model_name: str, side: int) -> LatencyRow:
     from napari_clickseg.models.registry import find_model
 
     held, drawn = Stopwatch(), Stopwatch()
-    with _holding(held), drawn.watching(SceneCanvas, "on_draw"):
+    with _journals_apart(), _holding(held), drawn.watching(SceneCanvas, "on_draw"):
         viewer = napari.Viewer(show=True)
         try:
             viewer.window.resize(1200, 900)
@@ -165,6 +171,20 @@ def _measure_size(model_name: str, side: int) -> LatencyRow:
         further_drawing=_median(click.drawing for click in further),
         held=max(held.times),
     )
+
+
+@contextmanager
+def _journals_apart() -> Iterator[None]:
+    """Keep what is clicked here out of the user's journals."""
+    before = os.environ.get(FOLDER_VARIABLE)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.environ[FOLDER_VARIABLE] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop(FOLDER_VARIABLE)
+            if before is not None:
+                os.environ[FOLDER_VARIABLE] = before
 
 
 @contextmanager

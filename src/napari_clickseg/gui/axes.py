@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QSizePolicy, QWidget
 
 from napari_clickseg.gui.fields import Picker, caption, form_in, side_by_side
 from napari_clickseg.gui.sequence import Axis
@@ -66,6 +66,7 @@ class AxesPanel(QWidget):
         field.setRange(*SPACINGS)
         field.setDecimals(4)
         field.setKeyboardTracking(False)
+        field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         field.setToolTip("The size of a pixel along this axis, or the time between frames.")
         field.valueChanged.connect(lambda value: self.requested.emit("set_spacing", (index, float(value))))
         return field

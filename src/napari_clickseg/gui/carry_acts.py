@@ -160,7 +160,7 @@ class CarryActs:
         self._tell()
 
     def _on_carrying_ended(self, trip: Trip, error: BaseException | None) -> None:
-        self._next = trip.left()
+        self._next = None if trip.halted else trip.left()
         trip.work.session.painted.connect(self._on_session_painted)
         trip.work.session.acted.connect(self._on_session_acted)
         trip.work.refresh_thumbnail()
@@ -168,7 +168,7 @@ class CarryActs:
         if error is not None:
             self._showing.status(frame_status.not_carried(error))
         elif trip.work is self._desk.current:
-            self._showing.status(frame_status.carried(trip.done, trip.halted, self._next is not None))
+            self._showing.status(frame_status.carried(trip.drawn, trip.halted, self._next is not None))
 
     def _on_session_painted(self, region: Region) -> None:
         """Note which frame of the last trip is written to."""
@@ -184,8 +184,8 @@ class CarryActs:
             return
         done = self._last.done
         if act.name in TRAVELS:
-            stands = bool(done) and bool(self._last.work.session.confidence(done[0]))
-            self._next, self._again = (self._last.left() if stands else None), False
+            stands = any(self._last.work.session.confidence(frame) for frame in self._last.drawn[:1])
+            self._next, self._again = (self._last.left() if stands and not self._last.halted else None), False
         elif touched:
             first = done[min(done.index(frame) for frame in touched)]
             self._next = self._last.route.onwards(first)

@@ -29,6 +29,9 @@ class Trip:
     number : int or None
         Of the session's edit that it writes; None before the first frame.
     done : list of Frame
+        Frames that were looked at, one after the other.
+    drawn : list of Frame
+        Those of them into which something was carried.
     halted : str
         Why it ended before the end of its route.
     model : str
@@ -40,6 +43,7 @@ class Trip:
     model: str
     number: int | None = None
     done: list[Frame] = field(default_factory=list)
+    drawn: list[Frame] = field(default_factory=list)
     halted: str = ""
     taken: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
@@ -138,6 +142,9 @@ class Carrying:
         if step.frame in trip.work.session.confirmed:
             return True
         trip.done.append(step.frame)
+        if not step.edit.written.any():
+            return True
+        trip.drawn.append(step.frame)
         session, edits = trip.work.session, {step.frame: step.edit}
         self._writing = True
         try:

@@ -37,14 +37,16 @@ def carrying(count: int) -> Status:
     return Status("thinking", f"Carrying over {frames}. You can look around; Esc or a click ends it where it stands.")
 
 
-def carried(done: Sequence[Frame], halted: str, more: bool) -> Status:
+def carried(drawn: Sequence[Frame], halted: str, more: bool) -> Status:
     """Return how far objects were carried, and how to go on."""
-    if not done:
+    if not drawn:
         return Status("ready", f"Nothing was carried. {halted}".strip())
-    count = "1 frame" if len(done) == 1 else f"{len(done):,} frames"
+    count = "1 frame" if len(drawn) == 1 else f"{len(drawn):,} frames"
     why = f" {halted}" if halted else ""
     on = " Q goes on from there." if more else ""
-    return Status("ready", f"Carried over {count}, to frame {named(done[-1])}.{why}{on} G shows what to look at first.")
+    return Status(
+        "ready", f"Carried over {count}, to frame {named(drawn[-1])}.{why}{on} G shows what to look at first."
+    )
 
 
 def not_carried(problem: BaseException) -> Status:

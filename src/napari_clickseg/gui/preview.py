@@ -15,6 +15,9 @@ CONTOUR = (64, 224, 255, 255)
 FILL = (64, 224, 255, 46)
 GAINED = (255, 241, 118, 230)
 LOST = (255, 92, 138, 230)
+RING = (255, 177, 61, 255)
+RING_WIDTH = 1.2
+"""Half of it, in pixels."""
 
 
 def changed_region(shown: Prediction, before: Prediction | None, threshold: float) -> Region | None:
@@ -45,6 +48,19 @@ def picture(shown: Prediction, before: Prediction | None, threshold: float, regi
         painted[mask & ~old] = GAINED
         painted[old & ~mask] = LOST
     painted[ndimage.binary_dilation(mask) & ~ndimage.binary_erosion(mask)] = CONTOUR
+    return painted
+
+
+def ring(radius: float) -> Picture:
+    """Paint a ring that marks a place, in the middle of the picture.
+
+    >>> ring(3.0).shape
+    (11, 11, 4)
+    """
+    reach = int(np.ceil(radius)) + 2
+    rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    painted = np.zeros((*rows.shape, 4), np.uint8)
+    painted[abs(np.hypot(rows, columns) - radius) <= RING_WIDTH] = RING
     return painted
 
 

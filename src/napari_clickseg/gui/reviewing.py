@@ -16,6 +16,8 @@ from napari_clickseg.gui import frame_status
 from napari_clickseg.gui.background import Background
 from napari_clickseg.gui.carrying import Carrying, Trip
 from napari_clickseg.gui.desk import Desk
+from napari_clickseg.gui.layers import ClickLayers
+from napari_clickseg.gui.preview import ring
 from napari_clickseg.gui.routes import along
 from napari_clickseg.gui.sequence import Finding, FrameState, SequencePanel, Strip
 from napari_clickseg.gui.showing import Showing
@@ -27,6 +29,12 @@ from napari_clickseg.regions import Region
 from napari_clickseg.review import DOUBTFUL, Doubt, Review
 from napari_clickseg.worker import Outcome
 
+TOLD = 2
+"""So many reasons of a doubt are told, the weightiest."""
+RING_SHARE = 0.75
+"""The radius of the ring around the place that is looked at, in diameters of an object."""
+USUAL_DIAMETER = 40.0
+"""As long as the diameter of objects is not known."""
 PATIENCE_MS = 200
 """Changes are gathered for so long before they are looked at."""
 
@@ -84,15 +92,22 @@ class Reviewing:
 
     Parameters
     ----------
-    panel, desk, showing, timeline, carrying
+    panel, desk, layers, showing, timeline, carrying
         See there.
     """
 
     def __init__(
-        self, panel: SequencePanel, desk: Desk, showing: Showing, timeline: Timeline, carrying: Carrying
+        self,
+        panel: SequencePanel,
+        desk: Desk,
+        layers: ClickLayers,
+        showing: Showing,
+        timeline: Timeline,
+        carrying: Carrying,
     ) -> None:
         self._panel = panel
         self._desk = desk
+        self._layers = layers
         self._showing = showing
         self._timeline = timeline
         self._carrying = carrying
@@ -141,6 +156,7 @@ class Reviewing:
         self._timeline.show_frame(work, finding.frame)
         if finding.position is not None:
             self._timeline.centre_on(work, (*finding.frame, *finding.position))
+            self._mark(work, finding.frame, finding.position)
         if finding.label is not None:
             work.labels_layer.selected_label = finding.label
         self._panel.show_findings(self._findings, index)
@@ -202,6 +218,14 @@ class Reviewing:
             self._look_soon()
         if looked.work is self._desk.current:
             self._show()
+
+    def _mark(self, work: Work, frame: Frame, position: tuple[float, ...]) -> None:
+        """Lay a ring around a place, until another frame is shown or something is drawn."""
+        if len(position) == 2 and work.session.state.empty:
+            diameter = work.session.expected_diameter() if work.measured else USUAL_DIAMETER
+            painted = ring(RING_SHARE * diameter)
+            middle = len(painted) // 2
+            self._layers.show_preview(painted, (*frame, *(round(p) - middle for p in position)), 1.0)
 
     # -- showing ---------------------------------------------------------------------------------------------------
 
@@ -329,11 +353,11 @@ def _reason(known: Known, frame: Frame) -> str:
 
 def _told(doubt: Doubt) -> str:
     whose = "" if doubt.label is None else f"object {doubt.label}: "
-    return whose + "; ".join(doubt.reasons)
+    return whose + "; ".join(doubt.reasons[:TOLD])
 
 
 def _finding(doubt: Doubt) -> Finding:
-    return Finding(doubt.frame, doubt.label, "; ".join(doubt.reasons), position=doubt.position)
+    return Finding(doubt.frame, doubt.label, "; ".join(doubt.reasons[:TOLD]), position=doubt.position)
 
 
 def _frame_of(work: Work, region: Region) -> Frame:

@@ -10,6 +10,7 @@ from napari_clickseg.gui.carrying import Carrying
 from napari_clickseg.gui.correcting import Correcting
 from napari_clickseg.gui.desk import Desk
 from napari_clickseg.gui.journaling import Journaling
+from napari_clickseg.gui.layers import ClickLayers
 from napari_clickseg.gui.reviewing import Reviewing
 from napari_clickseg.gui.showing import Showing
 from napari_clickseg.gui.shown import Panel
@@ -35,7 +36,7 @@ class Sequences:
     Parameters
     ----------
     viewer : napari.Viewer
-    panel, desk, acts, showing
+    panel, desk, layers, acts, showing
         See there.
 
     Attributes
@@ -44,12 +45,14 @@ class Sequences:
         Who answers which request.
     """
 
-    def __init__(self, viewer: Any, panel: Panel, desk: Desk, acts: ObjectActs, showing: Showing) -> None:
+    def __init__(
+        self, viewer: Any, panel: Panel, desk: Desk, layers: ClickLayers, acts: ObjectActs, showing: Showing
+    ) -> None:
         shown = panel.sequence
         self._timeline = Timeline(viewer, shown, desk)
         self._carrying = Carrying()
         self._journaling = Journaling(viewer, shown, desk, showing)
-        self._reviewing = Reviewing(shown, desk, showing, self._timeline, self._carrying)
+        self._reviewing = Reviewing(shown, desk, layers, showing, self._timeline, self._carrying)
         self._correcting = Correcting(panel, desk, acts, showing, self._timeline)
         carry_acts = CarryActs(viewer, shown, desk, acts, showing, self._timeline, self._carrying)
         self.owners: dict[str, object] = {

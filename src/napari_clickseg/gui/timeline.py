@@ -18,6 +18,8 @@ from napari_clickseg.gui.work import Work
 from napari_clickseg.images import CHANNEL
 from napari_clickseg.regions import Region
 
+RIM = 0.1
+"""A place this near to the rim of the view, as a share of it, is brought to the middle."""
 PIXEL_UNITS = {"pixel", "px", ""}
 
 
@@ -139,9 +141,14 @@ class Timeline:
         dims.set_point([offset + k for k in axes], [world[k] for k in axes])
 
     def centre_on(self, work: Work, position: Sequence[float]) -> None:
-        """Move the camera to a position, where that is out of sight or near the rim; the zoom stays."""
-        camera = camera_of(self._viewer)
-        camera.center = tuple(work.placement.world(position)[-2:])
+        """Move the camera to a position, where that is out of sight or near the rim of the view; the zoom stays."""
+        seen = np.asarray(work.labels_layer.corner_pixels)[:, -2:]
+        end = np.asarray(work.session.labels.shape[-2:]) - 1
+        rim = RIM * (seen[1] - seen[0])
+        low, high = np.where(seen[0] > 0, seen[0] + rim, 0), np.where(seen[1] < end, seen[1] - rim, end)
+        if not work.labels_layer.multiscale and ((low <= position[-2:]) & (position[-2:] <= high)).all():
+            return
+        camera_of(self._viewer).center = tuple(work.placement.world(position)[-2:])
 
     def shows(self, work: Work, region: Region) -> bool:
         """Tell whether something of a region of the labels is in view: on its frame, or where several are shown."""
