@@ -83,6 +83,7 @@ MAY_IMPORT = {
 """Who may import whom, by part of the package. What is not named here (the demo) stands on its parts."""
 EXCEPTIONS = {
     ("benchmark.latency", "gui"): "measures the panel itself, from mouse event to refreshed layer",
+    ("benchmark.latency", "journal"): "keeps what it clicks out of the user's journals",
     ("benchmark.yardstick", "networks"): "measures a network that no model of ours uses",
     ("benchmark.canvas", "gui"): "the hand on the mouse of that measurement",
 }
