@@ -2,8 +2,8 @@
 
     python export_unet.py --weights OUT/our.pt OUT/monai.pt --image IMAGE --out OUT/formats --table formats.csv
 
-The table has a row per format: how far probabilities are from the original network's at most, and how many pixels of
-the objects found differ. Needs onnx; MONAI for its network.
+The table has a row per format: how far probabilities are from the original network's at most, and how many pixels
+are object for the one and not for the other. Needs onnx; MONAI for its network.
 """
 
 from __future__ import annotations
@@ -106,30 +106,36 @@ WRITERS: dict[str, Callable[[nn.Module, Path, str], Written]] = {
 def compare(network: nn.Module, name: str, image: Path, out: Path) -> list[dict[str, object]]:
     """Return a row per format: the converted model beside the original network on an image."""
     pixels = read_image(image)
-    rows, wanted, found = [], None, None
-    for form, write in WRITERS.items():
-        folder = out / write.__name__
-        folder.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            path, options = write(network, folder, name)
+    wanted = _original(network, pixels)
+    return [
+        {"network": name, "format": form, **_converted(network, name, form, pixels, wanted, out)} for form in WRITERS
+    ]
+
+
+def _converted(
+    network: nn.Module, name: str, form: str, pixels: Image, wanted: np.ndarray, out: Path
+) -> dict[str, object]:
+    """What a format's row tells; where the file cannot be converted, why."""
+    write = WRITERS[form]
+    folder = out / write.__name__
+    folder.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path, options = write(network, folder, name)
+        try:
             candidate = examine(path, trust=True, **options)
-        rules = Conventions.from_mapping(candidate.conventions.to_mapping() | SAID)
-        kept = keep(candidate, rules, f"{name}-{write.__name__}", folder=out / "models", replace=True)
-        predictor = open_converted(kept, "cpu", trust=True)
-        probability, labels = predictor.probability(pixels, ()), predictor.segment(pixels, ())
-        if wanted is None or found is None:
-            wanted, found = _original(network, pixels), labels
-        rows.append(
-            {
-                "network": name,
-                "format": form,
-                "largest_difference": f"{np.abs(probability - wanted).max():.1e}",
-                "pixels_that_differ": int((labels != found).sum()),
-                "megabytes": f"{kept.stat().st_size / 1e6:.1f}",
-            }
-        )
-    return rows
+        except ValueError as refused:
+            return {"largest_difference": "", "pixels_that_differ": "", "megabytes": "", "refused": str(refused)}
+    rules = Conventions.from_mapping(candidate.conventions.to_mapping() | SAID)
+    kept = keep(candidate, rules, f"{name}-{write.__name__}", folder=out / "models", replace=True)
+    predictor = open_converted(kept, "cpu", trust=True)
+    differs = (predictor.probability(pixels, ()) > rules.threshold) != (wanted > rules.threshold)
+    return {
+        "largest_difference": f"{np.abs(predictor.probability(pixels, ()) - wanted).max():.1e}",
+        "pixels_that_differ": int(differs.sum()),
+        "megabytes": f"{kept.stat().st_size / 1e6:.1f}",
+        "refused": "",
+    }
 
 
 def _original(network: nn.Module, pixels: Image) -> np.ndarray:
@@ -153,7 +159,8 @@ def _described(weights: str) -> dict[str, object]:
     same = [{"id": axis, "type": "space", "size": {"tensor_id": "raw", "axis_id": axis}, "halo": 32} for axis in "yx"]
     channels = [["red", "green", "blue"], ["background", "object", "contact"]]
     axes = [[{"type": "batch"}, {"type": "channel", "channel_names": names}] for names in channels]
-    taken = {"id": "raw", "axes": [*axes[0], *sides], "test_tensor": {"source": "in.npy"}}
+    scaled = {"id": "scale_range", "kwargs": {"axes": ["y", "x"], "min_percentile": 1.0, "max_percentile": 99.8}}
+    taken = {"id": "raw", "axes": [*axes[0], *sides], "test_tensor": {"source": "in.npy"}, "preprocessing": [scaled]}
     given = {"id": "classes", "axes": [*axes[1], *same], "test_tensor": {"source": "out.npy"}}
     return {
         "type": "model",

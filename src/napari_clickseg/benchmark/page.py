@@ -5,6 +5,7 @@ A page holds places `<!-- NAME: begin -->` .. `<!-- NAME: end -->`; what stands 
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_clickseg.benchmark.backpropagation import backpropagation_table
+from napari_clickseg.benchmark.conversion import Row, read_corrections
 from napari_clickseg.benchmark.curves import NATURAL, Results, collect
+from napari_clickseg.benchmark.gains import aims_table, failures_table, gains_table
 from napari_clickseg.benchmark.memory import read_peaks
 from napari_clickseg.benchmark.metrics import clicks_to_reach, mean_interval
 from napari_clickseg.benchmark.report import (
@@ -270,6 +274,18 @@ def _speed(folder: Folder) -> str:
     return speed_table(results, ranking(results), read_peaks([folder.path / "memory.csv"]))
 
 
+def _corrected(made: Callable[[list[Row]], str]) -> Callable[[Folder], str]:
+    return lambda folder: made(read_corrections(folder.path / "conversion.csv.gz"))
+
+
+def _formats(folder: Folder) -> str:
+    """How far answers of converted files are from the original network's."""
+    with open(folder.path / "formats.csv", newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    head = ["network", "format", "largest difference of a probability", "pixels that differ", "MB", "refused"]
+    return table(head, [list(row.values()) for row in rows], words=2)
+
+
 PLACES: dict[str, Callable[[Folder], str]] = {
     "sources at ninety": _sources(0.90),
     "sources at eighty five": _sources(0.85),
@@ -279,6 +295,11 @@ PLACES: dict[str, Callable[[Folder], str]] = {
     "photographs": _photographs,
     "ablations": _claims(CLAIMS, "ablations"),
     "refinements": _claims(REFINEMENTS, "refinements"),
+    "backpropagation": lambda folder: backpropagation_table(folder.results("backpropagation")),
+    "conversion formats": _formats,
+    "conversion aims": _corrected(aims_table),
+    "conversion gains": _corrected(gains_table),
+    "conversion failures": _corrected(failures_table),
     "starts": _starts,
     "robots": _robots,
     "speed": _speed,
