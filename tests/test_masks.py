@@ -70,3 +70,50 @@ def test_what_was_painted_over_stays():
     labels[3, 3] = 0
     patch.take_back(labels)
     assert (labels[2, 2], labels[3, 3], labels[0, 0]) == (7, 0, 1)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["uint8", "int32", "int64", "uint64"]), st.sampled_from("CF"))
+def test_a_packed_patch_takes_back_and_writes_again_what_the_patch_would(seed, dtype, order):
+    rng = np.random.default_rng(seed)
+    lowest = -1 if np.dtype(dtype).kind == "i" else 0
+    highest = int(rng.choice([1, 5, 200, min(2**60, np.iinfo(dtype).max)]))
+    labels = np.asarray(rng.integers(lowest, highest, SHAPE, dtype, endpoint=True), order=order)
+    before, drawn = labels.copy(), rng.integers(0, highest, (4, 5), dtype, endpoint=True)
+    shown = rng.random((4, 5)) < rng.choice([0.0, 0.3, 1.0])
+    packed = Patch.write(labels, Region((1, 1), (5, 6)), lambda there: (shown, drawn)).packed()
+    after = labels.copy()
+    packed.take_back(labels)
+    np.testing.assert_array_equal(labels, before)
+    packed = packed.write_again(labels)
+    np.testing.assert_array_equal(labels, after)
+    packed.take_back(labels)
+    np.testing.assert_array_equal(labels, before)
+
+
+def test_what_was_painted_over_a_packed_patch_stays():
+    labels = np.ones(SHAPE, int)
+    packed = Patch.write(labels, Region.whole(SHAPE), everywhere(5)).packed()
+    labels[2, 2] = 7
+    labels[3, 3] = 0
+    packed.take_back(labels)
+    assert (labels[2, 2], labels[3, 3], labels[0, 0]) == (7, 0, 1)
+
+
+def test_a_patch_written_again_remembers_what_is_there_this_time():
+    labels = np.ones(SHAPE, int)
+    first = Patch.write(labels, Region.whole(SHAPE), everywhere(5)).packed()
+    first.take_back(labels)
+    assert first.write_again(labels) is first
+    first.take_back(labels)
+    labels[0, 0] = 300
+    second = first.write_again(labels)
+    assert labels[0, 0] == 5
+    second.take_back(labels)
+    assert (labels[0, 0], labels[1, 1]) == (300, 1)
+
+
+def test_one_id_everywhere_is_packed_as_one_id():
+    labels = np.zeros((300, 300), np.int64)
+    packed = Patch.write(labels, Region.whole(labels.shape), everywhere(70_000)).packed()
+    assert len(packed.before.squeezed) + len(packed.after.squeezed) < 40
+    assert packed.after.dtype == np.uint32

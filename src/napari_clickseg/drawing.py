@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from napari_clickseg.regions import Region
 from napari_clickseg.states import ObjectState
 
 Protect = Literal["background", "object", "anything"]
+P = TypeVar("P", Patch, PackedPatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,8 @@ def write_edits(labels: Any, edits: Mapping[Frame, Edit]) -> list[tuple[Frame, P
 
 def write_again(labels: Any, patches: Sequence[tuple[Frame, PackedPatch]]) -> tuple[tuple[Frame, PackedPatch], ...]:
     """Write once more what was taken back, all of it or none; return the patches that take it back again."""
-    written = _all_or_none(labels, lambda item: item[1].patch().write_again(labels), patches)
-    return tuple((frame, packed.renewed(patch)) for (frame, packed), patch in zip(patches, written, strict=True))
+    written = _all_or_none(labels, lambda item: item[1].write_again(labels), patches)
+    return tuple((frame, patch) for (frame, _), patch in zip(patches, written, strict=True))
 
 
 def take_back(labels: Any, patches: Sequence[tuple[Frame, PackedPatch]]) -> list[Region]:
@@ -130,18 +131,18 @@ def take_back(labels: Any, patches: Sequence[tuple[Frame, PackedPatch]]) -> list
     done: list[PackedPatch] = []
     try:
         for _, packed in reversed(patches):
-            packed.patch().take_back(labels)
+            packed.take_back(labels)
             done.append(packed)
     except BaseException:
         for packed in reversed(done):
-            packed.patch().write_again(labels)
+            packed.write_again(labels)
         raise
     return [packed.region for _, packed in patches if packed.region.size]
 
 
-def _all_or_none(labels: Any, write: Callable[[Any], Patch], items: Sequence[Any]) -> list[Patch]:
+def _all_or_none(labels: Any, write: Callable[[Any], P], items: Sequence[Any]) -> list[P]:
     """Write in a row; where one write fails (a full disk), take the earlier ones back."""
-    done: list[Patch] = []
+    done: list[P] = []
     try:
         for item in items:
             done.append(write(item))

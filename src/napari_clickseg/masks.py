@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ Drawing = tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]
 
 CERTAIN = 6.0
 """The logit that stands for a pixel known to belong to an object (probability 0.9975)."""
+FASTEST = 1
+"""The level of compression of patches: undo unpacks them on the thread that draws."""
 
 
 def probability_to_logit(probability: float) -> float:
@@ -143,33 +145,69 @@ class Patch:
 
     def packed(self) -> PackedPatch:
         """Return the patch as a few bytes, to be kept for long."""
-        before, after = self.before[self.written], self.after[self.written]
-        whole = (np.packbits(self.written).tobytes(), before.tobytes(), after.tobytes())
-        return PackedPatch(self.region, tuple(zlib.compress(part, 1) for part in whole), self.after.dtype)
+        pixels = zlib.compress(np.packbits(self.written).tobytes(), FASTEST)
+        before, after = PackedIds.of(self.before[self.written]), PackedIds.of(self.after[self.written])
+        return PackedPatch(self.region, pixels, before, after)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedIds:
+    """The ids of some pixels in few bytes: one id where all are alike, else each in the narrowest type."""
+
+    dtype: np.dtype[Any]
+    squeezed: bytes
+
+    @classmethod
+    def of(cls, ids: npt.NDArray[Any]) -> PackedIds:
+        """Pack ids, one axis.
+
+        >>> PackedIds.of(np.array([7, 300, 7])).dtype, PackedIds.of(np.zeros(9, int)).unpacked(2)
+        (dtype('uint16'), array([0, 0], dtype=uint8))
+        """
+        narrow = np.min_scalar_type(int(ids.max(initial=0)))
+        if narrow.itemsize < ids.itemsize and ids.min(initial=0) == 0:
+            ids = ids.astype(narrow)
+        alike = bool((ids[:1] == ids).all())
+        return cls(ids.dtype, zlib.compress((ids[:1] if alike else ids).tobytes(), FASTEST))
+
+    def unpacked(self, count: int) -> npt.NDArray[Any]:
+        """Return the ids of `count` pixels, not to be written into."""
+        ids = np.frombuffer(zlib.decompress(self.squeezed), self.dtype)
+        return ids if ids.size == count else np.broadcast_to(ids, count)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedPatch:
-    """A patch in few bytes: which pixels, and of these what was there and what was written."""
+    """A patch in few bytes: which pixels of a region, and of these what was there and what was written."""
 
     region: Region
-    parts: tuple[bytes, ...]
-    dtype: np.dtype[Any]
+    pixels: bytes
+    before: PackedIds
+    after: PackedIds
 
-    def patch(self) -> Patch:
-        """Return the patch that was packed; what it did not write it holds as 0."""
-        bits, *values = (zlib.decompress(part) for part in self.parts)
-        flags = np.unpackbits(np.frombuffer(bits, np.uint8), count=self.region.size)
-        written = flags.astype(bool).reshape(self.region.shape)
-        before, after = (self._spread(np.frombuffer(part, self.dtype), written) for part in values)
-        return Patch(self.region, written, before, after)
+    def take_back(self, labels: Any) -> None:
+        """Restore what was there before, except where it was painted over since."""
+        if not self.region.size:
+            return
+        there, where = self._read(labels)
+        now = there[where]
+        ours = now == self.after.unpacked(where.size)
+        there[where] = np.where(ours, self.before.unpacked(where.size), now)
+        labels[self.region.slices] = there.reshape(self.region.shape)
 
-    def renewed(self, patch: Patch) -> PackedPatch:
-        """Return this patch as it was written again, packed anew only where something else was there this time."""
-        there = patch.before[patch.written].tobytes()
-        return self if there == zlib.decompress(self.parts[1]) else patch.packed()
+    def write_again(self, labels: Any) -> PackedPatch:
+        """Write the same once more, whatever is there now; return the patch that takes this back."""
+        if not self.region.size:
+            return self
+        there, where = self._read(labels)
+        now = there[where]
+        there[where] = self.after.unpacked(where.size)
+        labels[self.region.slices] = there.reshape(self.region.shape)
+        known = bool((now == self.before.unpacked(where.size)).all())
+        return self if known else replace(self, before=PackedIds.of(now))
 
-    def _spread(self, pixels: npt.NDArray[Any], written: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-        block = np.zeros(self.region.shape, self.dtype)
-        block[written] = pixels
-        return block
+    def _read(self, labels: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+        """A copy of the region's labels in a row, and the places in it that the patch is about."""
+        there = np.array(labels[self.region.slices], order="C").reshape(-1)
+        bits = np.frombuffer(zlib.decompress(self.pixels), np.uint8)
+        return there, np.flatnonzero(np.unpackbits(bits, count=there.size).view(bool))
