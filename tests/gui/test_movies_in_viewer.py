@@ -305,6 +305,27 @@ def test_spacing_and_axes_are_changed_in_the_panel(opened):
     assert b.labels.data[0, 30, 55] == 3
 
 
+def test_time_and_depth_are_told_apart_and_objects_go_along_either(bench, movie, truth):
+    labels = np.zeros((2, *truth.shape), np.int32)
+    labels[1, 0] = truth[0]
+    image = np.stack([movie, movie])
+    b = bench(image, lambda viewer: viewer.add_labels(labels, name="given"), axis_labels=("t", "z", "y", "x"))
+    b.viewer.dims.set_current_step((0, 1), (1, 0))
+    panel = b.widget.panel.sequence.frames
+    assert panel.along.values == ["T", "Z"]
+    b.conductor.answer("choose_along", "Z")
+    assert panel.title.text() == "Plane 0, last 5"
+    b.conductor.answer("choose_reach", 2)
+    b.key(Qt.Key.Key_Right, SHIFT)
+    carried(b)
+    assert [bool(plane.any()) for plane in labels[1]] == [True, True, True, False, False, False]
+    assert not labels[0].any()
+    b.conductor.answer("go_to", 2)
+    assert b.viewer.dims.current_step[:2] == (1, 2)
+    b.key(Qt.Key.Key_K)
+    assert b.session.confirmed == {(1, 2)}
+
+
 def test_an_image_of_one_frame_shows_no_frames_and_says_so(bench, plane):
     b = bench(plane)
     assert not b.widget.panel.sequence.frames.isVisible()

@@ -1,0 +1,71 @@
+"""Ways along frames, where somebody painted, and what the status line says of it: values, no window."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numpy as np
+import pytest
+
+from napari_clickseg.gui import frame_status
+from napari_clickseg.gui.painting import painted_regions
+from napari_clickseg.gui.routes import Route, backward, bracket, forward
+from napari_clickseg.gui.sequence import Finding
+from napari_clickseg.regions import Region
+
+MaskedStroke = namedtuple("MaskedStroke", "slice_key mask old_values new_value")
+
+
+def test_frames_ahead_and_behind_end_with_the_movie_or_the_reach():
+    assert forward((2, 7), 0, 5, 0) == ((3, 7), (4, 7))
+    assert forward((2, 7), 0, 5, 1) == ((3, 7),)
+    assert forward((4,), 0, 5, 0) == ()
+    assert backward((2, 7), 1, 3) == ((2, 6), (2, 5), (2, 4))
+    assert backward((0,), 0, 0) == ()
+
+
+def test_only_confirmed_frames_on_the_same_line_bracket_one():
+    confirmed = {(1, 4), (6, 4), (5, 3)}
+    assert bracket((3, 4), 0, confirmed) == ((1, 4), (6, 4))
+    with pytest.raises(ValueError, match="no confirmed frame after"):
+        bracket((6, 4), 0, confirmed)
+    with pytest.raises(ValueError, match="no confirmed frame before"):
+        bracket((0, 4), 0, confirmed)
+
+
+def test_what_is_left_of_a_route_begins_where_it_ended():
+    route = Route((5,), ((4,), (3,), (2,)), ids=(7,))
+    assert route.onwards((5,)) == route
+    assert route.onwards((3,)) == Route((3,), ((2,),), ids=(7,))
+    assert route.onwards((2,)) is None
+    assert route.onwards((9,)) is None
+
+
+def test_strokes_over_several_planes_are_told_plane_by_plane_without_the_thin_axis():
+    strokes = [
+        MaskedStroke((slice(1, 3), slice(0, 1), slice(4, 6), slice(2, 5)), None, None, 7),
+        ((np.array([2]), np.array([0]), np.array([9]), np.array([1])), None, 7),
+    ]
+    assert list(painted_regions(strokes, thin=1)) == [
+        Region((1, 4, 2), (2, 6, 5)),
+        Region((2, 4, 1), (3, 10, 5)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "halted", "more", "words"),
+    [
+        ([], "Frame 1 is confirmed.", False, "Nothing was carried. Frame 1 is confirmed."),
+        ([(1,)], "", True, "Carried over 1 frame, to frame 1. Q goes on from there. G shows what to look at first."),
+        ([(1, 2), (2, 2)], "", False, "Carried over 2 frames, to frame 2, 2. G shows what to look at first."),
+    ],
+)
+def test_the_status_says_how_far_objects_were_carried_and_how_to_go_on(drawn, halted, more, words):
+    assert frame_status.carried(drawn, halted, more).text == words
+
+
+def test_the_status_names_an_object_once():
+    doubt = Finding((3,), 7, "its size jumps")
+    question = Finding((3,), 7, "Object 7 divides.", question=True)
+    assert frame_status.looking_at(doubt, 1, 2).text == "1 of 2: frame 3, object 7. Its size jumps."
+    assert frame_status.looking_at(question, 2, 2).text == "2 of 2: frame 3. Object 7 divides."
