@@ -21,7 +21,7 @@ def claim(label: int, logits: list[float], expected: list[int]) -> Claim:
     values = np.array([logits], np.float32)
     brightness = Brightness.of(values, mask, ~mask)
     answer = Prediction(LINE, values)
-    return Claim(Expected(label, outline, 0.0, LINE, brightness, values), answer, answer)
+    return Claim(Expected(label, outline, 0.0, LINE, brightness, values, np.zeros_like(values)), answer, answer)
 
 
 def shares(claims: list[Claim], free: list[int] | None = None) -> dict[int, list[int]]:

@@ -50,3 +50,14 @@ def test_likeness_of_two_places_is_one_for_the_same_and_low_for_others() -> None
     here, there = outlines[0][1], outlines[1][1]
     assert likeness_between(here, before, there, after, SHAPE) > 0.95
     assert likeness_between(here, before, here, after, SHAPE) < 0.6
+
+
+@pytest.mark.parametrize("shift", [(7, -9), (-13, 16)])
+def test_a_large_disk_is_found_on_coarse_pixels_and_then_to_the_pixel(shift: tuple[int, int]) -> None:
+    shape, moved = (200, 200), (100 + shift[0], 100 + shift[1], 40)
+    image, labels = movie([{1: (100, 100, 40)}, {1: moved}], shape)
+    whole = Region.whole(shape)
+    before, after = (Plane.read(image, (t,), whole) for t in range(2))
+    motion = followed(outlines_of(labels[0], whole)[1], before, after, shape)
+    assert motion.shift == shift
+    assert motion.likeness > 0.95

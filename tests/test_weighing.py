@@ -7,7 +7,15 @@ import numpy as np
 from doubles import disk
 from napari_clickseg.outlines import Outline
 from napari_clickseg.regions import Region
-from napari_clickseg.weighing import CLIPPED, Brightness, room_of, weighed
+from napari_clickseg.weighing import (
+    CLIPPED,
+    LARGEST_CONTRAST,
+    Brightness,
+    contrast_of,
+    room_of,
+    steepness,
+    weighed,
+)
 
 SHAPE = (40, 40)
 DISK = disk(SHAPE, (20, 20), 8)
@@ -44,3 +52,16 @@ def test_shape_alone_gives_the_outline_back_and_brightness_moves_its_rim() -> No
     larger = weighed(outline, room, even + CLIPPED).mask()
     assert larger.sum() > outline.area
     assert larger[outline.on(room)].all()
+
+
+def test_an_outline_along_the_edge_of_a_disk_has_more_contrast_than_one_beside_it() -> None:
+    grey = np.where(disk((40, 40), (20, 20), 8), 100, 20) + np.random.default_rng(0).normal(0, 5, (40, 40))
+    steep = steepness(grey.astype(np.float32))
+    right, beside = (contrast_of(disk((40, 40), centre, 8), steep) for centre in ((20, 20), (20, 26)))
+    assert right > 1 > beside
+
+
+def test_contrast_of_an_even_image_is_that_of_nothing_and_of_no_outline_the_least() -> None:
+    steep = steepness(np.full((9, 9), 7, np.float32))
+    assert contrast_of(disk((9, 9), (4, 4), 3), steep) == 0.0
+    assert contrast_of(np.zeros((9, 9), bool), steep) == -LARGEST_CONTRAST

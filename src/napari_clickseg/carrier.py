@@ -34,7 +34,7 @@ from napari_clickseg.motion import Plane, followed, likeness_between, searched
 from napari_clickseg.outlines import Mask, Outline, between, outlines_of
 from napari_clickseg.questions import Predictor, Request, Stop
 from napari_clickseg.regions import Region
-from napari_clickseg.weighing import Brightness, room_of
+from napari_clickseg.weighing import Brightness, contrast_of, room_of, steepness
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,7 +192,8 @@ class Carrier:
 
     def _expect(self, label: int, there: Outline, drift: float, brightness: Brightness, plane: Plane) -> Expected:
         room = room_of(there, self.shape)
-        return Expected(label, there, drift, room, brightness, brightness(plane.cut(room)))
+        grey = plane.cut(room)
+        return Expected(label, there, drift, room, brightness, brightness(grey), steepness(grey))
 
     def _claims(self, frame: Frame, expected: Sequence[Expected]) -> list[Claim]:
         """Weigh every object, and put the least certain to the model; all of them where they are few."""
@@ -257,10 +258,12 @@ def nothing(ndim: int) -> Edit:
 
 
 def _certainty(claim: Claim, decided: Decided | None = None) -> float:
-    contested = 0.0
-    if decided is not None and decided.claimed:
+    expected, contested, mask = claim.expected, 0.0, claim.answer.mask()
+    if decided is not None and decided.outline is not None:
         contested = min(sum(decided.rivals.values()) / decided.claimed, 1.0)
-    return confidence(signs_of(claim.told, claim.expected.outline, claim.expected.drift, contested), claim.asked)
+        mask = decided.outline.on(expected.room)
+    contrast = contrast_of(mask, expected.steep)
+    return confidence(signs_of(claim.told, expected.outline, expected.drift, contrast, contested), claim.asked)
 
 
 def _drawn(before: npt.NDArray[Any], region: Region, kept: Mapping[int, Outline]) -> npt.NDArray[Any]:

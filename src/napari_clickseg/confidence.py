@@ -1,6 +1,6 @@
 """Confidence: how likely is it that an object was carried well? A fixed formula, fitted on real movies and stacks.
 
-A logistic function of four signs. Carried well means an IoU with the truth of more than 0.7. On what the formula was
+A logistic function of five signs. Carried well means an IoU with the truth of more than 0.7. On what the formula was
 fitted, and how it holds elsewhere, is told in docs/concepts.md.
 """
 
@@ -10,15 +10,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 
+import numpy as np
+
 from napari_clickseg.masks import Prediction
 from napari_clickseg.outlines import Outline
 
 WEIGHTS: Mapping[bool, tuple[float, ...]] = {
-    False: (0.84, 0.0, 0.0, -0.17, -1.63),
-    True: (-1.43, 2.20, -0.81, -0.58, -0.73),
+    False: (0.75, 0.0, -1.27, -3.13, 1.08, 0.96),
+    True: (-2.16, 2.51, -1.45, -1.61, 1.47, 0.98),
 }
 """For masks by brightness and shape alone (False) and those of a model (True): constant, then one weight per sign."""
-LARGEST_CHANGE = 3.0
+USUAL, LARGEST = 30.0, 1.5
+"""Sizes are octaves from this diameter in pixels, and none counts for more than so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +32,29 @@ class Signs:
     ----------
     stability : float
         IoU of the masks at logits 1 and -1: a mask that hardly depends on the threshold is a good one.
-    change : float
-        Octaves by which the area changed from the frame before, in either direction.
     contested : float
         Share of the mask that other objects claim too, 0 to 1.
     drift : float
         1 less the correlation of what two neighbouring frames show around the object, summed from the frame that was
         right: what looks the same all along the way is the same.
+    contrast : float
+        How steep the image is along the outline, as of `weighing.contrast_of`.
+    size : float
+        Octaves by which the diameter is larger than `USUAL`: an error of a pixel is much to a small object.
     """
 
     stability: float
-    change: float
     contested: float
     drift: float
+    contrast: float
+    size: float
 
 
-def signs_of(answer: Prediction, expected: Outline, drift: float, contested: float = 0.0) -> Signs:
+def signs_of(answer: Prediction, expected: Outline, drift: float, contrast: float, contested: float = 0.0) -> Signs:
     """Return the signs of an answer about an object that is expected at an outline."""
-    area = int(answer.mask().sum())
-    if area == 0:
-        return Signs(0.0, LARGEST_CHANGE, contested, drift)
     certain, possible = int((answer.logits > 1).sum()), int((answer.logits > -1).sum())
-    change = min(abs(math.log2(area / expected.area)), LARGEST_CHANGE)
-    return Signs(certain / possible, change, contested, drift)
+    size = float(np.clip(math.log2(expected.diameter / USUAL), -LARGEST, LARGEST))
+    return Signs(certain / max(possible, 1), contested, drift, contrast, size)
 
 
 def confidence(signs: Signs, asked: bool) -> float:
@@ -64,9 +67,9 @@ def confidence(signs: Signs, asked: bool) -> float:
 
     Examples
     --------
-    >>> steady = Signs(stability=1.0, change=0.0, contested=0.0, drift=0.0)
+    >>> steady = Signs(stability=1.0, contested=0.0, drift=0.0, contrast=0.0, size=0.0)
     >>> round(confidence(steady, asked=False), 2)
-    0.7
+    0.68
     """
     constant, *weights = WEIGHTS[asked]
     score = constant + sum(weight * sign for weight, sign in zip(weights, astuple(signs), strict=True))

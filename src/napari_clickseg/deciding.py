@@ -32,6 +32,8 @@ class Expected:
         What grey values say about it.
     evidence : ndarray of float32
         Log odds of brightness on `room`.
+    steep : ndarray of float32
+        How steep the image is there.
     """
 
     label: int
@@ -40,6 +42,7 @@ class Expected:
     room: Region
     brightness: Brightness
     evidence: Grey
+    steep: Grey
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
+from scipy import ndimage
 from skimage.feature import match_template
 
 from napari_clickseg.clicks import Frame
@@ -17,6 +19,8 @@ REACH = 0.5
 """So far, in its own diameters, an object is looked for in each direction."""
 SURROUNDINGS = 0.25
 """The template shows the object and so much around it, in diameters: its contour tells more than its inside."""
+COARSE = 16
+"""Pixels across an object that suffice to find roughly where it went."""
 FAR_COST = 0.3
 """What a shift by one diameter takes from a likeness (and by half of it a quarter): of like places, the nearest."""
 
@@ -68,17 +72,76 @@ def searched(outline: Outline, shape: tuple[int, ...]) -> tuple[Region, Region]:
 def followed(outline: Outline, before: Plane, after: Plane, shape: tuple[int, ...]) -> Motion:
     """Return where an object went from one frame to another: the most alike place, of like ones the nearest.
 
-    Template matching by normalised cross-correlation (Lewis 1995), which changes of brightness do not disturb.
+    Template matching by normalised cross-correlation (Lewis 1995), which changes of brightness do not disturb. Large
+    objects are looked for on coarse pixels first, and then uphill from the best place there.
     """
     template, around = searched(outline, shape)
     seen, there = before.cut(template), after.cut(around)
     if np.ptp(seen) == 0 or np.ptp(there) == 0:
         return Motion((0,) * len(shape), 0.0)
-    likeness = np.nan_to_num(match_template(there, seen))
-    home = [a - b for a, b in zip(template.start, around.start, strict=True)]
-    away = sum((axis - h) ** 2 for axis, h in zip(np.ogrid[tuple(map(slice, likeness.shape))], home, strict=True))
-    best = np.unravel_index(int((likeness - FAR_COST * away / outline.diameter**2).argmax()), likeness.shape)
-    return Motion(tuple(int(p) - h for p, h in zip(best, home, strict=True)), float(np.clip(likeness[best], -1, 1)))
+    match = _Match(seen, there, template.within(around).start, outline.diameter)
+    place = match.uphill(*match.roughly(max(round(outline.diameter / COARSE), 1)))
+    shift = tuple(p - h for p, h in zip(place, match.home, strict=True))
+    return Motion(shift, match.likeness(place))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Match:
+    """A template, what it is looked for in, where it would lie there without any motion, and the object's diameter."""
+
+    seen: Grey
+    there: Grey
+    home: tuple[int, ...]
+    diameter: float
+
+    def roughly(self, step: int) -> tuple[tuple[int, ...], int]:
+        """Return the best place on pixels of `step` pixels, and the step."""
+        coarse = [block if step == 1 else _coarse(block, step) for block in (self.there, self.seen)]
+        likeness = np.nan_to_num(match_template(*coarse))
+        grid = np.ogrid[tuple(map(slice, likeness.shape))]
+        away = sum((axis * step - h) ** 2 for axis, h in zip(grid, self.home, strict=True))
+        best = np.unravel_index(int((likeness - FAR_COST * away / self.diameter**2).argmax()), likeness.shape)
+        last = np.subtract(self.there.shape, self.seen.shape)
+        return tuple(min(int(p) * step, int(end)) for p, end in zip(best, last, strict=True)), step
+
+    def uphill(self, place: tuple[int, ...], step: int) -> tuple[int, ...]:
+        """Return the best place that is reached from one by ever smaller steps."""
+        known: dict[tuple[int, ...], float] = {}
+        while step := step // 2:
+            while True:
+                near = list(product(*((p, p - step, p + step) for p in place)))
+                known |= {one: self._worth(one) for one in near if one not in known}
+                best = max(near, key=lambda one: known[one])
+                if best == place:
+                    break
+                place = best
+        return place
+
+    def likeness(self, place: tuple[int, ...]) -> float:
+        """Return the correlation of the template with what lies at a place."""
+        there = tuple(slice(p, p + size) for p, size in zip(place, self.seen.shape, strict=True))
+        return correlation(self.seen, self.there[there])
+
+    def _worth(self, place: tuple[int, ...]) -> float:
+        """The likeness less the cost of the way; outside, less than anything."""
+        sizes = zip(place, self.seen.shape, self.there.shape, strict=True)
+        if not all(0 <= p <= n - size for p, size, n in sizes):
+            return -np.inf
+        away = sum((p - h) ** 2 for p, h in zip(place, self.home, strict=True))
+        return self.likeness(place) - FAR_COST * away / self.diameter**2
+
+
+def _coarse(block: Grey, step: int) -> Grey:
+    """The means of blocks of `step` pixels along each axis."""
+    means: Grey = ndimage.uniform_filter(block, step, mode="nearest")[(slice(None, None, step),) * block.ndim]
+    return means
+
+
+def correlation(first: Grey, second: Grey) -> float:
+    """Return the correlation, -1 to 1, of two blocks of one shape; 0 where one of them is even."""
+    a, b = first - first.mean(), second - second.mean()
+    size = float(np.sqrt(np.vdot(a, a) * np.vdot(b, b)))
+    return float(np.clip(np.vdot(a, b) / size, -1, 1)) if size else 0.0
 
 
 def likeness_between(outline: Outline, before: Plane, there: Outline, after: Plane, shape: tuple[int, ...]) -> float:
@@ -91,8 +154,4 @@ def likeness_between(outline: Outline, before: Plane, there: Outline, after: Pla
     )
     second = moved.clip(shape)
     first = second.within(moved).placed_in(template)
-    if second.size == 0:
-        return 0.0
-    seen, now = before.cut(first), after.cut(second)
-    deviations = float(seen.std()) * float(now.std())
-    return float(((seen - seen.mean()) * (now - now.mean())).mean()) / deviations if deviations else 0.0
+    return correlation(before.cut(first), after.cut(second)) if second.size else 0.0

@@ -25,6 +25,8 @@ BRIGHTNESS, SHAPE = 0.5, 20.0
 """Weights of the log odds of a grey value, and of the signed distance to the moved outline in diameters."""
 TELLING = 0.75
 """Brightness tells objects from background where so large a share of the pixels of either is on its side."""
+LARGEST_CONTRAST = 2.0
+TINY = 1e-6
 ROOM = 0.4
 """So far from the moved outline, in diameters, an object may reach."""
 
@@ -69,6 +71,35 @@ class Brightness:
 def room_of(outline: Outline, shape: tuple[int, ...]) -> Region:
     """Return the region that an object at this outline may reach into, inside the frame."""
     return outline.region.grow(round(ROOM * outline.diameter) + 3).clip(shape)
+
+
+def steepness(grey: Grey) -> Grey:
+    """Return how steep the image is at each pixel (Sobel)."""
+    slopes = [ndimage.sobel(grey, axis) for axis in range(grey.ndim)]
+    steep: Grey = np.sqrt(sum(slope**2 for slope in slopes))
+    return steep
+
+
+def contrast_of(mask: Mask, steep: Grey) -> float:
+    """Return how much steeper the image is along an outline than around it: a logarithm, 0 where it is as steep.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+    steep : ndarray of float32
+        The steepness on the object's room; `mask` has its shape.
+
+    Examples
+    --------
+    >>> steep = np.array([[1, 1, 2, 4, 4, 2, 1, 1]], np.float32)
+    >>> round(contrast_of(steep > 2, steep), 2)
+    0.98
+    """
+    rim = mask ^ ndimage.binary_erosion(mask)
+    if not rim.any():
+        return -LARGEST_CONTRAST
+    ratio = (float(steep[rim].mean()) + TINY) / (float(np.median(steep)) + TINY)
+    return float(np.clip(np.log(ratio), -LARGEST_CONTRAST, LARGEST_CONTRAST))
 
 
 def weighed(outline: Outline, region: Region, evidence: Grey) -> Prediction:
