@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from doubles import Disks, Finding
+from napari_clickseg.benchmark import starts
 from napari_clickseg.benchmark.datasets import Plane
 from napari_clickseg.benchmark.metrics import iou
 from napari_clickseg.benchmark.starts import BAD_IOU, STARTS, automatic_labels, protocol_of, start_of
@@ -95,6 +97,20 @@ def test_an_object_that_the_automatic_method_missed_starts_from_nothing() -> Non
     start = start_of(empty, 1, DIAMETER, "automatic", "a")
     assert start.kind == "automatic"
     assert not start.mask.any()
+
+
+def test_the_network_begins_with_its_object_that_overlaps_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starts, "_finder", lambda: Finding(step=16))
+    labels = discs()
+    start = start_of(plane(labels), 2, DIAMETER, "network", "a")
+    assert start.kind == "network"
+    assert 0 < iou(start.mask, labels == 2) < 1
+
+
+def test_a_network_that_only_answers_clicks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starts, "_finder", Disks)
+    with pytest.raises(TypeError, match="answers clicks, but does not find objects by itself"):
+        start_of(plane(discs()), 2, DIAMETER, "network", "a")
 
 
 def test_every_start_of_a_row_leads_back_to_its_protocol() -> None:

@@ -7,7 +7,7 @@ review sends him: back to where that object first went wrong, corrected there an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -214,11 +214,12 @@ def _follow_review(desk: Desk, known: dict[int, int]) -> None:
     wrong = {frame: _wrong_on(desk, frame) for frame in desk.movie.frames}
     done: set[Place] = set()
     while True:
-        left = {(frame, label) for frame, labels in wrong.items() for label in labels} - done
+        found = {(frame, label): on for frame, labels in wrong.items() for label, on in labels.items()}
+        left = found.keys() - done
         if not left:
             return
         confidence = {frame: desk.session.confidence(frame) for frame in desk.movie.frames}
-        place = _first_of_run(_most_doubtful(desk, left, review.doubts(confidence)), left)
+        place = _first_of_run(_most_doubtful(left, found, review.doubts(confidence)), left)
         frame, label = place
         known[label] = desk.bring(place, _label_for(desk, place, known))
         done.add(place)
@@ -230,21 +231,20 @@ def _follow_review(desk: Desk, known: dict[int, int]) -> None:
             wrong[changed] = _wrong_on(desk, changed)
 
 
-def _wrong_on(desk: Desk, frame: Frame) -> set[int]:
-    best = overlaps(desk.movie.truth[frame], desk.labels(frame)).best()
-    return {label for label, quality in best.items() if quality < GOAL}
+def _wrong_on(desk: Desk, frame: Frame) -> dict[int, int]:
+    """The true objects that are not good on a frame, and which label covers most of each; 0 for none."""
+    both = overlaps(desk.movie.truth[frame], desk.labels(frame))
+    return {label: both.most_on(label) for label, quality in both.best().items() if quality < GOAL}
 
 
-def _most_doubtful(desk: Desk, left: set[Place], doubts: Sequence[Doubt]) -> Place:
+def _most_doubtful(left: set[Place], found: Mapping[Place, int], doubts: Sequence[Doubt]) -> Place:
     """The wrong object that the review comes to first: its label is named, or a frame on which it is missing."""
     ranks = {(doubt.frame, doubt.label): rank for rank, doubt in reversed(list(enumerate(doubts)))}
     frames = {doubt.frame: rank for rank, doubt in reversed(list(enumerate(doubts)))}
 
     def rank(place: Place) -> tuple[int, Place]:
-        frame, _ = place
-        found = desk.found(place)
-        last = len(doubts)
-        return (ranks.get((frame, found), last) if found else frames.get(frame, last), place)
+        frame, last = place[0], len(doubts)
+        return (ranks.get((frame, found[place]), last) if found[place] else frames.get(frame, last), place)
 
     return min(left, key=rank)
 

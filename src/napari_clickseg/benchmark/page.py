@@ -17,6 +17,7 @@ from napari_clickseg.benchmark.backpropagation import backpropagation_table
 from napari_clickseg.benchmark.conversion import Row, read_corrections
 from napari_clickseg.benchmark.curves import NATURAL, Results, collect
 from napari_clickseg.benchmark.gains import aims_table, failures_table, gains_table
+from napari_clickseg.benchmark.ledgers import LEDGERS
 from napari_clickseg.benchmark.memory import read_peaks
 from napari_clickseg.benchmark.metrics import clicks_to_reach, mean_interval
 from napari_clickseg.benchmark.report import (
@@ -30,6 +31,8 @@ from napari_clickseg.benchmark.report import (
     table,
 )
 from napari_clickseg.benchmark.run import read_rows
+from napari_clickseg.benchmark.sequence_tables import TABLES, worst_table
+from napari_clickseg.benchmark.sequence_tables import aims_table as sequence_aims
 from napari_clickseg.models.registry import WEIGHTLESS
 
 CLICKS = 20
@@ -286,6 +289,23 @@ def _formats(folder: Folder) -> str:
     return table(head, [list(row.values()) for row in rows], words=2)
 
 
+def _sequences(what: str) -> Callable[[Folder], str]:
+    return lambda folder: TABLES[what](_measured(folder, what))
+
+
+def _measured(folder: Folder, what: str) -> list[Row]:
+    ledger = LEDGERS[what]
+    return ledger.read(folder.path / f"{ledger.file}.csv.gz")
+
+
+def _worst(folder: Folder) -> str:
+    return worst_table(read_rows(folder.path / "worst.csv.gz"))
+
+
+def _sequence_aims(folder: Folder) -> str:
+    return sequence_aims(*(_measured(folder, what) for what in ("effort", "review", "cost")))
+
+
 PLACES: dict[str, Callable[[Folder], str]] = {
     "sources at ninety": _sources(0.90),
     "sources at eighty five": _sources(0.85),
@@ -303,6 +323,11 @@ PLACES: dict[str, Callable[[Folder], str]] = {
     "starts": _starts,
     "robots": _robots,
     "speed": _speed,
+    "worst frames": _worst,
+    "sequence effort": _sequences("effort"),
+    "review order": _sequences("review"),
+    "carrying cost": _sequences("cost"),
+    "sequence aims": _sequence_aims,
 }
 
 

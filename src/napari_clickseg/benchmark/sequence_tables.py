@@ -16,8 +16,8 @@ from napari_clickseg.benchmark.starts import protocol_of
 Row = dict[str, str]
 
 PAPERS: Mapping[str, Sequence[float]] = {
-    "ITIS, its paper": (0.670, 0.771, 0.828),
-    "Superpixel box, its paper": (0.722, 0.801, 0.843),
+    "itis": (0.670, 0.771, 0.828),
+    "spbox": (0.722, 0.801, 0.843),
 }
 """DAVIS-2016 val, the worst frame of each sequence: mean IoU after 1, 4 and 10 clicks, from masks of a network that was
 shown the first frame's."""
@@ -29,24 +29,33 @@ object over 100 frames; all objects' time against one's."""
 
 
 def worst_table(rows: Iterable[Row]) -> str:
-    """Mean IoU of the worst frames after some clicks, by source, start and model; the papers' beside those of DAVIS."""
-    curves: dict[tuple[str, str, str], dict[tuple[str, ...], list[float]]] = {}
+    """Mean IoU of the worst frames before and after some clicks, model beside model; the papers' below DAVIS."""
+    curves: dict[tuple[str, str], dict[str, dict[tuple[str, ...], list[float]]]] = {}
     for row in rows:
-        group = curves.setdefault((row["source"], protocol_of(row["start"]), row["model"]), {})
+        group = curves.setdefault((row["source"], protocol_of(row["start"])), {}).setdefault(row["model"], {})
         group.setdefault((row["image"], row["frame"], row["object"]), []).append(float(row["iou"]))
+    models = list(dict.fromkeys(model for group in curves.values() for model in group))
     lines = []
-    for source, start in dict.fromkeys(key[:2] for key in curves):
-        for model in (key[2] for key in curves if key[:2] == (source, start)):
-            many = curves[source, start, model].values()
-            deep = np.array([carried_on(curve, max(CLICKS) + 1) for curve in many])
-            means = deep[:, list(CLICKS)].mean(axis=0)
-            lines.append([source, start, model, str(len(deep)), *(f"{100 * mean:.1f}" for mean in means)])
+    for (source, start), group in curves.items():
+        means = {model: _means(list(many.values())) for model, many in group.items()}
+        first = next(iter(means.values()))[0]
+        cells = [_percents(means[model][1:]) if model in means else "" for model in models]
+        lines.append([source, start, str(len(next(iter(group.values())))), f"{100 * first:.0f}", *cells])
         if source == DAVIS:
-            lines += [
-                [source, "a network's", name, "20", "", *(f"{100 * v:.1f}" for v in means)]
-                for name, means in PAPERS.items()
-            ]
-    return table(["source", "start", "model", "sequences", *(f"IoU@{k}" for k in CLICKS)], lines, words=3)
+            papers = [_percents(PAPERS[model]) if model in PAPERS else "" for model in models]
+            lines.append([source, "the papers'", "20", "", *papers])
+    return table(["source", "start", "sequences", "IoU@0", *models], lines, words=2)
+
+
+def _means(curves: Sequence[Sequence[float]]) -> list[float]:
+    """Over curves that begin with no click, after each of `CLICKS`; a curve that ended keeps its last value."""
+    deep = np.array([carried_on(curve, max(CLICKS) + 1) for curve in curves])
+    means: list[float] = deep[:, list(CLICKS)].mean(axis=0).tolist()
+    return means
+
+
+def _percents(values: Iterable[float]) -> str:
+    return " / ".join(f"{100 * value:.0f}" for value in values)
 
 
 def effort_table(rows: Sequence[Row]) -> str:

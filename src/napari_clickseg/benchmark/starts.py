@@ -1,7 +1,7 @@
-"""Starts: from which mask a robot begins: none, one damaged on purpose, or that of a classical automatic method.
+"""Starts: from which mask a robot begins: none, one damaged on purpose, or that of an automatic method.
 
-The automatic method is what laboratories run when they have no model: a threshold of the smoothed image, then a
-watershed of the distance transform that parts touching objects.
+There are two. One is what laboratories run when they have no model: a threshold of the smoothed image, then a watershed
+of the distance transform that parts touching objects. The other is the sample U-Net.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ from skimage.segmentation import watershed
 from napari_clickseg.benchmark.datasets import Plane
 from napari_clickseg.benchmark.metrics import iou
 from napari_clickseg.damage import KINDS
+from napari_clickseg.models.registry import load_model
+from napari_clickseg.questions import Predictor, Segmenter
 from napari_clickseg.regions import Region
 
 Mask = npt.NDArray[np.bool_]
 Grey = npt.NDArray[np.float32]
 
-SCRATCH, DAMAGED, AUTOMATIC = "scratch", "damaged", "automatic"
+SCRATCH, DAMAGED, AUTOMATIC, NETWORK = "scratch", "damaged", "automatic", "network"
+FINDER = "unet-sample"
+"""The network that finds objects by itself."""
 BAD_IOU = 0.9
 """A mask is bad enough to start a correction from where its IoU is at most this."""
 DRAWS = 8
@@ -79,18 +83,26 @@ def from_damage(plane: Plane, label: int, diameter: float, seed: int) -> Start:
 
 def from_automatic(plane: Plane, label: int, diameter: float, seed: int) -> Start:
     """Begin with the automatic object that overlaps this one most; with nothing where none does."""
-    found = automatic_labels(plane, diameter)
-    truth = plane.labels == label
+    return _most_of(automatic_labels(plane, diameter), plane.labels == label, AUTOMATIC)
+
+
+def from_network(plane: Plane, label: int, diameter: float, seed: int) -> Start:
+    """Begin with the object of the sample U-Net that overlaps this one most; with nothing where none does."""
+    return _most_of(network_labels(plane), plane.labels == label, NETWORK)
+
+
+def _most_of(found: npt.NDArray[np.int32], truth: Mask, kind: str) -> Start:
     hits = np.bincount(found[truth])
     hits[0] = 0
     best = int(hits.argmax())
-    return Start(AUTOMATIC, found == best if hits[best] else np.zeros(truth.shape, bool))
+    return Start(kind, found == best if hits[best] else np.zeros(truth.shape, bool))
 
 
 STARTS: dict[str, Callable[[Plane, int, float, int], Start]] = {
     SCRATCH: from_scratch,
     DAMAGED: from_damage,
     AUTOMATIC: from_automatic,
+    NETWORK: from_network,
 }
 """(plane, label, expected diameter, seed) -> what the robot begins with."""
 
@@ -124,6 +136,26 @@ def automatic_labels(plane: Plane, diameter: float) -> npt.NDArray[np.int32]:
     specks = sizes < SMALLEST * np.pi / 4 * diameter**2
     labels: npt.NDArray[np.int32] = np.where(specks[found], 0, found).astype(np.int32)
     return labels
+
+
+@lru_cache(maxsize=4)
+def network_labels(plane: Plane) -> npt.NDArray[np.int32]:
+    """Return a plane's objects as the sample U-Net finds them.
+
+    Raises
+    ------
+    TypeError
+        Where the model of that name only answers clicks.
+    """
+    finder = _finder()
+    if not isinstance(finder, Segmenter):
+        raise TypeError(f"{FINDER} answers clicks, but does not find objects by itself.")
+    return finder.segment(plane.image, ())
+
+
+@lru_cache(maxsize=1)
+def _finder() -> Predictor:
+    return load_model(FINDER)
 
 
 def _grey(plane: Plane) -> Grey:

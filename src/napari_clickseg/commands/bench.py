@@ -222,7 +222,7 @@ COMMAND = Command(
             type=comma_separated,
             default=["scratch"],
             metavar="A,B",
-            help="scratch; or a mask to correct: damaged, automatic (default: scratch)",
+            help="scratch; or a mask to correct: damaged, automatic, network (default: scratch)",
         ),
         Option.of("--objects", type=count, default=100, metavar="N", help="sampled objects per source" + DEFAULT),
         Option.of("--max-clicks", type=count, default=20, metavar="N", help="clicks per object" + DEFAULT),
