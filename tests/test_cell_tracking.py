@@ -135,3 +135,16 @@ def test_the_hela_movie_comes_back_with_its_lineage(tmp_path: Path) -> None:
         track.label: track.parent for track in tracks if track.parent and track.label in there
     }.keys() == parents.keys()
     np.testing.assert_array_equal(back > 0, labels > 0)
+
+
+def test_an_earlier_result_is_replaced_but_no_other_folder(tmp_path: Path) -> None:
+    write_result(tmp_path / "01_RES", DIVISION, {2: 1, 3: 1})
+    write_result(tmp_path / "01_RES", DIVISION[:2])
+    assert read_result(tmp_path / "01_RES")[1] == [Track(1, 0, 1)]
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="no result folder, so it is not replaced"):
+        write_result(tmp_path / "precious", DIVISION)
+    assert (tmp_path / "precious" / "notes.txt").read_text() == "mine"
+    with pytest.raises(FileNotFoundError, match="There is no folder"):
+        write_result(tmp_path / "nowhere" / "01_RES", DIVISION)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from napari_clickseg.cell_tracking import check_movie, check_place, write_result
 from napari_clickseg.clicks import Click, read_clicks_csv
 from napari_clickseg.files import check_labels_path, read_image, write_labels
 from napari_clickseg.images import Image
@@ -47,6 +48,8 @@ class Job:
         As in `load_model`.
     axes, channel, diameter
         As in `read_image` and `Session`.
+    tracks : Path or None
+        A result folder of the Cell Tracking Challenge to write beside the labels.
     """
 
     image: Path
@@ -58,6 +61,7 @@ class Job:
     axes: str | None = None
     channel: int | None = None
     diameter: float | None = None
+    tracks: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,9 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
     """
     check_labels_path(job.output)
     image = read_image(job.image, job.axes, job.channel)
+    if job.tracks is not None:
+        check_place(job.tracks)
+        check_movie(image.label_axes)
     objects = None if job.clicks is None else read_clicks(job.clicks, image)
     prior = None if job.labels is None else open_labels(job.labels, image)
     predictor = _loaded(job.model, job.device)
@@ -118,6 +125,8 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
         else:
             count, left_out = len(objects), click_all(session, objects, watch)
         write_labels(job.output, labels, image.label_axes, image.spacing)
+        if job.tracks is not None:
+            write_result(job.tracks, labels, split_gaps=True)
     return Done(job, count, left_out, f"{predictor.name} on {predictor.device}")
 
 
@@ -157,11 +166,10 @@ def find_all(session: Session, watch: Watch[Any] = _unwatched) -> int:
         Where the model only answers clicks.
     """
     check_finds(session.predictor)
-    before, count = session.label, 0
+    first = session.label
     for frame in watch(list(np.ndindex(*session.image.frames_shape(session.ndim))), "frame"):
         session.edit({frame: session.segmented(frame)})
-        count, before = count + session.label - before, session.label
-    return count
+    return session.label - first
 
 
 def check_finds(predictor: Predictor) -> None:

@@ -23,6 +23,7 @@ from napari_clickseg.readers import UNREADABLE
 TRACKS = "res_track.txt"
 HIGHEST = 2**16 - 1
 DIGITS = 3
+MOVIES = ("TYX", "TZYX")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,12 @@ def write_result(
     Raises
     ------
     ValueError
-        Where the labels are no movie, an id does not fit, tracks have gaps, or a parent is none.
+        Where the labels are no movie, an id does not fit, tracks have gaps, a parent is none, or something else than
+        a result folder is there already.
     OSError
         Where the disk refuses; no part of the folder is left then.
     """
+    check_place(folder)
     if len(labels.shape) not in (3, 4):
         raise ValueError(f"A movie has the axes TYX or TZYX, but these labels have the shape {tuple(labels.shape)}.")
     pieces = {label: _pieces(times) for label, times in sorted(_times(labels).items())}
@@ -80,6 +83,25 @@ def write_result(
         lines = [f"{t.label} {t.begin} {t.end} {t.parent}\n" for t in tracks]
         (unfinished / TRACKS).write_text("".join(lines), encoding="ascii", newline="\n")
     return tracks
+
+
+def check_place(folder: str | Path) -> None:
+    """Raise ValueError or FileNotFoundError where no result can be written to a folder, before any work is done.
+
+    An earlier result there is replaced; any other folder, whose files would be lost, is refused.
+    """
+    folder = Path(folder)
+    free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if not free and not (folder / TRACKS).is_file():
+        raise ValueError(f"{folder} is there already and is no result folder, so it is not replaced; name another one.")
+    if not folder.absolute().parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder.parent} to write {folder.name} into.")
+
+
+def check_movie(axes: str) -> None:
+    """Raise ValueError where axes of labels are not those of a movie."""
+    if axes not in MOVIES:
+        raise ValueError(f"A result folder holds a movie of the axes {' or '.join(MOVIES)}, but this image has {axes}.")
 
 
 def read_result(folder: str | Path) -> tuple[npt.NDArray[np.uint16], list[Track]]:

@@ -13,6 +13,7 @@ import tifffile
 from command_lines import refused
 from movies import first_only, movie
 from napari_clickseg import propagate
+from napari_clickseg.cell_tracking import Track, read_result
 from napari_clickseg.cli import main
 
 FRAMES = [{1: (24, 20 + 3 * t, 7), 2: (24, 60 + 2 * t, 7)} for t in range(4)]
@@ -104,6 +105,42 @@ def test_events_and_review_are_written_as_tables(clip: np.ndarray, capsys: pytes
     review = rows("review.csv")
     assert {row["frame"] for row in review} == {"1", "2", "3"}
     assert [float(row["score"]) for row in review] == sorted((float(row["score"]) for row in review), reverse=True)
+
+
+def test_a_carried_movie_is_a_result_of_the_challenge(capsys: pytest.CaptureFixture[str]) -> None:
+    assert carried("--ctc", "01_RES") == 0
+    labels, tracks = read_result("01_RES")
+    np.testing.assert_array_equal(labels, tifffile.imread("out.tif"))
+    assert tracks == [Track(1, 0, 3), Track(2, 0, 3)]
+    assert "written: 01_RES (2 tracks, 0 of them from a parent)" in capsys.readouterr().out
+
+
+def test_daughters_that_are_drawn_where_a_division_was_seen_have_a_parent(
+    clip: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    divides = propagate.Event("division", (1,), 1, "Object 1 divides.", ((24.0, 63.0), (24.0, 62.0)))
+    nothing = propagate.nothing(2)
+
+    def divided(*args: object, **more: object) -> Iterator[propagate.Carried]:
+        yield propagate.Carried((1,), nothing, events=(divides,))
+
+    monkeypatch.setattr(propagate, "carry", divided)
+    truth = np.array(clip, np.uint16)
+    truth[0][truth[0] == 2] = 0
+    truth[1:][truth[1:] == 1] = 0
+    save("truth.tif", truth, "TYX")
+    assert carried("--ctc", "01_RES", labels="truth.tif") == 0
+    assert read_result("01_RES")[1] == [Track(1, 0, 0), Track(2, 1, 3, 1)]
+
+
+def test_no_movie_and_no_other_folder_becomes_a_result(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data").mkdir()
+    Path("data/notes.txt").write_text("mine", "utf-8")
+    assert carried("--ctc", "data") == 2
+    assert "data is there already and is no result folder" in capsys.readouterr().err
+    assert carried("--ctc", "01_RES", "--axes", "ZYX") == 2
+    assert "holds a movie of the axes TYX or TZYX, but this image has ZYX" in capsys.readouterr().err
+    assert not Path("out.tif").exists()
 
 
 def test_without_events_the_table_has_its_columns_only() -> None:

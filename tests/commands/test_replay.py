@@ -10,9 +10,11 @@ import pytest
 import tifffile
 
 from command_lines import discs, refused
+from napari_clickseg.cell_tracking import Track, read_result
 from napari_clickseg.cli import main
 from napari_clickseg.clicks import read_clicks_csv
 from napari_clickseg.files import read_image, write_labels
+from napari_clickseg.images import Image
 from napari_clickseg.models.registry import load_model
 from napari_clickseg.record import Record
 from napari_clickseg.session import Session
@@ -44,6 +46,21 @@ def test_the_same_labels_come_out_with_axes_and_spacing(session: Session, capsys
     labels = read_image("out.tif")
     np.testing.assert_array_equal(labels.array, session.labels)
     assert labels.spacing == (0.5, 0.5)
+
+
+def test_a_replayed_movie_is_a_result_of_the_challenge_too(here: Path) -> None:
+    image = Image.of(np.stack([read_image("image.tif").array] * 2), "TYX")
+    np.save("movie.npy", image.array)
+    session = Session(image, load_model("geodesic"))
+    record = Record(session)
+    for position in ((0, 20, 20), (1, 20, 20)):
+        session.click(position)
+    session.commit()
+    save_session("session.json", record, "movie.npy")
+    assert replay("--ctc", "01_RES", image="movie.npy") == 0
+    labels, tracks = read_result("01_RES")
+    assert tracks == [Track(1, 0, 1)]
+    np.testing.assert_array_equal(labels, session.labels)
 
 
 def test_the_clicks_come_out_as_a_table_too(session: Session) -> None:

@@ -11,6 +11,7 @@ from imageio import v3
 
 from command_lines import discs, refused, segment, write_clicks
 from napari_clickseg import batch
+from napari_clickseg.cell_tracking import Track, read_result
 from napari_clickseg.cli import main
 
 
@@ -51,6 +52,22 @@ def test_segment_works_on_a_stack_with_a_column_per_axis() -> None:
     assert segment() == 0
     labels = tifffile.imread("out.tif")
     assert labels[:, 20, 20].tolist() == [0, 5, 5]
+
+
+def test_segment_writes_a_movie_as_a_result_of_the_challenge_too(capsys: pytest.CaptureFixture[str]) -> None:
+    tifffile.imwrite("image.tif", np.stack([discs()] * 3), ome=True, metadata={"axes": "TYX"}, photometric="minisblack")
+    write_clicks("clicks.csv", [(5, 1, 0, 20, 20), (5, 1, 2, 20, 20), (2, 1, 1, 20, 60)], ("t", "y", "x"))
+    assert segment("--ctc", "01_RES") == 0
+    labels, tracks = read_result("01_RES")
+    assert tracks == [Track(2, 1, 1), Track(5, 0, 0), Track(6, 2, 2, 5)]
+    np.testing.assert_array_equal(labels > 0, tifffile.imread("out.tif") > 0)
+    assert "written: 01_RES" in capsys.readouterr().out
+
+
+def test_a_single_plane_is_no_result_of_the_challenge(capsys: pytest.CaptureFixture[str]) -> None:
+    assert segment("--ctc", "01_RES") == 2
+    assert "holds a movie of the axes TYX or TZYX, but this image has YX" in capsys.readouterr().err
+    assert not Path("out.tif").exists()
 
 
 def test_an_object_without_pixels_is_left_out_and_said_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,6 +212,11 @@ def test_a_folder_can_begin_with_labels_and_end_in_another_format(plate: Path) -
 def test_images_that_would_share_a_file_of_labels_are_refused(plate: Path, capsys: pytest.CaptureFixture[str]) -> None:
     v3.imwrite("plate/A1/a.png", discs())
     assert "would both become" in refused(capsys, on_plate())
+
+
+def test_a_folder_is_no_movie(plate: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert on_plate("--ctc", "01_RES") == 2
+    assert "--ctc takes one movie" in capsys.readouterr().err
 
 
 def test_a_folder_without_tables_is_refused(plate: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_clickseg.commands.named import find_named
 from napari_clickseg.commands.options import DEFAULT, DEVICE, MODEL, OUTPUT, Command, Option, comma_separated
+from napari_clickseg.commands.tracks import CTC, write_tracks
 
 if TYPE_CHECKING:
     from napari_clickseg.clicks import Frame
     from napari_clickseg.events import Event
     from napari_clickseg.images import Image
-    from napari_clickseg.propagate import Carried
     from napari_clickseg.questions import Predictor
 
 ALL = "all"
@@ -49,12 +49,16 @@ class Walk:
 def run_propagate(chosen: argparse.Namespace) -> None:
     """Carry objects and write the labels, also those of a walk that Ctrl+C ended."""
     from napari_clickseg.batch import room_for
+    from napari_clickseg.cell_tracking import check_movie, check_place
     from napari_clickseg.files import check_labels_path, read_image, write_labels
     from napari_clickseg.models.registry import load_model
 
     check_labels_path(chosen.output)
     find_named(chosen.model)  # refused before the image is read
     image = read_image(chosen.image, chosen.axes, chosen.channel)
+    if chosen.ctc is not None:
+        check_place(chosen.ctc)
+        check_movie(image.label_axes)
     predictor = load_model(chosen.model, chosen.device)
     ndim = min(predictor.ndim, image.ndim)
     given = _given_labels(chosen.labels, image, ndim)
@@ -81,6 +85,7 @@ def _carry(
 ) -> None:
     from tqdm import tqdm
 
+    from napari_clickseg.drawing import write_edits
     from napari_clickseg.propagate import carry
 
     steps = carry(
@@ -96,24 +101,12 @@ def _carry(
         asked=chosen.asked,
     )
     for carried in tqdm(steps, total=len(walk.targets), unit="frame"):
-        _write(labels, carried)
+        write_edits(labels, {carried.frame: carried.edit})
         progress.halted = carried.halted
         progress.events.extend(carried.events)
         if carried.frame not in walk.confirmed:
             progress.last = carried.frame
             progress.confidence[carried.frame] = dict(carried.edit.confidence)
-
-
-def _write(labels: Any, carried: Carried) -> None:
-    """Write an edit into labels of any kind: the block is read, changed and written back."""
-    import numpy as np
-
-    edit = carried.edit
-    if edit.region.size:
-        place = edit.region.at_frame(carried.frame).slices
-        there = np.array(labels[place]).reshape(edit.region.shape)
-        there[edit.written] = edit.values[edit.written]
-        labels[place] = there.reshape([s.stop - s.start for s in place])
 
 
 # -- what was asked for ------------------------------------------------------------------------------------------------
@@ -187,8 +180,11 @@ def _frame(text: str, axes: str, counts: tuple[int, ...]) -> Frame:
 
 
 def _write_tables(chosen: argparse.Namespace, labels: Any, walk: Walk, ndim: int, progress: Progress) -> None:
+    from napari_clickseg.cell_tracking import parents_of
     from napari_clickseg.files import write_table
 
+    if chosen.ctc is not None:
+        write_tracks(chosen.ctc, labels, parents_of(progress.events, labels))
     if chosen.events is not None:
         write_table(chosen.events, [_event_row(event) for event in progress.events] or [dict.fromkeys(EVENT_COLUMNS)])
     if chosen.review is not None:
@@ -293,6 +289,7 @@ COMMAND = Command(
         Option.of("--asked", type=_asked, default=8, metavar="N", help="objects of a frame put to the model, or all"),
         Option.of("--events", type=Path, metavar="CSV", help="write what befell objects into a table"),
         Option.of("--review", type=Path, metavar="CSV", help="write what to look at first into a table"),
+        CTC,
         MODEL,
         DEVICE,
         Option.of("--axes", metavar="TZCYX", help="the image's axes, where the file does not tell"),

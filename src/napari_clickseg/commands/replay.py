@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_clickseg.commands.named import find_named
 from napari_clickseg.commands.options import DEVICE, OUTPUT, Command, Option
+from napari_clickseg.commands.tracks import CTC, write_tracks
 
 if TYPE_CHECKING:
     from napari_clickseg.images import Image
@@ -26,6 +27,7 @@ def run_replay(chosen: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from napari_clickseg.batch import open_labels, room_for
+    from napari_clickseg.cell_tracking import check_movie, check_place
     from napari_clickseg.clicks import write_clicks_csv
     from napari_clickseg.files import check_labels_path, read_image, write_labels, written_whole
     from napari_clickseg.session_file import Replay, Summary, load_session
@@ -34,12 +36,17 @@ def run_replay(chosen: argparse.Namespace) -> None:
     saved = load_session(chosen.session)
     image = read_image(chosen.image, saved.image.axes, chosen.channel)
     _check_image(saved, image, chosen.image)
+    if chosen.ctc is not None:
+        check_place(chosen.ctc)
+        check_movie(image.label_axes)
     load = _loader(saved, chosen)
     with room_for(_start(saved, image, chosen.labels), image.shape, chosen.output.parent) as labels:
         replay = Replay(saved, _new_session(saved, image, load(saved.began.model), labels), load)
         for _ in tqdm(replay.steps(), total=len(saved.entries), unit="act"):
             pass
         write_labels(chosen.output, labels, image.label_axes, image.spacing)
+        if chosen.ctc is not None:
+            write_tracks(chosen.ctc, labels, {})
         for line in _told(replay, Summary.of(labels)):
             print(line)
         if chosen.against is not None:
@@ -162,6 +169,7 @@ COMMAND = Command(
         Option.of("--labels", type=Path, metavar="START", help="the labels that the session began with, if any"),
         Option.of("--against", type=Path, metavar="LABELS", help="labels to compare with, pixel by pixel"),
         Option.of("--clicks", type=Path, metavar="CSV", help="also write the clicks, as a table for clickseg segment"),
+        CTC,
         Option.of("--model", metavar="NAME_OR_PATH", help="this model in place of those recorded"),
         DEVICE,
         Option.of("--channel", type=int, metavar="N", help="the one channel to use, counted from 0"),

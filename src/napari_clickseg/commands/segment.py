@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_clickseg.commands.named import find_named
 from napari_clickseg.commands.options import DEFAULT, DEVICE, MODEL, Command, Option, Unfinished, count, size
+from napari_clickseg.commands.tracks import CTC
 
 if TYPE_CHECKING:
     from napari_clickseg.batch import Done, Job
@@ -41,9 +42,11 @@ def _segment_one(chosen: argparse.Namespace) -> None:
     from napari_clickseg.batch import segment_image
 
     paths = {name: getattr(chosen, name) for name in ("image", "output", "clicks", "labels")}
-    done = segment_image(_job(chosen, **paths), _watched)
+    done = segment_image(_job(chosen, **paths, tracks=chosen.ctc), _watched)
     _tell_left_out(done)
     print(f"written: {done.job.output} ({_objects(done)}, {done.model})")
+    if chosen.ctc is not None:
+        print(f"written: {chosen.ctc}")
 
 
 def _watched(items: Sequence[Any], word: str) -> Iterable[Any]:
@@ -60,6 +63,8 @@ def _segment_folder(chosen: argparse.Namespace) -> None:
     from napari_clickseg.models.registry import load_model
     from napari_clickseg.spread import connected
 
+    if chosen.ctc is not None:
+        raise ValueError(f"--ctc takes one movie, but {chosen.image} is a folder of images; name one of them.")
     if chosen.clicks is None:
         check_finds(load_model(chosen.model, chosen.device))  # refused once, not for each image
     with connected(chosen.scheduler) as cluster:
@@ -163,6 +168,7 @@ COMMAND = Command(
             help="labels to write: .tif, .zarr, .png, .npy; or a folder for them",
         ),
         Option.of("--labels", type=Path, metavar="PRIOR", help="labels to start from; clicked ids are corrected"),
+        CTC,
         MODEL,
         DEVICE,
         Option.of("--axes", metavar="TZCYX", help="the image's axes, where the file does not tell"),
