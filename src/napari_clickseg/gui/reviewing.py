@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
-import numpy as np
 from qtpy.QtCore import QTimer
 
 from napari_clickseg.acts import Act
@@ -16,75 +12,24 @@ from napari_clickseg.gui import frame_status
 from napari_clickseg.gui.background import Background
 from napari_clickseg.gui.carrying import Carrying, Trip
 from napari_clickseg.gui.desk import Desk
+from napari_clickseg.gui.knowledge import Known, Looked, look
 from napari_clickseg.gui.layers import ClickLayers
 from napari_clickseg.gui.preview import ring
 from napari_clickseg.gui.routes import along
-from napari_clickseg.gui.sequence import Finding, FrameState, SequencePanel, Strip
+from napari_clickseg.gui.sequence import Finding, SequencePanel, Strip
 from napari_clickseg.gui.showing import Showing
 from napari_clickseg.gui.timeline import Timeline
 from napari_clickseg.gui.work import Work
 from napari_clickseg.propagate import Carried
-from napari_clickseg.questions import Stop
 from napari_clickseg.regions import Region
-from napari_clickseg.review import DOUBTFUL, Doubt, Review
 from napari_clickseg.worker import Outcome
 
-TOLD = 2
-"""So many reasons of a doubt are told, the weightiest."""
 RING_SHARE = 0.75
 """The radius of the ring around the place that is looked at, in diameters of an object."""
 USUAL_DIAMETER = 40.0
 """As long as the diameter of objects is not known."""
 PATIENCE_MS = 200
 """Changes are gathered for so long before they are looked at."""
-
-
-@dataclass(slots=True, eq=False)
-class Known:
-    """What is known of the frames of one work. Mutable.
-
-    Attributes
-    ----------
-    review : Review or None
-        Used on the background thread only; None before the first look.
-    labels : array-like
-        Those that the review looked at: somebody may replace them.
-    changed : set of Frame
-        Written to since the last look.
-    looked_at : set of Frame
-        Of those, the ones that are being looked at.
-    touched : set of Frame
-        Ever written to.
-    states : mapping of Frame to str
-    doubts : sequence of Doubt
-        Those worth looking at, the most doubtful first.
-    questions : mapping of Frame to tuple of Finding
-        Events that carrying met.
-    """
-
-    review: Review | None = None
-    labels: Any = None
-    changed: set[Frame] = field(default_factory=set)
-    looked_at: set[Frame] = field(default_factory=set)
-    touched: set[Frame] = field(default_factory=set)
-    states: Mapping[Frame, FrameState] = field(default_factory=dict)
-    doubts: Sequence[Doubt] = ()
-    questions: dict[Frame, tuple[Finding, ...]] = field(default_factory=dict)
-
-    def write(self, frame: Frame) -> None:
-        """Take note that a frame was written to."""
-        self.changed.add(frame)
-        self.touched.add(frame)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Looked:
-    """What a look at the labels found."""
-
-    work: Work
-    review: Review
-    states: Mapping[Frame, FrameState]
-    doubts: Sequence[Doubt]
 
 
 class Reviewing:
@@ -196,12 +141,12 @@ class Reviewing:
         if not self._open or work is None or self._background.busy or not self._timeline.has_frames(work):
             return
         known = self._known[work]
+        first = known.labels is None
+        if not known.fits(work):
+            known.look_anew(work)
         known.looked_at, known.changed = known.changed, set()
-        labels = work.session.labels
-        review = known.review if known.labels is labels else None
-        known.labels = labels
-        written = frozenset(known.touched) if work.made else None
-        job = partial(_looked, work, review, labels, frozenset(known.looked_at), written)
+        written = frozenset(known.touched) if work.made and first else None
+        job = partial(look, work, known.review, frozenset(known.looked_at), written)
         self._background.submit(job, self._on_looked)
 
     def _on_looked(self, outcome: Outcome) -> None:
@@ -210,10 +155,10 @@ class Reviewing:
             return
         looked: Looked = outcome.value
         known = self._known.get(looked.work)
-        if known is None:
-            return
-        known.review, known.states, known.doubts = looked.review, looked.states, looked.doubts
-        known.looked_at = set()
+        if known is None or not known.fits(looked.work):
+            return self._look_soon()
+        known.review, known.states = looked.review, looked.states
+        known.doubts, known.reasons, known.looked_at = looked.doubts, looked.reasons, set()
         if known.changed:
             self._look_soon()
         if looked.work is self._desk.current:
@@ -241,18 +186,16 @@ class Reviewing:
     def _strip(self, work: Work, known: Known) -> Strip:
         frame, axis, count = self._timeline.place(work)
         frames = along(frame, axis, range(count))
-        states = tuple(_state(work, known, one) for one in frames)
-        reasons = {k: why for k, one in enumerate(frames) if (why := _reason(known, one))}
+        notes = work.session.state.notes
+        states = tuple(known.state(one, notes) for one in frames)
+        reasons = {k: why for k, one in enumerate(frames) if (why := known.reason(one))}
         axes = self._timeline.axes(work)
         return Strip(axes[axis], states, frame[axis], reasons, axes)
 
     def _list(self, work: Work, known: Known) -> None:
         """List questions first, then doubts; what is looked at stays marked while it is there."""
-        confirmed = work.session.confirmed
-        questions = [one for frame, few in sorted(known.questions.items()) if frame not in confirmed for one in few]
-        doubts = [_finding(doubt) for doubt in known.doubts if doubt.frame not in confirmed]
         before = self._looked_at
-        self._findings = (*questions, *doubts)
+        self._findings = known.findings(work.session.confirmed)
         self._here = before in self._findings
         if before is not None and self._here:
             self._chosen = self._findings.index(before)
@@ -279,7 +222,7 @@ class Reviewing:
 
     def _on_desk_drawn(self, work: Work) -> None:
         self._show()
-        if self._known[work].labels is not work.session.labels:
+        if not self._known[work].fits(work):
             self._look_soon()
 
     def _on_session_painted(self, work: Work, region: Region) -> None:
@@ -301,63 +244,8 @@ class Reviewing:
     def _on_carrying_arrived(self, trip: Trip, step: Carried) -> None:
         known = self._known.get(trip.work)
         if known is not None:
-            known.questions[step.frame] = tuple(
-                Finding(step.frame, event.label or None, event.sentence, True, (event.positions or (None,))[0])
-                for event in step.events
-            )
+            known.ask(step)
             self._show()
-
-
-def _looked(
-    work: Work,
-    review: Review | None,
-    labels: Any,
-    changed: Collection[Frame],
-    written: Collection[Frame] | None,
-    stop: Stop,
-) -> Looked:
-    """Look at all frames that may have been written to (None: at all), or only at what changed since the last look."""
-    session = work.session
-    if review is None:
-        frames = list(np.ndindex(*session.image.frames_shape(session.ndim)))
-        blank = frozenset() if written is None else frozenset(frames) - frozenset(written)
-        review = Review(labels, frames, session.ndim, stop, blank)
-    else:
-        for frame in changed:
-            stop.check()
-            review.update(frame)
-    confidence, confirmed = session.state.notes.confidence, session.confirmed
-    doubts = [doubt for doubt in review.doubts(confidence, confirmed) if doubt.score >= DOUBTFUL]
-    return Looked(work, review, review.states(confidence, confirmed), doubts)
-
-
-def _state(work: Work, known: Known, frame: Frame) -> FrameState:
-    """What is known of a frame, brought up to date by what needs no look."""
-    if frame in work.session.confirmed:
-        return "confirmed"
-    state = known.states.get(frame, "empty")
-    if state == "confirmed":
-        return "drawn"
-    return "carried" if state in ("empty", "drawn") and work.session.confidence(frame) else state
-
-
-def _reason(known: Known, frame: Frame) -> str:
-    """Why a frame is doubtful: its first question, else its first doubt."""
-    for finding in known.questions.get(frame, ()):
-        return finding.text
-    for doubt in known.doubts:
-        if doubt.frame == frame:
-            return _told(doubt)
-    return ""
-
-
-def _told(doubt: Doubt) -> str:
-    whose = "" if doubt.label is None else f"object {doubt.label}: "
-    return whose + "; ".join(doubt.reasons[:TOLD])
-
-
-def _finding(doubt: Doubt) -> Finding:
-    return Finding(doubt.frame, doubt.label, "; ".join(doubt.reasons[:TOLD]), position=doubt.position)
 
 
 def _frame_of(work: Work, region: Region) -> Frame:

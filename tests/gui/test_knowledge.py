@@ -1,0 +1,71 @@
+"""What is known of frames: states, reasons and places to look at, without a window."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from doubles import Disks, disk
+from napari_clickseg.gui.knowledge import Known, look
+from napari_clickseg.gui.sequence import Finding
+from napari_clickseg.questions import NEVER
+from napari_clickseg.session import Session
+from napari_clickseg.states import Notes
+
+
+@pytest.fixture
+def work():
+    """A session over five frames with one disk that is missing on the third."""
+    labels = np.zeros((5, 40, 40), np.int32)
+    for frame in (0, 1, 3, 4):
+        labels[frame][disk((40, 40), (20, 20 + frame), 6)] = 1
+    return SimpleNamespace(session=Session(np.zeros(labels.shape, np.uint8), Disks(), labels))
+
+
+def test_a_look_finds_states_places_and_reasons(work):
+    looked = look(work, None, (), None, NEVER)
+    assert looked.states[(0,)] == "drawn"
+    assert looked.doubts[0].frame == (2,)
+    assert "neighbouring frames" in looked.reasons[(2,)]
+
+
+def test_after_a_change_only_that_frame_and_its_neighbours_are_looked_at_again(work):
+    looked = look(work, None, (), None, NEVER)
+    work.session.labels[2][disk((40, 40), (20, 22), 6)] = 1
+    again = look(work, looked.review, {(2,)}, None, NEVER)
+    assert again.review is looked.review
+    assert all(finding.frame != (2,) for finding in again.doubts)
+
+
+def test_frames_that_cannot_hold_anything_are_not_read(work):
+    looked = look(work, None, (), {(0,)}, NEVER)
+    assert [looked.states[(k,)] for k in range(5)] == ["drawn", "empty", "empty", "empty", "empty"]
+
+
+def test_what_needs_no_look_is_known_at_once():
+    known = Known(states={(0,): "confirmed", (1,): "drawn", (2,): "doubtful"})
+    notes = Notes(frozenset({(2,)}), {(1,): {5: 0.9}})
+    assert [known.state((k,), notes) for k in range(4)] == ["drawn", "carried", "confirmed", "empty"]
+
+
+def test_questions_come_before_doubts_and_none_are_asked_of_confirmed_frames():
+    question = Finding((3,), 1, "Object 1 divides.", question=True)
+    doubts = (Finding((1,), 2, "its size jumps"), Finding((0,), 2, "it has a hole"))
+    known = Known(doubts=doubts, questions={(3,): (question,)}, reasons={(3,): "odd", (1,): "its size jumps"})
+    assert known.findings(frozenset({(0,)})) == (question, doubts[0])
+    assert known.findings(frozenset({(3,)})) == doubts
+    assert known.reason((3,)) == "Object 1 divides."
+    assert known.reason((1,)) == "its size jumps"
+    assert known.reason((7,)) == ""
+
+
+def test_other_labels_or_another_count_of_axes_need_a_look_anew(work):
+    known = Known()
+    assert not known.fits(work)
+    known.look_anew(work)
+    known.write((1,))
+    assert known.fits(work)
+    work.session.labels = work.session.labels.copy()
+    assert not known.fits(work)
