@@ -14,6 +14,8 @@ MICROSCOPY=coelho2009_u2os,ctc_fluo_n2dl_hela_01,dsb2018,isbi2012_membrane,neuro
 MICROSCOPY+=,qcanet_embryo_nuclei,tma_hdab_nuclei,usiigaci_phase,usiigaci_t98g_timelapse,wbc_dataset1
 PHOTOGRAPHS=natural_grabcut,natural_davis16_val
 THREE=dsb2018,usiigaci_phase,tma_hdab_nuclei
+MOVIES=ctc_fluo_n2dl_hela_01,usiigaci_t98g_timelapse
+SEQUENCES=$MOVIES,qcanet_embryo_nuclei,neuroproof_fibsem
 
 train() { # NAME RECIPE OPTIONS..: on one CPU core
     OMP_NUM_THREADS=1 clickseg train "${@:2}" --data "$DATA" --out "$OUT/train/$1" --device cpu
@@ -76,12 +78,24 @@ OMP_NUM_THREADS=1 bench backpropagation --sources "$THREE" --objects 6 --max-cli
     --models "$(printf '%s:brs=off,%s:brs=on,' {default,itis,spbox,forte99,ritm,brs,clickseg}{,} | sed 's/,$//')"
 OMP_NUM_THREADS=1 bench conversion --correct --sources dsb2018,usiigaci_phase --images 18 --failures 5 \
     --models unet-sample,unet-sample:brs=off,default,unet-monai,unet-monai:brs=off
+bench worst --worst --start damaged --max-clicks 10 --models "default,$FIVE" --sources natural_davis16_val --objects 20
+bench worst-cells --worst --start damaged,automatic --max-clicks 10 --models "default,$FIVE" --sources "$SEQUENCES" --objects 8
+bench worst-network --worst --start network --max-clicks 10 --models "default,$FIVE" --sources "$MOVIES" --objects 8
+bench sequences --sequences effort --frames 10 --sources ctc_fluo_n2dl_hela_01,qcanet_embryo_nuclei
+bench sequences --sequences effort --frames 8 --side 400 --sources usiigaci_t98g_timelapse
+bench sequences --sequences effort --frames 8 --side 100 --sources neuroproof_fibsem
+bench sequences --sequences review --frames 10 --sources "$SEQUENCES"
+OMP_NUM_THREADS=1 bench sequences --sequences cost --frames 40 --side 512 --sources ctc_fluo_n2dl_hela_01
 OMP_NUM_THREADS=1 bench speed --models "default,$FIVE" --sources dsb2018 --objects 8 --jobs 1
 
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 for name in clicks refinements backpropagation starts robots speed; do
     pack "$name" "$OUT/bench/$name/clicks.csv"
+done
+pack worst "$OUT"/bench/worst{,-cells,-network}/clicks.csv
+for name in effort review carrying; do
+    pack "$name" "$OUT/bench/sequences/$name.csv"
 done
 pack conversion "$OUT/bench/conversion/conversion.csv"
 pack ablations "$OUT/bench/ablations/clicks.csv" "$OUT/bench/ablations-pair/clicks.csv"

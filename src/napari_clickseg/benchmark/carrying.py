@@ -1,6 +1,6 @@
 """Carrying: what it costs to carry objects over many frames: seconds, and memory on a movie larger than any memory.
 
-One thread works, as in the panel.
+Seconds are those of the processor, over all threads of the process: what else a machine does meanwhile does not count.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from napari_clickseg.questions import Predictor
 from napari_clickseg.regions import Region
 
 COLUMNS = ("source", "model", "part", "what", "frames", "objects", "seconds", "peak_mb")
-"""`frames`: how many were carried to; `objects`: mean number per frame; `peak_mb`: above what was held before."""
+"""`frames`: how many were carried to; `objects`: mean number per frame; `seconds`: of the processor; `peak_mb`: above
+what was held before."""
 SECONDS, MEMORY = "seconds", "memory"
 ONE, ALL = "one object", "all objects"
 LENGTH, FEW = 100, 10
@@ -66,17 +67,17 @@ def measure_seconds(movie: Movie, predictor: Predictor, model: str) -> list[Row]
 
 
 def _timed(movie: Movie, predictor: Predictor, ids: Collection[int] | None, most: int) -> tuple[int, float, float]:
-    """Return frames carried to, seconds, and the mean number of objects."""
+    """Return frames carried to, seconds of the processor, and the mean number of objects."""
     labels = np.zeros(movie.truth.shape, np.int32)
     labels[0] = movie.truth[0]
     first, *others = movie.frames
-    begun = time.perf_counter()
+    begun = time.process_time()
     counts = []
     for one in islice(carry(movie.image, labels, predictor, first, others, ids), most):
         there = labels[one.frame][one.edit.region.slices]
         there[one.edit.written] = one.edit.values[one.edit.written]
         counts.append(len(one.edit.confidence))
-    return len(counts), time.perf_counter() - begun, float(np.mean(counts))
+    return len(counts), time.process_time() - begun, float(np.mean(counts))
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------
