@@ -52,6 +52,7 @@ VOCABULARY = (
     "lines",
     "locks",
     "identity",
+    "user_data",
     "record",
 )
 ON_DISK = ("readers", "label_writers", "files", "cell_tracking", "journal", "recovery", "session_file")
@@ -70,7 +71,7 @@ MAY_IMPORT = {
     "session_file": {"vocabulary", "files"},
     "sources": {"vocabulary", "files", "readers"},
     "spread": set(),
-    "batch": {"vocabulary", "files", "readers", "models", "spread"},
+    "batch": {"vocabulary", "files", "readers", "cell_tracking", "models", "spread"},
     "networks": {"networks"},
     "engine": {"vocabulary", "files", "engine", "networks", "models.card", "models.conventions"},
     "models": {"vocabulary", "files", "models", "engine", "networks"},

@@ -10,12 +10,12 @@ import pytest
 
 from doubles import Disks
 from napari_clickseg.clicks import Click
-from napari_clickseg.files import written_whole
+from napari_clickseg.files import checksum, written_whole
 from napari_clickseg.identity import Identity
 from napari_clickseg.images import Image
 from napari_clickseg.record import Record
 from napari_clickseg.session import Session
-from napari_clickseg.session_file import Replay, Summary, file_checksum, load_session, save_session
+from napari_clickseg.session_file import Replay, Summary, load_session, save_session
 from random_acts import User
 
 SHAPE = (3, 12, 11)
@@ -99,7 +99,7 @@ def test_the_weights_of_a_model_are_told_by_their_checksum(tmp_path: Path) -> No
     (tmp_path / "disks.safetensors").write_bytes(b"weights")
     session = Session(an_image(), Disks())
     save_session(tmp_path / "a.json", Record(session), weights={"disks": tmp_path / "disks.safetensors"})
-    assert load_session(tmp_path / "a.json").models == {"disks": file_checksum(tmp_path / "disks.safetensors")}
+    assert load_session(tmp_path / "a.json").models == {"disks": checksum(tmp_path / "disks.safetensors")}
 
 
 def test_what_another_model_cannot_do_is_told_and_the_rest_is_done(tmp_path: Path) -> None:

@@ -139,4 +139,5 @@ def _places(distinct: npt.NDArray[np.int64], ids: npt.NDArray[Any]) -> npt.NDArr
         return np.searchsorted(distinct, ids)
     table = np.zeros(highest + 1, np.int64)
     table[distinct] = np.arange(distinct.size)
-    return table[ids]
+    places: npt.NDArray[np.int64] = table[ids]
+    return places

@@ -6,6 +6,7 @@ What a file says about its axes and its spacing is taken over; what it leaves op
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +19,9 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
-from napari_clickseg.images import Image
+from napari_clickseg.images import KNOWN_AXES, Image
 from napari_clickseg.label_writers import ENDINGS, LABEL_WRITERS, kind_of, narrow_dtype, register
 from napari_clickseg.readers import READERS, UNREADABLE, Content, read_picture, read_zarr
-
-KNOWN_AXES = set("TZCYX")
 
 
 def read_image(path: str | Path, axes: str | None = None, channel: int | None = None) -> Image:
@@ -105,6 +104,12 @@ def check_labels_path(path: str | Path) -> None:
         raise ValueError(f"Labels cannot be written to {path}: its name must end in {', '.join(ENDINGS)}.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

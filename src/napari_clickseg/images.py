@@ -13,6 +13,8 @@ from napari_clickseg.clicks import Frame
 from napari_clickseg.regions import Region
 
 CHANNEL = "C"
+KNOWN_AXES = frozenset("TZCYX")
+"""The letters that image files name axes by, as far as they mean something here."""
 COLOUR_COUNTS = (3, 4)
 
 

@@ -7,7 +7,6 @@ that copy is made, the tiles that are written, as they stood before. `recovery` 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import uuid
 import zipfile
@@ -32,11 +31,11 @@ from napari_clickseg.questions import Stop, Stopped
 from napari_clickseg.record import IDLE, Entry, Settings, check_new
 from napari_clickseg.regions import Region
 from napari_clickseg.session import Session
+from napari_clickseg.user_data import user_data
 
 FORMAT = 1
 SUFFIX, LOCK_SUFFIX, LABELS_SUFFIX = ".jsonl", ".lock", ".npz"
 FOLDER_VARIABLE = "CLICKSEG_JOURNALS"
-USER_DATA = {"win32": os.environ.get("LOCALAPPDATA"), "darwin": "~/Library/Application Support"}
 COPIED_BYTES = 1 << 30
 """Labels in memory are copied into the journal up to this size; of larger ones it holds the tiles written."""
 TILE = 256
@@ -171,11 +170,7 @@ class Journal:
 
 def journals_folder() -> Path:
     """Return the folder of the journals: $CLICKSEG_JOURNALS, else one in the platform's user data."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    if named:
-        return Path(named).expanduser()
-    base = USER_DATA.get(sys.platform) or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(base).expanduser() / "napari-clickseg" / "journals"
+    return user_data("journals", FOLDER_VARIABLE)
 
 
 def delete(path: Path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from napari_clickseg.images import KNOWN_AXES
 from napari_clickseg.readers import read_attributes
 
-KNOWN_AXES = set("TZCYX")
 BIG_TIFF = 2**32 - 2**25
 CHUNK = 512
 """Side of the chunks of a plane in zarr."""

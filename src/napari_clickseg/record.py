@@ -8,8 +8,10 @@ from typing import Any, get_args
 
 from napari_clickseg.acts import Act
 from napari_clickseg.drawing import Protect
+from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
 from napari_clickseg.packing import Json, pack, unpack
+from napari_clickseg.questions import Predictor
 from napari_clickseg.session import Session
 
 TRAVELS = ("undo", "redo")
@@ -62,6 +64,12 @@ class Settings:
         if settings.protect not in get_args(Protect):
             raise ValueError(f"protect={settings.protect!r} is none of {', '.join(get_args(Protect))}.")
         return settings
+
+    def session(self, image: Image, predictor: Predictor, labels: Any, highest: int) -> Session:
+        """Return a new session with these settings; `highest` is the highest id that it knows of."""
+        session = Session(image, predictor, labels, diameter=self.diameter, protect=self.protect, highest=highest)
+        session.threshold = self.threshold
+        return session
 
     def to_json(self) -> Json:
         """Return the settings as JSON."""

@@ -114,17 +114,7 @@ class Recovered:
 
     def session(self, image: Image, predictor: Any, labels: Any = None) -> Session:
         """Return a session as it was at the beginning; `labels` as in the method of this name."""
-        began = self.began
-        session = Session(
-            image,
-            predictor,
-            self.labels(labels),
-            diameter=began.diameter,
-            protect=began.protect,
-            highest=self.highest,
-        )
-        session.threshold = began.threshold
-        return session
+        return self.began.session(image, predictor, self.labels(labels), self.highest)
 
     def steps(self, session: Session) -> Iterator[int]:
         """Do everything again in a new session, act by act, without asking a model; yields how many are done.

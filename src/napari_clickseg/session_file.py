@@ -18,7 +18,7 @@ import numpy as np
 
 from napari_clickseg import __version__
 from napari_clickseg.clicks import Click
-from napari_clickseg.files import written_whole
+from napari_clickseg.files import checksum, written_whole
 from napari_clickseg.identity import Identity
 from napari_clickseg.packing import Json
 from napari_clickseg.questions import Predictor
@@ -123,7 +123,7 @@ def save_session(
         "package": __version__,
         "image": Identity.of(session.image, image_path).to_json(),
         "highest": record.highest,
-        "models": {name: file_checksum(files[name]) if name in files else "" for name in sorted(answered)},
+        "models": {name: checksum(files[name]) if name in files else "" for name in sorted(answered)},
         "labels": {"sha256": labels.sha256, "areas": {str(label): area for label, area in labels.areas.items()}},
         "began": record.began.to_json(),
         "ended": ended.to_json(),
@@ -212,12 +212,6 @@ class Replay:
         if entry.act.name in ("commit", "start_new"):
             session.stop_waiting()  # nobody can have waited then; an answer that another model owes is given up
         session.perform(entry.act)
-
-
-def file_checksum(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _clicks(entry: Entry) -> bool:

@@ -15,7 +15,6 @@ from napari_clickseg.commands.tracks import CTC, write_tracks
 if TYPE_CHECKING:
     from napari_clickseg.images import Image
     from napari_clickseg.questions import Predictor
-    from napari_clickseg.session import Session
     from napari_clickseg.session_file import Replay, Saved, Summary
 
 TOLD = 10
@@ -41,7 +40,8 @@ def run_replay(chosen: argparse.Namespace) -> None:
         check_movie(image.label_axes)
     load = _loader(saved, chosen)
     with room_for(_start(saved, image, chosen.labels), image.shape, chosen.output.parent) as labels:
-        replay = Replay(saved, _new_session(saved, image, load(saved.began.model), labels), load)
+        session = saved.began.session(image, load(saved.began.model), labels, saved.highest)
+        replay = Replay(saved, session, load)
         for _ in tqdm(replay.steps(), total=len(saved.entries), unit="act"):
             pass
         write_labels(chosen.output, labels, image.label_axes, image.spacing)
@@ -81,28 +81,18 @@ def _start(saved: Saved, image: Image, path: Path | None) -> Any | None:
     return None
 
 
-def _new_session(saved: Saved, image: Image, predictor: Predictor, labels: Any) -> Session:
-    """The session as it was at the beginning."""
-    from napari_clickseg.session import Session
-
-    began = saved.began
-    session = Session(image, predictor, labels, diameter=began.diameter, protect=began.protect, highest=saved.highest)
-    session.threshold = began.threshold
-    return session
-
-
 def _loader(saved: Saved, chosen: argparse.Namespace) -> Callable[[str], Predictor]:
     """What gives the model of a name: the one that --model names in place of all, else the one recorded."""
     from functools import cache
 
+    from napari_clickseg.files import checksum
     from napari_clickseg.models.registry import load_model
-    from napari_clickseg.session_file import file_checksum
 
     @cache
     def load(name: str) -> Predictor:
         entry = find_named(chosen.model or name)
         recorded = saved.models.get(name, "")
-        if chosen.model is None and entry.path is not None and recorded and file_checksum(entry.path) != recorded:
+        if chosen.model is None and entry.path is not None and recorded and checksum(entry.path) != recorded:
             _warn(f"the model {name!r} has other weights than the one that was recorded.")
         return load_model(chosen.model or name, chosen.device)
 

@@ -5,7 +5,6 @@ Nothing is downloaded, and nothing is unpacked that leaves its folder.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from napari_clickseg.files import checksum
 from napari_clickseg.models.archive import inside, unpack
 from napari_clickseg.models.description import Table, read_description, sequence
 from napari_clickseg.models.opened import Opened
@@ -116,9 +116,7 @@ def _local(source: Any) -> str:
 
 
 def _check_sha256(file: Path, wanted: str | None) -> None:
-    with file.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if wanted and found != wanted:
+    if wanted and checksum(file) != wanted:
         raise ValueError(f"{file.name} is damaged: its sha256 is not what the package says; download it again.")
 
 

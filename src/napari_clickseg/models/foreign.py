@@ -5,7 +5,6 @@ Examining writes nothing; keeping writes one file, whole or not at all.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from napari_clickseg.files import written_whole
+from napari_clickseg.files import checksum, written_whole
 from napari_clickseg.models.card import READABLE, ConvertedCard, read_card
 from napari_clickseg.models.conventions import Conventions
 from napari_clickseg.models.formats import open_foreign, reopen
@@ -254,6 +253,5 @@ def _content(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor] | bytes:
 def _sha256(path: Path) -> str:
     """Return the sha256 of a file; of a folder, that of its files' names and contents."""
     if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return checksum(path)
     return digest({str(p.relative_to(path)): _sha256(p) for p in sorted(path.rglob("*")) if p.is_file()})

@@ -5,9 +5,7 @@ Listing reads cards, never weights, and imports no torch; a model's code is impo
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_clickseg.questions import Predictor
+from napari_clickseg.user_data import user_data
 
 if TYPE_CHECKING:
     from napari_clickseg.models.card import ConvertedCard, ModelCard
@@ -29,12 +28,6 @@ SHIPPED_FOLDER = Path(__file__).parent / "weights"
 SWITCHED = re.compile(r"(?P<model>.+?)(?P<switches>(:\w+=\w*)+)")
 """A model's name or path, then refinements to switch."""
 POSITIONS = {"on": True, "off": False}
-
-USER_DATA = {
-    "darwin": "~/Library/Application Support",
-    "win32": "~/AppData/Local",
-}
-"""Where each platform keeps a user's data; on all others $XDG_DATA_HOME or ~/.local/share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +164,7 @@ def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Pred
 
 def user_folder() -> Path:
     """Return the folder of the user's own models: $CLICKSEG_MODELS, else one in the platform's user data."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    if named:
-        return Path(named).expanduser()
-    base = USER_DATA.get(sys.platform) or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(base).expanduser() / "napari-clickseg" / "models"
+    return user_data("models", FOLDER_VARIABLE)
 
 
 # -- sources: each gives rows of the table -----------------------------------------------------------------------------
