@@ -38,7 +38,7 @@ class Sign:
 
 CONSTANT = -3.8
 SIGNS: Mapping[str, Sign] = {
-    "uncertain": Sign(3.0, 0.5, "carried with low confidence"),
+    "uncertain": Sign(10.0, 0.5, "carried with low confidence"),
     "estranged": Sign(6.9, 0.1, "both neighbouring frames agree with each other, but not with it"),
     "unlinked": Sign(3.2, 0.5, "its id is on no neighbouring frame"),
     "roughened": Sign(2.1, 0.2, "its outline is rougher than on the neighbouring frames"),
