@@ -36,6 +36,11 @@ from napari_clickseg.questions import Predictor, Request, Stop
 from napari_clickseg.regions import Region
 from napari_clickseg.weighing import Brightness, contrast_of, room_of, steepness
 
+FEW = 8
+"""So many objects of a frame are all put to the model."""
+RESCUED = 2
+"""Of more, so many that brightness tells apart, but that would be lost."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
@@ -196,19 +201,26 @@ class Carrier:
         return Expected(label, there, drift, room, brightness, brightness(grey), steepness(grey))
 
     def _claims(self, frame: Frame, expected: Sequence[Expected]) -> list[Claim]:
-        """Weigh every object, and put the least certain to the model; all of them where they are few."""
+        """Weigh every object, and put those to the model for which its answer matters most."""
         claims = [Claim.weighed(one) for one in expected]
-        doubtful = sorted(range(len(claims)), key=lambda k: _certainty(claims[k]))
-        if self.asked is not None and len(claims) > self.asked:
-            doubtful = [k for k in doubtful if self._is_doubtful(claims[k])][: self.asked]
-        for k in doubtful:
+        for k in self._doubtful(claims):
             self.stop.check()
             claims[k] = claims[k].with_answer(self._ask(frame, claims[k].expected))
         return claims
 
-    def _is_doubtful(self, claim: Claim) -> bool:
-        """Whether a model is needed: brightness alone does not tell the object apart, or it would be lost."""
-        return not claim.expected.brightness.telling or _certainty(claim) < self.least
+    def _doubtful(self, claims: Sequence[Claim]) -> list[int]:
+        """Which claims are put to the model: all where they are few, else those nearest to being lost or kept.
+
+        An answer hardly changes what is certain to be kept or lost. Where brightness tells an object apart, a model is
+        needed only to rescue it.
+        """
+        if self.asked is None or len(claims) <= min(self.asked, FEW):
+            return list(range(len(claims)))
+        certainty = [_certainty(claim) for claim in claims]
+        nearest = sorted(range(len(claims)), key=lambda k: abs(certainty[k] - self.least))
+        telling = [claim.expected.brightness.telling for claim in claims]
+        rescued = [k for k in nearest if telling[k] and certainty[k] < self.least][:RESCUED]
+        return [*(k for k in nearest if not telling[k]), *rescued][: self.asked]
 
     def _ask(self, frame: Frame, expected: Expected) -> Prediction:
         """Ask the model as a user would: a click in the middle of the mask that was moved along."""

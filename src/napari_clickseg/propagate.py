@@ -18,9 +18,9 @@ from napari_clickseg.images import Image
 from napari_clickseg.newcomers import Usual
 from napari_clickseg.questions import NEVER, Predictor, Stop
 
-ASKED = 8
-"""Of more objects than this, so many of a frame are put to the model, the least certain first, but none that brightness
-tells from its background, unless it would be lost. All others are weighed alone."""
+ASKED = 24
+"""So many objects of a frame are put to the model at most, those first that are nearest to being lost or kept. Of more
+than a few (`carrier.FEW`), hardly any that brightness tells from its background. All others are weighed alone."""
 LEAST = 0.5
 """An object whose confidence falls below is lost."""
 
