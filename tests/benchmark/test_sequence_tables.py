@@ -20,8 +20,8 @@ def cells(text: str) -> list[list[str]]:
 def effort_rows(way: str, clicks: list[int], ious: list[float]) -> list[dict[str, str]]:
     sizes = {"frames": "2", "rows": "9", "columns": "8"}
     return [
-        {"source": "hela", "model": "m", "way": way, **sizes, "clicks": str(k), "iou": str(v)}
-        for k, v in zip(clicks, ious, strict=True)
+        {"source": "hela", "model": "m", "way": way, **sizes, "frame": str(frame), "clicks": str(k), "iou": str(v)}
+        for frame, (k, v) in enumerate(zip(clicks, ious, strict=True))
     ]
 
 
@@ -74,9 +74,9 @@ def test_the_papers_stand_below_photographs_only() -> None:
 def test_effort_is_told_as_a_share_of_clicking_from_scratch() -> None:
     lines = cells(effort_table(EFFORT))
     assert [line[5:] for line in lines] == [
-        ["2.00", "100 %", "100 %", "100 %"],
-        ["0.50", "25 %", "50 %", "50 %"],
-        ["0.50", "25 %", "50 %", "100 %"],
+        ["2.00", "100 %", "2.00", "100 %", "100 %"],
+        ["0.50", "25 %", "0.00", "50 %", "50 %"],
+        ["0.50", "25 %", "0.00", "50 %", "100 %"],
     ]
     assert lines[0][3] == "2 x 9 x 8"
 
