@@ -10,7 +10,7 @@ import pytest
 import tifffile
 import zarr
 
-from napari_clickseg import label_writers, readers
+from napari_clickseg import files, label_writers, readers
 from napari_clickseg.files import check_labels_path, read_image, write_labels, written_whole
 
 RNG = np.random.default_rng(0)
@@ -74,6 +74,9 @@ def test_ome_zarr_of_either_version_has_levels_whose_pixels_are_ids(tmp_path: Pa
     assert told["version"] == {2: "0.4", 3: "0.5"}[zarr_format]
     np.testing.assert_array_equal(group["2"][:], labels[:, ::4, ::4])
     assert group["2"].chunks == (1, 275, 512)
+    levels = (told if zarr_format == 2 else told["multiscales"][0])["datasets"]
+    scales = [level["coordinateTransformations"][0]["scale"] for level in levels]
+    assert scales == [[3.0, 1.0, 0.5], [3.0, 2.0, 1.0], [3.0, 4.0, 2.0]]
     back = read_image(tmp_path / "a.zarr")
     assert (back.axes, back.spacing) == ("TYX", (3.0, 1.0, 0.5))
     np.testing.assert_array_equal(back.array[1], labels[1])
@@ -117,6 +120,24 @@ def test_a_folder_of_labels_is_replaced_as_a_whole_or_stays(tmp_path: Path, monk
     write_labels(tmp_path / "a.zarr", new)
     assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
     np.testing.assert_array_equal(read_image(tmp_path / "a.zarr").array[:], new)
+
+
+def test_a_folder_that_cannot_be_replaced_at_the_last_moment_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "result").mkdir()
+    (tmp_path / "result" / "old.txt").write_text("old", "utf-8")
+    rename = files.os.replace
+
+    def only_old_ones(source: Path, target: Path) -> None:
+        if ".part" in source.name:
+            raise OSError(errno.EACCES, "Permission denied")
+        rename(source, target)
+
+    monkeypatch.setattr(files.os, "replace", only_old_ones)
+    with pytest.raises(OSError, match="Permission denied"), written_whole(tmp_path / "result") as unfinished:
+        unfinished.mkdir()
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")] == ["result/old.txt"]
 
 
 def test_a_folder_can_be_written_whole(tmp_path: Path) -> None:

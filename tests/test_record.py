@@ -50,6 +50,12 @@ def test_an_edit_that_goes_on_counts_as_a_whole() -> None:
     assert done(("edit", 1), ("extend", 1), ("undo", 0)) == []
 
 
+def test_an_id_that_was_reserved_stays_so_whatever_is_undone() -> None:
+    began = (("set_clicks", 1), ("commit", 2), ("reserve", 2), ("undo", 1))
+    assert done(*began) == [("set_clicks", 1), ("reserve", 2)]
+    assert done(*began, ("set_clicks", 2)) == [("set_clicks", 1), ("reserve", 2), ("set_clicks", 2)]
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_what_counts_draws_the_same_labels_as_all_that_was_done(seed: int) -> None:
     shape = (3, 10, 9)

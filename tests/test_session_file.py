@@ -77,6 +77,21 @@ def test_random_sessions_come_back_with_the_same_labels(tmp_path: Path, seed: in
     assert replay.session.clicks == session.clicks
 
 
+def test_undo_and_redo_of_a_replay_bring_each_objects_own_threshold(tmp_path: Path) -> None:
+    session = Session(an_image(), Disks())
+    record = Record(session)
+    session.click((0, 7, 7))
+    session.commit()
+    session.click((1, 7, 7))
+    session.threshold = 0.8
+    for travel in (session.undo, session.undo, session.redo, session.redo):
+        travel()
+    save_session(tmp_path / "a.json", record)
+    replay = replayed(tmp_path / "a.json", None)
+    np.testing.assert_array_equal(replay.session.labels, session.labels)
+    assert replay.session.threshold == 0.8
+
+
 def test_the_file_can_be_read_by_eye_and_holds_no_path(tmp_path: Path) -> None:
     saved_session(tmp_path / "a.json")
     text = (tmp_path / "a.json").read_text("utf-8")
