@@ -57,12 +57,11 @@ def test_an_object_is_gone_where_nothing_of_it_is_bright_any_more() -> None:
     assert is_gone(outline(disk(SHAPE, (20, 30), 1)), there, None, WHOLE)
 
 
-def test_new_objects_are_of_usual_size_nobodys_and_were_not_there_before() -> None:
+def test_new_objects_are_of_usual_size_and_nobodys() -> None:
     now, usual = evidence(LEFT | RIGHT | disk(SHAPE, (4, 4), 1)), float(LEFT.sum())
-    both = list(new_objects(now, evidence(NOBODY), NOBODY, WHOLE, usual))
+    both = list(new_objects(now, NOBODY, WHOLE, usual))
     assert sorted(piece.centre for piece in both) == [(20, 21), (20, 39)]
-    assert [piece.centre for piece in new_objects(now, evidence(LEFT), NOBODY, WHOLE, usual)] == [(20, 39)]
-    assert [piece.centre for piece in new_objects(now, evidence(NOBODY), RIGHT, WHOLE, usual)] == [(20, 21)]
+    assert [piece.centre for piece in new_objects(now, RIGHT, WHOLE, usual)] == [(20, 21)]
 
 
 def test_a_rival_claims_much_of_what_an_object_claims() -> None:

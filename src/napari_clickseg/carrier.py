@@ -216,6 +216,8 @@ class Carrier:
         """
         if self.asked is None or len(claims) <= min(self.asked, FEW):
             return list(range(len(claims)))
+        if self.asked == 0:
+            return []
         certainty = [_certainty(claim) for claim in claims]
         nearest = sorted(range(len(claims)), key=lambda k: abs(certainty[k] - self.least))
         telling = [claim.expected.brightness.telling for claim in claims]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -72,5 +72,6 @@ def confidence(signs: Signs, asked: bool) -> float:
     0.68
     """
     constant, *weights = WEIGHTS[asked]
-    score = constant + sum(weight * sign for weight, sign in zip(weights, astuple(signs), strict=True))
+    values = (signs.stability, signs.contested, signs.drift, signs.contrast, signs.size)
+    score = constant + sum(weight * value for weight, value in zip(weights, values, strict=True))
     return 1 / (1 + math.exp(-score))

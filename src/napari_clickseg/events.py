@@ -148,20 +148,19 @@ def is_gone(decided: Outline, expected: Outline, evidence: Grey | None, region: 
     return evidence is not None and float((evidence[decided.on(region)] > 0).mean()) < SEEN
 
 
-def new_objects(evidence: Grey, before: Grey, taken: Mask, region: Region, usual: float) -> Iterator[Outline]:
-    """Yield what looks like an object now, did not before, and is nobody's.
+def new_objects(evidence: Grey, taken: Mask, region: Region, usual: float) -> Iterator[Outline]:
+    """Yield what looks like an object and is nobody's.
 
     Parameters
     ----------
-    evidence, before : ndarray of float32
-        Log odds of brightness on `region` of this frame and of the one before.
+    evidence : ndarray of float32
+        Log odds of brightness on `region`.
     usual : float
         The area of a usual object, in pixels.
     """
     free = ndimage.binary_opening((evidence > BRIGHT) & ~taken)
     for piece in _pieces(free, region):
-        was_there = (before[piece.region.within(region).slices][piece.mask] > 0).mean()
-        if TYPICAL[0] * usual <= piece.area <= TYPICAL[1] * usual and was_there < 0.5:
+        if TYPICAL[0] * usual <= piece.area <= TYPICAL[1] * usual:
             yield piece
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 
@@ -21,6 +22,8 @@ SURROUNDINGS = 0.25
 """The template shows the object and so much around it, in diameters: its contour tells more than its inside."""
 COARSE = 16
 """Pixels across an object that suffice to find roughly where it went."""
+EVEN = 1e-5
+"""A variance below is that of rounding, where that of all that is searched is 1."""
 FAR_COST = 0.3
 """What a shift by one diameter takes from a likeness (and by half of it a quarter): of like places, the nearest."""
 
@@ -79,7 +82,7 @@ def followed(outline: Outline, before: Plane, after: Plane, shape: tuple[int, ..
     seen, there = before.cut(template), after.cut(around)
     if np.ptp(seen) == 0 or np.ptp(there) == 0:
         return Motion((0,) * len(shape), 0.0)
-    match = _Match(seen, there, template.within(around).start, outline.diameter)
+    match = _Match(_standard(seen), _standard(there), template.within(around).start, outline.diameter)
     place = match.uphill(*match.roughly(max(round(outline.diameter / COARSE), 1)))
     shift = tuple(p - h for p, h in zip(place, match.home, strict=True))
     return Motion(shift, match.likeness(place))
@@ -87,7 +90,10 @@ def followed(outline: Outline, before: Plane, after: Plane, shape: tuple[int, ..
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Match:
-    """A template, what it is looked for in, where it would lie there without any motion, and the object's diameter."""
+    """A template, what it is looked for in, where it would lie there without any motion, and the object's diameter.
+
+    Both blocks have a mean of 0 and a deviation of 1.
+    """
 
     seen: Grey
     there: Grey
@@ -118,9 +124,14 @@ class _Match:
         return place
 
     def likeness(self, place: tuple[int, ...]) -> float:
-        """Return the correlation of the template with what lies at a place."""
-        there = tuple(slice(p, p + size) for p, size in zip(place, self.seen.shape, strict=True))
-        return correlation(self.seen, self.there[there])
+        """Return the correlation of the template with what lies at a place; 0 where that is even."""
+        window = tuple(slice(p, p + size) for p, size in zip(place, self.seen.shape, strict=True))
+        there = np.ascontiguousarray(self.there[window])
+        total = float(there.sum())
+        variance = float(np.vdot(there, there)) - total * total / there.size
+        if variance <= EVEN * there.size:
+            return 0.0
+        return float(np.clip(np.vdot(self.seen, there) / math.sqrt(variance * there.size), -1, 1))
 
     def _worth(self, place: tuple[int, ...]) -> float:
         """The likeness less the cost of the way; outside, less than anything."""
@@ -137,8 +148,13 @@ def _coarse(block: Grey, step: int) -> Grey:
     return means
 
 
-def correlation(first: Grey, second: Grey) -> float:
-    """Return the correlation, -1 to 1, of two blocks of one shape; 0 where one of them is even."""
+def _standard(block: Grey) -> Grey:
+    standard: Grey = (block - block.mean()) / block.std()
+    return standard
+
+
+def _correlation(first: Grey, second: Grey) -> float:
+    """The correlation, -1 to 1, of two blocks of one shape; 0 where one of them is even."""
     a, b = first - first.mean(), second - second.mean()
     size = float(np.sqrt(np.vdot(a, a) * np.vdot(b, b)))
     return float(np.clip(np.vdot(a, b) / size, -1, 1)) if size else 0.0
@@ -154,4 +170,4 @@ def likeness_between(outline: Outline, before: Plane, there: Outline, after: Pla
     )
     second = moved.clip(shape)
     first = second.within(moved).placed_in(template)
-    return correlation(before.cut(first), after.cut(second)) if second.size else 0.0
+    return _correlation(before.cut(first), after.cut(second)) if second.size else 0.0

@@ -37,6 +37,7 @@ class Usual:
         if not region.size:
             return
         taken = np.zeros(region.shape, bool) if after.taken is None else after.taken.on(region)
-        evidence = [self.brightness(scene.plane.cut(region)) for scene in (after, before)]
-        for outline in new_objects(evidence[0], evidence[1], taken, region, self.area):
-            yield appearance(after.plane.frame, outline)
+        for outline in new_objects(self.brightness(after.plane.cut(region)), taken, region, self.area):
+            was_there = self.brightness(before.plane.cut(outline.region))[outline.mask] > 0
+            if was_there.mean() < 0.5:
+                yield appearance(after.plane.frame, outline)
