@@ -259,15 +259,22 @@ def test_a_very_large_frame_is_searched_only_around_the_point(monkeypatch):
     plane = np.zeros((2000, 2000), np.uint8)
     plane[900:1000, 900:1000] = 5
     plane[950, 950] = 0
+    plane[1000:1020, 940:960] = 7
     whole = Region.whole(plane.shape)
     for plan in (
         lambda labels: verbs.fill(labels, 5, (), whole, near=(930, 930)),
         lambda labels: verbs.delete(labels, 5, [()], whole, near=(930, 930)),
         lambda labels: verbs.split(labels, Image.of(plane), (), (930, 930), (990, 990), 6),
+        lambda labels: verbs.merge(labels, (5, 7), [()], whole, near=[(930, 930), (1010, 950)]),
     ):
         labels = Recorded(plane)
         assert plan(labels)[()].written.any()
         assert max(size for _, size in labels.read) < 300 * 300
+
+
+def test_a_merge_in_a_large_frame_is_told_where_each_object_lies():
+    with pytest.raises(ValueError, match="a pixel of each of the 2 objects, but names 1"):
+        verbs.merge(STACK, (2, 3), [(1,)], WHOLE, near=[(1, 1)])
 
 
 def test_a_frame_is_read_in_strips(monkeypatch):

@@ -17,6 +17,8 @@ from napari_clickseg.regions import Region
 SEARCH_WHOLE = 1 << 24
 """Frames up to this many pixels are searched as a whole for an object; in larger ones only around the cursor."""
 SEARCHED_FIRST = 64
+Point = Sequence[float]
+"""A position within a frame."""
 FEW = 3
 """Up to so many ids are compared one by one, which is faster than looking them up."""
 READ_AT_ONCE = 1 << 24
@@ -105,7 +107,7 @@ def read_block(labels: Any, frame: Frame, region: Region) -> npt.NDArray[Any]:
 
 
 def blocks_with(
-    labels: Any, ids: Sequence[int], frames: Iterable[Frame], whole: Region, near: Sequence[float] | None = None
+    labels: Any, ids: Sequence[int], frames: Iterable[Frame], whole: Region, near: Sequence[Point] | None = None
 ) -> Iterator[tuple[Frame, Region, npt.NDArray[Any]]]:
     """Yield, for each frame that holds any of these objects, the smallest region that holds them, and its labels.
 
@@ -113,12 +115,12 @@ def blocks_with(
     ----------
     ids : sequence of int
         From 1 on.
-    near : sequence of float, optional
-        A pixel of the (one) object within its frame: in a very large frame, it is searched only around there.
+    near : sequence of sequences of float, optional
+        A pixel of each object within its frame: in a very large frame, they are searched only around there.
     """
     for frame in frames:
         if near is not None and whole.size > SEARCH_WHOLE:
-            parts = [piece_near(labels, ids[0], frame, near, whole)]
+            parts = [piece_near(labels, label, frame, point, whole) for label, point in zip(ids, near, strict=True)]
         else:
             parts = list(_strips(whole))
         boxes = [Region.of_mask(holds(read_block(labels, frame, part), ids)) for part in parts]

@@ -78,7 +78,12 @@ class Session(Keeping):
         there = read_block(self.labels, frame, self._whole)
         return new_objects(found, there, anywhere=self.protect == "anything")
 
-    def merge(self, labels: Sequence[int], frames: Iterable[Frame] | None = None) -> None:
+    def merge(
+        self,
+        labels: Sequence[int],
+        frames: Iterable[Frame] | None = None,
+        near: Sequence[Sequence[float]] | None = None,
+    ) -> None:
         """Make several objects one, which keeps the first one's id.
 
         Parameters
@@ -87,6 +92,8 @@ class Session(Keeping):
             Two ids or more.
         frames : iterable of Frame, optional
             Where; on all frames where absent.
+        near : sequence of sequences of float, optional
+            A pixel of each object within the frame: where to look in a very large one.
 
         Raises
         ------
@@ -94,8 +101,8 @@ class Session(Keeping):
             Where one of the objects is on none of the frames; nothing is changed then.
         """
         labels, frames = tuple(int(k) for k in labels), self._listed(frames)
-        self._write(verbs.merge(self.labels, labels, self._frames(frames), self._whole))
-        self._tell("merge", labels=labels, frames=frames)
+        self._write(verbs.merge(self.labels, labels, self._frames(frames), self._whole, near))
+        self._tell("merge", labels=labels, frames=frames, near=near)
 
     def split(self, first: Sequence[float], second: Sequence[float]) -> int:
         """Cut an object in two, between two pixels of it on one frame; return the id of the part around the second.

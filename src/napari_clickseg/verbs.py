@@ -15,14 +15,16 @@ from scipy import ndimage
 from napari_clickseg.clicks import Frame
 from napari_clickseg.edits import Edit
 from napari_clickseg.images import Image
-from napari_clickseg.labels import blocks_with, holds, piece_near, read_block
+from napari_clickseg.labels import Point, blocks_with, holds, piece_near, read_block
 from napari_clickseg.regions import Region
 from napari_clickseg.splitting import SURROUNDINGS, Pixel, second_part
 
 Edits = dict[Frame, Edit]
 
 
-def merge(labels: Any, ids: Sequence[int], frames: Iterable[Frame], whole: Region) -> Edits:
+def merge(
+    labels: Any, ids: Sequence[int], frames: Iterable[Frame], whole: Region, near: Sequence[Point] | None = None
+) -> Edits:
     """Return the edits that make several objects one, under the first one's id.
 
     Parameters
@@ -35,19 +37,24 @@ def merge(labels: Any, ids: Sequence[int], frames: Iterable[Frame], whole: Regio
         Where; other frames stay as they are.
     whole : Region
         Of a frame.
+    near : sequence of sequences of float, optional
+        A pixel of each object within its frame: where to look in a very large one.
 
     Raises
     ------
     ValueError
-        Where there are fewer than two objects, or one of them is on none of these frames.
+        Where there are fewer than two objects, one of them is on none of these frames, or `near` does not name a pixel
+        for each.
     """
     wanted = tuple(dict.fromkeys(int(k) for k in ids))
     if len(wanted) < 2:
         raise ValueError(f"Merging takes two objects or more, but got {_told(wanted) or 'none'}.")
+    if near is not None and len(near) != len(wanted):
+        raise ValueError(f"`near` must name a pixel of each of the {len(wanted)} objects, but names {len(near)}.")
     _check_ids(wanted)
     edits: Edits = {}
     found: set[int] = set()
-    for frame, region, block in blocks_with(labels, wanted, frames, whole):
+    for frame, region, block in blocks_with(labels, wanted, frames, whole, near):
         found.update(k for k in wanted if (block == k).any())
         others = holds(block, wanted[1:])
         if others.any():
@@ -56,9 +63,7 @@ def merge(labels: Any, ids: Sequence[int], frames: Iterable[Frame], whole: Regio
     return edits
 
 
-def delete(
-    labels: Any, label: int, frames: Iterable[Frame], whole: Region, near: Sequence[float] | None = None
-) -> Edits:
+def delete(labels: Any, label: int, frames: Iterable[Frame], whole: Region, near: Point | None = None) -> Edits:
     """Return the edits that erase an object.
 
     Parameters
@@ -72,14 +77,13 @@ def delete(
         Where the object is on none of these frames.
     """
     _check_ids([label])
-    edits = {
-        f: _edit(region, block == label, 0) for f, region, block in blocks_with(labels, [label], frames, whole, near)
-    }
+    blocks = blocks_with(labels, [label], frames, whole, _one(near))
+    edits = {frame: _edit(region, block == label, 0) for frame, region, block in blocks}
     _check_found([label], {label} if edits else set(), "to delete")
     return edits
 
 
-def fill(labels: Any, label: int, frame: Frame, whole: Region, near: Sequence[float] | None = None) -> Edits:
+def fill(labels: Any, label: int, frame: Frame, whole: Region, near: Point | None = None) -> Edits:
     """Return the edit that gives an object the background that it encloses; objects in its holes stay.
 
     Raises
@@ -89,7 +93,7 @@ def fill(labels: Any, label: int, frame: Frame, whole: Region, near: Sequence[fl
     """
     _check_ids([label])
     edits = {}
-    for _, region, block in blocks_with(labels, [label], [frame], whole, near):
+    for _, region, block in blocks_with(labels, [label], [frame], whole, _one(near)):
         holes = ndimage.binary_fill_holes(block == label) & (block == 0)
         if not holes.any():
             raise ValueError(f"Object {label} has no holes{_on(frame)}.")
@@ -213,6 +217,10 @@ def _edit(region: Region, written: npt.NDArray[np.bool_], value: int) -> Edit:
     """Write one value, on no more than the pixels that change."""
     box = Region.of_mask(written) or Region.whole((0,) * region.ndim)
     return Edit(box.placed_in(region), written[box.slices], np.full(box.shape, value, np.int64))
+
+
+def _one(near: Point | None) -> list[Point] | None:
+    return None if near is None else [near]
 
 
 def _check_ids(ids: Sequence[int]) -> None:

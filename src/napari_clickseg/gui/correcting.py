@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -148,13 +148,18 @@ class Correcting:
         first, self._first = self._first, None
         label = _object_at(work, position)
         if first is not None:
-            self._join_two(work, _object_at(work, first), label, self._frame(work, position))
+            here = self._frame(work, position)
+            near = [Click(place).point(work.session.ndim) for place in (first, position)]
+            on_one = self._frame(work, first) == here
+            self._join_two(work, _object_at(work, first), label, here, near if on_one else None)
 
-    def _join_two(self, work: Work, stays: int, goes: int, frame: Frame) -> None:
+    def _join_two(
+        self, work: Work, stays: int, goes: int, frame: Frame, near: Sequence[Sequence[float]] | None = None
+    ) -> None:
         if stays == goes:
             raise ValueError(f"Both places lie on object {stays}; join takes two objects.")
         planned = partial(verbs.merge, work.session.labels, (stays, goes), whole=_whole(work))
-        now = partial(work.session.merge, (stays, goes), [frame])
+        now = partial(work.session.merge, (stays, goes), [frame], near)
         self._do(work, frame, now, planned, f"Object {goes} is part of object {stays} now.")
 
     def _split(self, work: Work, position: Position) -> None:
