@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from movies import BrightPiece, first_only, movie
 from napari_clickseg.images import Image
+from napari_clickseg.motion import Plane
 from napari_clickseg.propagate import Carried, carry
 from napari_clickseg.questions import Stop, Stopped
 
@@ -281,3 +283,12 @@ def test_what_cannot_be_carried_is_refused_with_a_sentence(changes: dict, senten
     asked = {"source": (0,), "targets": [(1,)], **changes}
     with pytest.raises(ValueError, match=sentence):
         list(carry(image, first_only(truth), BrightPiece(), **asked))
+
+
+def test_however_long_the_walk_no_more_than_two_frames_are_held() -> None:
+    image, truth = movie([{7: (24, 20 + t, 8), 9: (24, 60 + t, 8)} for t in range(20)])
+    held = []
+    for _ in carry(image, first_only(truth), BrightPiece(), (0,), [(t,) for t in range(1, 20)]):
+        held.append(sum(isinstance(one, Plane) for one in gc.get_objects()))
+    assert len(held) == 19
+    assert max(held) <= 2
