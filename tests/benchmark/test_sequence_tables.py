@@ -94,8 +94,8 @@ def test_aims_stand_beside_what_was_reached() -> None:
     reviews = [*review_rows("carried", [0.5, 0.9, 0.9, 0.9, 0.5]), *review_rows("damaged", [0.5, 0.9, 0.9, 0.9, 0.9])]
     assert [line[1:] for line in cells(aims_table(EFFORT, reviews, COSTS))] == [
         ["20 %", "25 %"],
-        ["90 %", "50 %"],
-        ["90 %", "100 %"],
+        ["90 %", "50 %, 50 % at best"],
+        ["90 %", "100 %, 100 % at best"],
         ["10", "5.0"],
         ["3", "2.0"],
     ]

@@ -38,11 +38,11 @@ def worst_table(rows: Iterable[Row]) -> str:
         group.setdefault((row["image"], row["frame"], row["object"]), []).append(float(row["iou"]))
     models = list(dict.fromkeys(model for group in curves.values() for model in group))
     lines = []
-    for (source, start), group in curves.items():
-        means = {model: _means(list(many.values())) for model, many in group.items()}
+    for (source, start), by_model in curves.items():
+        means = {model: _means(list(many.values())) for model, many in by_model.items()}
         first = next(iter(means.values()))[0]
         cells = [_percents(means[model][1:]) if model in means else "" for model in models]
-        lines.append([source, start, str(len(next(iter(group.values())))), f"{100 * first:.0f}", *cells])
+        lines.append([source, start, str(len(next(iter(by_model.values())))), f"{100 * first:.0f}", *cells])
         if source == DAVIS:
             papers = [_percents(PAPERS[model]) if model in PAPERS else "" for model in models]
             lines.append([source, "the papers'", "20", f"{100 * PAPERS_START:.0f}", *papers])
@@ -93,13 +93,11 @@ def review_table(rows: Sequence[Row]) -> str:
     for source, model, labels in dict.fromkeys((row["source"], row["model"], row["labels"]) for row in rows):
         mine = [row for row in rows if (row["source"], row["model"], row["labels"]) == (source, model, labels)]
         listed = [row for row in mine if row["rank"]]
-        wrong = [row for row in listed if float(row["iou"]) < GOAL]
-        looked = math.ceil(LOOKED_AT * len(listed))
-        found = sum(int(row["rank"]) <= looked for row in wrong)
+        found, possible, wrong = _early(listed)
         told = sum(not row["rank"] and row["told"] != "" for row in mine)
         silent = sum(not row["rank"] and row["told"] == "" for row in mine)
-        shares = [f"{100 * n / len(wrong):.0f} %" if wrong else "" for n in (found, min(looked, len(wrong)))]
-        numbers = (len(listed), len(wrong), *shares, told, silent)
+        shares = [f"{100 * n / wrong:.0f} %" if wrong else "" for n in (found, possible)]
+        numbers = (len(listed), wrong, *shares, told, silent)
         lines.append([source, labels, model, *map(str, numbers)])
     head = ["source", "labels", "model", "on the list", "wrong", f"in the first {100 * LOOKED_AT:.0f} %"]
     return table([*head, "at best", "gone, told by an event", "gone, untold"], lines, words=3)
@@ -137,9 +135,8 @@ def aims_table(efforts: Sequence[Row], reviews: Sequence[Row], costs: Sequence[R
         for source, share in _shares(efforts)
     ]
     for labels in looking.KINDS:
-        wrong = [r for r in reviews if r["labels"] == labels and r["rank"] and float(r["iou"]) < GOAL]
-        found = sum(int(row["rank"]) <= math.ceil(LOOKED_AT * _length(reviews, row)) for row in wrong)
-        reached = f"{100 * found / len(wrong):.0f} %" if wrong else ""
+        counts = _found_early([row for row in reviews if row["labels"] == labels])
+        reached = "{:.0f} %, {:.0f} % at best".format(*(100 * n / counts[2] for n in counts[:2])) if counts[2] else ""
         lines.append([f"wrong objects in the first 20 %, {labels} labels", f"{100 * SHARE_FOUND:.0f} %", reached])
     one, every = (_per_frame(costs, what) for what in (carrying.ONE, carrying.ALL))
     lines += [
@@ -160,8 +157,21 @@ def _shares(rows: Sequence[Row]) -> list[tuple[str, str]]:
     return found
 
 
-def _length(rows: Sequence[Row], like: Row) -> int:
-    return sum(bool(row["rank"]) and all(row[k] == like[k] for k in ("source", "model", "labels")) for row in rows)
+def _found_early(rows: Sequence[Row]) -> tuple[int, int, int]:
+    """Over all lists: wrong objects in the first part, how many could be there, and all of them."""
+    lists: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        if row["rank"]:
+            lists.setdefault((row["source"], row["model"], row["labels"]), []).append(row)
+    counts = [_early(listed) for listed in lists.values()]
+    return sum(c[0] for c in counts), sum(c[1] for c in counts), sum(c[2] for c in counts)
+
+
+def _early(listed: Sequence[Row]) -> tuple[int, int, int]:
+    """The same of one list."""
+    wrong = [row for row in listed if float(row["iou"]) < GOAL]
+    looked = math.ceil(LOOKED_AT * len(listed))
+    return sum(int(row["rank"]) <= looked for row in wrong), min(looked, len(wrong)), len(wrong)
 
 
 def _per_frame(rows: Sequence[Row], what: str) -> dict[int, float]:
