@@ -52,3 +52,13 @@ def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text("utf-8"))
     missing = [link for link in links if "://" not in link and not (here / link).exists()]
     assert missing == []
+
+
+def test_the_page_on_concepts_names_every_module_and_part_of_the_package():
+    package = Path(napari_clickseg.__file__).parent
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    parts = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    page = (ROOT / "docs" / "concepts.md").read_text("utf-8")
+    tree = page.partition("## Where things are")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z_]+/?)`", tree))
+    assert modules | parts <= named
