@@ -38,8 +38,8 @@ from napari_clickseg.weighing import Brightness, contrast_of, room_of, steepness
 
 FEW = 8
 """So many objects of a frame are all put to the model."""
-RESCUED = 2
-"""Of more, so many that brightness tells apart, but that would be lost."""
+RESCUED = 1
+"""Of more, so many of those that brightness tells apart, but that would be lost."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,7 @@
 """Carry objects from a frame that is right to its neighbours, frame by frame, along time or depth.
 
 A generator that writes nothing: it yields an edit per frame and whoever drives it writes. Each object is followed by
-template matching and weighed by brightness and shape; the least certain are put to the model; all are decided together.
+template matching and weighed by brightness and shape; those that need it are put to the model; all are decided.
 """
 
 from __future__ import annotations
