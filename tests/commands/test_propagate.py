@@ -15,6 +15,7 @@ from movies import first_only, movie
 from napari_clickseg import propagate
 from napari_clickseg.cell_tracking import Track, read_result
 from napari_clickseg.cli import main
+from napari_clickseg.commands.propagate import COMMAND
 
 FRAMES = [{1: (24, 20 + 3 * t, 7), 2: (24, 60 + 2 * t, 7)} for t in range(4)]
 
@@ -141,6 +142,11 @@ def test_no_movie_and_no_other_folder_becomes_a_result(capsys: pytest.CaptureFix
     assert carried("--ctc", "01_RES", "--axes", "ZYX") == 2
     assert "holds a movie of the axes TYX or TZYX, but this image has ZYX" in capsys.readouterr().err
     assert not Path("out.tif").exists()
+
+
+def test_the_limits_are_those_of_carrying_where_none_are_named() -> None:
+    defaults = {option.names[0]: option.settings.get("default") for option in COMMAND.options}
+    assert (defaults["--asked"], defaults["--least"]) == (propagate.ASKED, propagate.LEAST)
 
 
 def test_without_events_the_table_has_its_columns_only() -> None:

@@ -286,7 +286,7 @@ COMMAND = Command(
         Option.of("--objects", type=_numbers, metavar="1,2", help="ids to carry; else all of the frame"),
         Option.of("--confirmed", type=_numbers, default=(), metavar="N,M", help="frames that are right; it ends there"),
         Option.of("--least", type=_share, default=0.5, metavar="P", help="objects less certain are lost" + DEFAULT),
-        Option.of("--asked", type=_asked, default=8, metavar="N", help="objects of a frame put to the model, or all"),
+        Option.of("--asked", type=_asked, default=24, metavar="N", help="objects of a frame put to the model, or all"),
         Option.of("--events", type=Path, metavar="CSV", help="write what befell objects into a table"),
         Option.of("--review", type=Path, metavar="CSV", help="write what to look at first into a table"),
         CTC,
