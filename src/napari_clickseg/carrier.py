@@ -36,7 +36,7 @@ from napari_clickseg.questions import Predictor, Request, Stop
 from napari_clickseg.regions import Region
 from napari_clickseg.weighing import Brightness, contrast_of, room_of, steepness
 
-FEW = 8
+FEW = 3
 """So many objects of a frame are all put to the model."""
 RESCUED = 1
 """Of more, so many of those that brightness tells apart, but that would be lost."""
