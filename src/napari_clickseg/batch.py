@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from napari_clickseg.cell_tracking import check_movie, check_place, write_result
+from napari_clickseg.cell_tracking import check_target, write_result
 from napari_clickseg.clicks import Click, read_clicks_csv
 from napari_clickseg.files import check_labels_path, read_image, write_labels
 from napari_clickseg.images import Image
@@ -111,9 +111,7 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
     """
     check_labels_path(job.output)
     image = read_image(job.image, job.axes, job.channel)
-    if job.tracks is not None:
-        check_place(job.tracks)
-        check_movie(image.label_axes)
+    check_target(job.tracks, image.label_axes)
     objects = None if job.clicks is None else read_clicks(job.clicks, image)
     prior = None if job.labels is None else open_labels(job.labels, image)
     predictor = _loaded(job.model, job.device)

@@ -98,8 +98,11 @@ def check_place(folder: str | Path) -> None:
         raise FileNotFoundError(f"There is no folder {folder.parent} to write {folder.name} into.")
 
 
-def check_movie(axes: str) -> None:
-    """Raise ValueError where axes of labels are not those of a movie."""
+def check_target(folder: Path | None, axes: str) -> None:
+    """Raise as `check_place`, and where labels of these axes are no movie; None wants no result and is always right."""
+    if folder is None:
+        return
+    check_place(folder)
     if axes not in MOVIES:
         raise ValueError(f"A result folder holds a movie of the axes {' or '.join(MOVIES)}, but this image has {axes}.")
 

@@ -49,16 +49,14 @@ class Walk:
 def run_propagate(chosen: argparse.Namespace) -> None:
     """Carry objects and write the labels, also those of a walk that Ctrl+C ended."""
     from napari_clickseg.batch import room_for
-    from napari_clickseg.cell_tracking import check_movie, check_place
+    from napari_clickseg.cell_tracking import check_target
     from napari_clickseg.files import check_labels_path, read_image, write_labels
     from napari_clickseg.models.registry import load_model
 
     check_labels_path(chosen.output)
     find_named(chosen.model)  # refused before the image is read
     image = read_image(chosen.image, chosen.axes, chosen.channel)
-    if chosen.ctc is not None:
-        check_place(chosen.ctc)
-        check_movie(image.label_axes)
+    check_target(chosen.ctc, image.label_axes)
     predictor = load_model(chosen.model, chosen.device)
     ndim = min(predictor.ndim, image.ndim)
     given = _given_labels(chosen.labels, image, ndim)

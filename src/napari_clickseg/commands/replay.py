@@ -26,7 +26,7 @@ def run_replay(chosen: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from napari_clickseg.batch import open_labels, room_for
-    from napari_clickseg.cell_tracking import check_movie, check_place
+    from napari_clickseg.cell_tracking import check_target
     from napari_clickseg.clicks import write_clicks_csv
     from napari_clickseg.files import check_labels_path, read_image, write_labels, written_whole
     from napari_clickseg.session_file import Replay, Summary, load_session
@@ -35,9 +35,7 @@ def run_replay(chosen: argparse.Namespace) -> None:
     saved = load_session(chosen.session)
     image = read_image(chosen.image, saved.image.axes, chosen.channel)
     _check_image(saved, image, chosen.image)
-    if chosen.ctc is not None:
-        check_place(chosen.ctc)
-        check_movie(image.label_axes)
+    check_target(chosen.ctc, image.label_axes)
     load = _loader(saved, chosen)
     with room_for(_start(saved, image, chosen.labels), image.shape, chosen.output.parent) as labels:
         session = saved.began.session(image, load(saved.began.model), labels, saved.highest)
