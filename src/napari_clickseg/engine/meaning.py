@@ -9,7 +9,7 @@ than ragged, and about as large as others.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,8 +73,7 @@ def _settled(scene: Scene, clicks: Clicks, mask: Mask) -> Mask:
     box = _around(pixel, mask, scene.diameter)
     step = math.ceil((box.size / PICTURE) ** (1 / box.ndim))
     thin = tuple(slice(a + (p - a) % step, b, step) for a, p, b in zip(box.start, pixel, box.stop, strict=True))
-    shape = mask[thin].shape
-    opposite = {
+    inside = {
         tuple((p - s.start) // step for p, s in zip(place, thin, strict=True))
         for place, sign in clicks
         if sign != positive and box.contains(place)
@@ -87,11 +86,10 @@ def _settled(scene: Scene, clicks: Clicks, mask: Mask) -> Mask:
         scene.grey[thin],
         scene.objects[thin],
         scene.diameter / step,
-        tuple(sorted(place for place in opposite if _lies_in(place, shape))),
-        len(clicks) > 1,
     )
-    certain = certain_piece(wrong, alone=not any(sign for _, sign in clicks))
-    piece = best_piece(wrong) if certain is None else certain
+    opposite = [place for place in inside if _lies_in(place, wrong.mask.shape)]
+    certain = certain_piece(wrong, opposite, alone=not any(sign for _, sign in clicks))
+    piece = best_piece(wrong, opposite) if certain is None else certain
     return _put_back(wrong, piece, mask, thin)
 
 
@@ -127,7 +125,7 @@ def _put_back(wrong: Contradiction, piece: Mask, mask: Mask, thin: tuple[slice, 
     return changed
 
 
-def certain_piece(wrong: Contradiction, alone: bool) -> Mask | None:
+def certain_piece(wrong: Contradiction, opposite: Sequence[Pixel], alone: bool) -> Mask | None:
     """Return the piece that leaves no doubt, None where there is doubt.
 
     A hole is filled; a single object hit in its middle vanishes; a new object is the one that the network sees under
@@ -142,8 +140,8 @@ def certain_piece(wrong: Contradiction, alone: bool) -> Mask | None:
     piece: Mask = parts == parts[wrong.click]
     if wrong.positive and not wrong.mask.any():
         own = _own_object(wrong)
-        return None if own is None or any(own[place] for place in wrong.opposite) else own
-    if any(piece[place] for place in wrong.opposite):
+        return None if own is None or any(own[place] for place in opposite) else own
+    if any(piece[place] for place in opposite):
         return None
     if wrong.positive:
         enclosed = not reaches_rim(piece) and np.count_nonzero(piece) < np.count_nonzero(wrong.mask)
@@ -164,12 +162,10 @@ def _own_object(wrong: Contradiction) -> Mask | None:
     return own if abs(octaves) <= ABOUT else None
 
 
-def best_piece(wrong: Contradiction) -> Mask:
+def best_piece(wrong: Contradiction, opposite: Iterable[Pixel] = ()) -> Mask:
     """Return the piece with the most points among those that hold no click of the other kind."""
     proposed = {
-        piece.tobytes(): piece
-        for piece in pieces(wrong)
-        if piece[wrong.click] and not any(piece[place] for place in wrong.opposite)
+        piece.tobytes(): piece for piece in pieces(wrong) if piece[wrong.click] and not any(piece[p] for p in opposite)
     }
     alone = distance_from(wrong.click, wrong.mask.shape) == 0
     looks = Looks.of(wrong)

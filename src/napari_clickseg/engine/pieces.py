@@ -17,7 +17,6 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
-from napari_clickseg.engine.contours import basins, redrawn, rings
 from napari_clickseg.engine.instances import split_at_necks
 from napari_clickseg.engine.outlines import outlines
 
@@ -68,10 +67,6 @@ class Contradiction:
         What the network finds by itself; 0 is background.
     diameter : float
         Expected, in pixels of the picture.
-    opposite : tuple of pixels
-        Clicks of the other kind, which lie on the other side.
-    again : bool
-        Other clicks came before.
     """
 
     click: Pixel
@@ -81,8 +76,6 @@ class Contradiction:
     grey: Values
     objects: npt.NDArray[np.int32]
     diameter: float
-    opposite: tuple[Pixel, ...] = ()
-    again: bool = False
 
     @property
     def room(self) -> Mask:
@@ -98,7 +91,7 @@ def pieces(wrong: Contradiction) -> Iterator[Mask]:
     """Yield pieces that hold the click, some of them twice."""
     room = wrong.room
     away = distance_from(wrong.click, room.shape)
-    reach = room & (away < FAR * wrong.diameter) & ~_strangers(wrong) if wrong.positive else room
+    reach = room & (away < FAR * wrong.diameter) if wrong.positive else room
     for values in wrong.maps:
         for level in LEVELS:
             yield from _connected((values > level if wrong.positive else values < level) & reach, wrong.click)
@@ -115,7 +108,6 @@ def pieces(wrong: Contradiction) -> Iterator[Mask]:
     if room.ndim == 2:
         yield from outlines(wrong.grey, room, wrong.click, min(rim, wrong.diameter / 2), FAR * wrong.diameter / 2)
         yield from _bulges(wrong, away, rim) if wrong.positive else _cuts(wrong, away, rim)
-        yield from _contours(wrong, away, rim)
     for hole in _connected(room, wrong.click):
         if not wrong.positive or not reaches_rim(hole):
             yield hole
@@ -164,27 +156,6 @@ def _cuts(wrong: Contradiction, away: Values, rim: float) -> Iterator[Mask]:
         beyond = math.sin(angle) * rows + math.cos(angle) * columns
         for distance in CUTS:
             yield from _connected(wrong.mask & (beyond >= -distance * rim), wrong.click)
-
-
-def _strangers(wrong: Contradiction) -> Mask:
-    """What the network sees as other objects than the mask's and the clicked one."""
-    own = np.append(np.unique(wrong.objects[wrong.mask]), (0, wrong.objects[wrong.click]))
-    return np.isin(wrong.objects, own, invert=True)
-
-
-def _contours(wrong: Contradiction, away: Values, rim: float) -> Iterator[Mask]:
-    """What changes along the rim, which the picture's border is not, or at edges inside; nothing for a new object."""
-    if not wrong.mask.any() or wrong.mask.all():
-        return
-    room = wrong.room & ~_strangers(wrong) if wrong.positive else wrong.room
-    beyond = ndimage.distance_transform_edt(wrong.room)
-    yield from rings(beyond, room, away, wrong.click, wrong.diameter)
-    kept = depth(wrong.mask) if wrong.positive else np.minimum(beyond, away - rim)
-    middle: Pixel = tuple(int(k) for k in np.unravel_index(int(kept.argmax()), kept.shape))
-    if wrong.mask[middle]:
-        yield from redrawn(wrong.grey, wrong.mask, room, middle, away, rim, wrong.diameter, wrong.positive)
-        if not wrong.positive:
-            yield from basins(wrong.grey, wrong.mask, wrong.click, away, rim, (middle, *wrong.opposite))
 
 
 def _connected(mask: Mask, pixel: Pixel) -> Iterator[Mask]:
