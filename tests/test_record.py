@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from doubles import Disks
 from napari_clickseg.acts import Act
 from napari_clickseg.clicks import Click
+from napari_clickseg.journal import Journal
 from napari_clickseg.masks import Prediction
 from napari_clickseg.questions import Nobody
-from napari_clickseg.record import Entry, Record, Settings, folded
+from napari_clickseg.record import Entry, Past, Record, Settings, folded
+from napari_clickseg.recovery import recover
 from napari_clickseg.session import Session
 from random_acts import User
 
@@ -105,3 +108,19 @@ def test_entries_come_back_from_json() -> None:
 def test_what_are_no_settings_is_refused(value: dict) -> None:
     with pytest.raises(ValueError, match=r"no settings of a session|is none of background"):
         Settings.from_json(value)
+
+
+def test_a_past_told_by_a_journal_counts_what_a_record_counts(tmp_path: Path) -> None:
+    session = Session(np.eye(16), Disks())
+    record = Record(session)
+    journal = Journal.start(session, folder=tmp_path)
+    for position in ((4, 4), (12, 12)):
+        session.click(position)
+        session.commit()
+    session.undo()
+    journal.wait()
+    told = recover(journal.path)
+    past = Past(session, told.began, told.highest, told.entries)
+    assert [entry.to_json() for entry in past.entries()] == [entry.to_json() for entry in record.entries()]
+    assert (past.began, past.highest) == (record.began, record.highest)
+    journal.close()

@@ -96,6 +96,11 @@ class Journal:
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         return cls(session, (folder or journals_folder()) / f"{name}{SUFFIX}", image_path)
 
+    @property
+    def unsaved(self) -> int:
+        """How many acts that draw something were done since the labels were saved last."""
+        return self._unsaved
+
     def saved(self) -> None:
         """Take note that the labels were saved: what was done so far need not be offered back."""
         self._unsaved = 0

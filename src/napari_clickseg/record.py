@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, get_args
 
 from napari_clickseg.acts import Act
@@ -152,6 +152,31 @@ class Record:
 
     def _on_acted(self, act: Act) -> None:
         self._entries.append(Entry.of(self.session, without_mask(act)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Past:
+    """What was done in a session from its beginning on, as a journal tells it; a Record that listens no more.
+
+    Attributes
+    ----------
+    session : Session
+    began : Settings
+        As they were at the beginning.
+    highest : int
+        The highest id that the session knew of then.
+    done : tuple of Entry
+        Everything, undone acts too.
+    """
+
+    session: Session
+    began: Settings
+    highest: int
+    done: tuple[Entry, ...]
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return what counts, in the order it was done."""
+        return folded([replace(entry, act=without_mask(entry.act)) for entry in self.done])
 
 
 def folded(entries: Sequence[Entry]) -> tuple[Entry, ...]:

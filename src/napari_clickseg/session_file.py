@@ -22,7 +22,7 @@ from napari_clickseg.files import checksum, written_whole
 from napari_clickseg.identity import Identity
 from napari_clickseg.packing import Json
 from napari_clickseg.questions import Predictor
-from napari_clickseg.record import TRAVELS, Entry, Record, Settings
+from napari_clickseg.record import TRAVELS, Entry, Past, Record, Settings
 from napari_clickseg.session import Session
 
 KIND, FORMAT = "napari-clickseg session", 1
@@ -93,7 +93,7 @@ class Saved:
 
 def save_session(
     path: str | Path,
-    record: Record,
+    record: Record | Past,
     image_path: str | Path | None = None,
     weights: Mapping[str, Path] | None = None,
 ) -> None:
@@ -101,7 +101,7 @@ def save_session(
 
     Parameters
     ----------
-    record : Record
+    record : Record or Past
         Of the session, from its beginning.
     image_path : path, optional
         The image's file, of which the name is kept.

@@ -101,7 +101,7 @@ class Conductor:
         )
         self._choice = ModelChoice(panel, self._desk, self._acts, self._answering, self._showing, list_all)
         self._whole = WholeFrames(self._viewer, panel, self._desk, self._acts, self._answering, self._showing)
-        self._sequences = Sequences(self._viewer, panel, self._desk, self.layers, self._acts, self._showing)
+        self._sequences = Sequences(self._viewer, panel, self._desk, self.layers, self._acts, self._showing, list_all)
         self._adding = AddingModel(self._viewer, panel, self._desk, workshop)
         self._owners: dict[str, object] = {
             **dict.fromkeys(OF_DESK, self._desk),

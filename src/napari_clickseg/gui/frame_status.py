@@ -1,4 +1,4 @@
-"""What the status line says of frames, carrying, corrections and review."""
+"""What the status line says of frames, carrying, corrections, review and files."""
 
 from __future__ import annotations
 
@@ -93,6 +93,24 @@ def not_restored(problem: BaseException) -> Status:
 def not_discarded(problem: BaseException) -> Status:
     """Return why a journal could not be deleted."""
     return error(f"The journal could not be deleted: {str(problem).rstrip('.')}. It is offered again next time")
+
+
+def writing(name: str) -> Status:
+    """Return that a file is being written."""
+    return Status("thinking", f"Writing {name} .. You can go on meanwhile.")
+
+
+def saved(name: str, whole: bool) -> Status:
+    """Return that a file is there, and whether something was done while it was written."""
+    if whole:
+        return Status("ready", f"Saved in {name}.")
+    return Status("ready", f"Saved in {name}, perhaps without what you did while it was written: save once more.")
+
+
+def not_saved(problem: BaseException) -> Status:
+    """Return why a file could not be written, and that nothing is lost."""
+    reason = getattr(problem, "strerror", None) or str(problem)
+    return error(f"{reason.rstrip('.')}. Nothing is lost; save in another place or under another name")
 
 
 def not_reviewed(problem: BaseException) -> Status:

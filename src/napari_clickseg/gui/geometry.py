@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.images import CHANNEL, Image
+from napari_clickseg.label_writers import UNITS
 
 Matrix = npt.NDArray[np.float64]
 CHANNEL_NAMES = {"c", "ch", "channel", "channels"}
@@ -94,6 +95,17 @@ class Placement:
             shape.insert(self.thin, 1)
         return tuple(shape)
 
+    @property
+    def spacing_on_disk(self) -> tuple[float, ...]:
+        """The image's spacing as files of labels have it: micrometres, seconds along T.
+
+        Where the layer's unit is no length or time, as pixels are, the number stays.
+        """
+        units = [unit for k, unit in enumerate(self.options.get("units", ())) if k != self.thin]
+        sizes = zip(self.image.label_axes, self.image.spacing, units, strict=False)
+        known = tuple(_in_unit(size, unit, UNITS.get(axis, ("", ""))[1]) for axis, size, unit in sizes)
+        return known or self.image.spacing
+
     def labels_view(self, labels: Any) -> Any:
         """Return the labels with the thin axis put in, sharing memory."""
         return labels if self.thin is None else np.expand_dims(labels, self.thin)
@@ -149,6 +161,11 @@ def offered_channels(layer: Any) -> list[Channel | None]:
         where = "" if named else f" of axis {axis}"
         choices += [Channel(axis, k, f"channel {k}{where}") for k in range(shape[axis])] + several
     return choices if named else [None, *choices]
+
+
+def _in_unit(size: float, unit: Any, wanted: str) -> float:
+    """A size in the wanted unit of pint, where it can be told in that."""
+    return float((size * unit).to(wanted).magnitude) if wanted and unit.is_compatible_with(wanted) else size
 
 
 def _image(array: Any, axes: str, scale: Sequence[float], channel: int | None) -> Image:

@@ -73,6 +73,10 @@ class Journaling:
             self._end(session)
         self._background.close()
 
+    def journal(self, work: Work) -> Journal:
+        """Return the journal of a work on the desk."""
+        return self._journals[work.session]
+
     # -- requests --------------------------------------------------------------------------------------------------
 
     def restore(self) -> None:

@@ -115,5 +115,8 @@ class SequencePanel(Protocol):
     def ask_id(self, label: int | None) -> None:
         """Ask for the new id of an object; None asks no more."""
 
+    def ask_path(self, kind: str, proposed: str) -> None:
+        """Ask where "labels" or a "session" are to be saved; the answer comes as `write_labels` or `write_session`."""
+
     def show_offer(self, text: str) -> None:
         """Offer an unfinished session; nothing where the text is empty."""

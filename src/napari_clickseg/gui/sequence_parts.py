@@ -1,4 +1,4 @@
-"""SequenceParts: what the panel shows of frames, review, corrections and an unfinished session, in a column."""
+"""SequenceParts: what the panel shows of frames, review, corrections, saving and an unfinished session, in a column."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from napari_clickseg.gui.findings import FindingsPanel
 from napari_clickseg.gui.fold import Fold
 from napari_clickseg.gui.frames import FramesPanel
 from napari_clickseg.gui.offer import OfferLine
+from napari_clickseg.gui.save_row import SaveRow
 from napari_clickseg.gui.sequence import Axis, Carry, Finding, Strip
 
 
@@ -28,11 +29,12 @@ class SequenceParts(QWidget):
         self.findings = FindingsPanel()
         self.corrections = CorrectionsPanel()
         self.correct = Fold("Correct", self.corrections)
+        self.save = SaveRow()
         column = column_in(self)
         column.setSpacing(GAP - 2)
-        for part in (self.offer, self.frames, self.findings, self.correct):
+        for part in (self.offer, self.frames, self.findings, self.correct, self.save):
             column.addWidget(part)
-        for part in (self.offer, self.frames, self.findings, self.corrections):
+        for part in (self.offer, self.frames, self.findings, self.corrections, self.save):
             part.requested.connect(self.requested)
         self.show_strip(None)
 
@@ -56,6 +58,9 @@ class SequenceParts(QWidget):
         if label is not None:
             self.correct.unfold()
         self.corrections.ask_id(label)
+
+    def ask_path(self, kind: str, proposed: str) -> None:
+        self.save.ask_path(kind, proposed)
 
     def show_offer(self, text: str) -> None:
         self.offer.show_offer(text)

@@ -1,0 +1,62 @@
+"""SaveRow: the two buttons that write labels or a session to a file, and the dialog that asks for its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+
+from napari_clickseg.gui.fields import GAP
+
+BUTTONS = (
+    ("save_labels", "Save labels ..", "Write all objects to a file: TIFF, OME-Zarr, PNG or .npy."),
+    ("save_session", "Save session ..", "Write down what you did, step by step, to be done again elsewhere."),
+)
+DIALOGS = {
+    "labels": (
+        *("write_labels", "Save the labels", "tif"),
+        "TIFF (*.tif *.tiff);;OME-Zarr (*.zarr);;PNG, one plane (*.png);;NumPy (*.npy)",
+    ),
+    "session": ("write_session", "Save the session", "json", "Session (*.json)"),
+}
+"""Request that the answer goes with, title, suffix of names without one, file types."""
+
+
+class SaveRow(QWidget):
+    """Emits `write_labels` or `write_session` with the Path that was chosen."""
+
+    requested = Signal(str, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buttons: dict[str, QPushButton] = {}
+        self.dialog: QFileDialog | None = None
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GAP)
+        for request, words, tip in BUTTONS:
+            button = QPushButton(words)
+            button.setObjectName(request)
+            button.setToolTip(tip)
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            button.clicked.connect(lambda _=False, request=request: self.requested.emit(request, None))
+            row.addWidget(button, 1)
+            self.buttons[request] = button
+
+    def ask_path(self, kind: str, proposed: str) -> None:
+        """Ask for a file's name; whoever answers with none leaves everything as it was."""
+        request, title, suffix, types = DIALOGS[kind]
+        dialog = QFileDialog(self, title, proposed, types)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(suffix)
+        dialog.fileSelected.connect(lambda path: self.requested.emit(request, Path(path)))
+        dialog.filterSelected.connect(lambda types: dialog.setDefaultSuffix(_first_suffix(types)))
+        dialog.open()
+        self.dialog = dialog
+
+
+def _first_suffix(types: str) -> str:
+    """The "tif" of "TIFF (*.tif *.tiff)"."""
+    return types.partition("*.")[2].split()[0].rstrip(")")
