@@ -270,7 +270,9 @@ def test_a_model_copied_from_another_computer_asks_again(
     shutil.copy(kept, elsewhere)
     monkeypatch.setenv("CLICKSEG_MODELS", str(elsewhere))
     assert "mine" in {entry.name for entry in list_models()}
-    with pytest.raises(Untrusted) as refused:
+    with pytest.raises(
+        Untrusted, match=r"The model 'mine' is a program .*\(choose it in the panel, or call"
+    ) as refused:
         load_model("mine", "cpu")
     foreign.remember(refused.value.sha256)
     assert load_model("mine", "cpu").name == "mine"
@@ -347,6 +349,13 @@ def test_a_whole_pickled_model_is_refused_with_what_to_do(tmp_path: Path) -> Non
     torch.save(TinyUNet(), tmp_path / "whole.pt")
     with pytest.raises(ValueError, match=r"whole\.pt holds more than weights: opening it would run code\. Save model"):
         examine(tmp_path / "whole.pt", TINY, trust=True)
+
+
+@pytest.mark.parametrize("content", [b"<html>404 Not Found</html>", b"\xff\xd8\xff\xe0"])
+def test_a_page_or_picture_under_the_name_of_weights_is_not_taken_for_a_model(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "net.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"net\.pt is no file that torch wrote"):
+        examine(tmp_path / "net.pt")
 
 
 def test_an_image_is_no_model(tmp_path: Path) -> None:

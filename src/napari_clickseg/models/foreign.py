@@ -24,13 +24,14 @@ from napari_clickseg.models.opened import Opened
 from napari_clickseg.models.registry import SUFFIX, list_models, user_folder
 from napari_clickseg.models.running import Adapter, canonical
 from napari_clickseg.models.state_dict import Blueprint
-from napari_clickseg.models.trust import digest, remember, trusted
+from napari_clickseg.models.trust import Untrusted, digest, remember, trusted
 
 if TYPE_CHECKING:
     from napari_clickseg.engine.clickable import ClickablePredictor
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 FILE_TENSOR = "file"
+SAY_OF_KEPT = "choose it in the panel, or call open_converted(path, trust=True) in Python, once"
 """The one tensor of a kept file that holds a foreign file's bytes."""
 
 
@@ -220,7 +221,10 @@ def open_converted(path: str | Path, device: str = "auto", trust: bool = False) 
     if not isinstance(card, ConvertedCard):
         raise ValueError(f"{path} is a model that takes clicks already; it was not converted.")
     tensors = load_file(str(path))
-    opened = reopen(card, _content(tensors), _allowing(trust))
+    try:
+        opened = reopen(card, _content(tensors), _allowing(trust))
+    except Untrusted as question:
+        raise Untrusted(f"The model {card.name!r}", question.sha256, SAY_OF_KEPT) from None
     if trust and opened.permission:
         remember(opened.permission)
     return _predictor(Adapter(opened.module, card.axes, card.conventions.output), card.conventions, card.name, device)

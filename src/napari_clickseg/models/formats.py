@@ -119,7 +119,7 @@ def _known(path: Path, name: str) -> str:
     if name:
         return name
     choices = "; ".join(f"{name} ({words})" for name, words in FORMATS.items())
-    raise ValueError(f"{path.name} is in no format that can be converted, which are {choices}.")
+    raise ValueError(f"{path.name or path} is in no format that can be converted, which are {choices}.")
 
 
 def _open_parts(parts: Parts, allowed: Allowed) -> Opened:

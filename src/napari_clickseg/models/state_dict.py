@@ -26,6 +26,8 @@ from napari_clickseg.models.trust import ClassNeeded, Untrusted, digest
 FORMAT = "state dict"
 OWN = "napari_clickseg.networks."
 """Classes of this package need nobody's trust."""
+PICKLES = (b"\x80", b"P")
+"""How files of `torch.save` begin: as a pickle, or as a zip archive of pickles."""
 NETWORK_KEY = "clickseg.network"
 """The entry of a safetensors file's metadata that tells class, kwargs and conventions as JSON."""
 NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
@@ -182,6 +184,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return _read_safetensors(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
+        if path.read_bytes()[:1] not in PICKLES:
+            raise ValueError(f"{path.name} is no file that torch wrote, whatever its name says.") from None
         raise ValueError(
             f"{path.name} holds more than weights: opening it would run code. Save model.state_dict() instead of the "
             "model, or export it as TorchScript or ONNX."

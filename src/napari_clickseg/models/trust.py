@@ -23,16 +23,25 @@ SHOWN = 12
 class Untrusted(ValueError):  # noqa: N818 - a question to the user as much as an error
     """Raised where code of a foreign file would have to run and nobody has said that it may.
 
+    Parameters
+    ----------
+    what : str
+        The file or class, for the sentence.
+    sha256 : str
+        Of what would run.
+    say : str
+        How the user says that they trust it.
+
     Attributes
     ----------
     sha256 : str
         Of what would run; `remember` takes it.
     """
 
-    def __init__(self, what: str, sha256: str) -> None:
+    def __init__(self, what: str, sha256: str, say: str = "--trust on the command line") -> None:
         super().__init__(
             f"{what} is a program that can do on this computer whatever you can do (sha256 {sha256[:SHOWN]}..). "
-            "Open it only if you know who made it: say that you trust it (--trust on the command line)."
+            f"Open it only if you know who made it: say that you trust it ({say})."
         )
         self.sha256 = sha256
 
