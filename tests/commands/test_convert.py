@@ -110,7 +110,7 @@ def test_an_image_tells_how_many_objects_are_found_and_the_preview_draws_them(
     assert convert("--image", "image.tif", "--preview", "shown.png", "--objects", "0", "--boundary", "none") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-3].startswith("image.tif: ")
-    assert lines[-3].endswith("% of the frame ()")
+    assert lines[-3].endswith("% of the image")
     assert lines[-2] == "written: shown.png"
     assert v3.imread("shown.png").shape == (80, 160, 3)
     assert not models.exists()

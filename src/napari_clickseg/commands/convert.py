@@ -48,9 +48,7 @@ def run_convert(chosen: argparse.Namespace) -> None:
     words = (chosen.title, chosen.description, chosen.licence)
     path = keep(candidate, conventions, chosen.name, *words, replace=chosen.force)
     print(f"written: {path}")
-    print(
-        f"Choose it in the panel, or: clickseg segment IMAGE --clicks CLICKS.csv --output OUT.tif --model {chosen.name}"
-    )
+    print(f"Choose it in the panel, or: clickseg segment IMAGE --model {chosen.name} --output LABELS.tif")
 
 
 def _table(candidate: Candidate, conventions: Conventions, said: Mapping[str, Any]) -> Iterator[str]:
@@ -93,7 +91,8 @@ def _show(candidate: Candidate, conventions: Conventions, chosen: argparse.Names
     labels = candidate.predictor(conventions, device=chosen.device).segment(image, frame)
     found = int(labels.max(initial=0))
     objects = f"{found} object{'' if found == 1 else 's'}"
-    print(f"{chosen.image.name}: {objects} on {(labels > 0).mean():.1%} of the frame {frame}")
+    where = f"frame {frame}" if frame else "image"
+    print(f"{chosen.image.name}: {objects} on {(labels > 0).mean():.1%} of the {where}")
     if chosen.preview is not None:
         _draw(chosen.preview, image, frame, labels)
 
