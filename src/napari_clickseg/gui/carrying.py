@@ -31,7 +31,7 @@ class Trip:
     done : list of Frame
         Frames that were looked at, one after the other.
     drawn : list of Frame
-        Those of them into which something was carried.
+        Those of them into which objects were carried, be it that they were there as they are already.
     halted : str
         Why it ended before the end of its route.
     model : str
@@ -142,9 +142,10 @@ class Carrying:
         if step.frame in trip.work.session.confirmed:
             return True
         trip.done.append(step.frame)
+        if step.confidence:
+            trip.drawn.append(step.frame)
         if not step.edit.written.any():
             return True
-        trip.drawn.append(step.frame)
         session, edits = trip.work.session, {step.frame: step.edit}
         self._writing = True
         try:
