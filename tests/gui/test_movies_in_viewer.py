@@ -169,8 +169,10 @@ def test_escape_ends_carrying_and_keeps_what_was_carried(opened, models):
     assert b.labels.data[0].any()
 
 
-def test_after_a_correction_of_a_carried_frame_it_is_carried_again_from_there(opened):
-    b = opened()
+def test_after_a_correction_of_a_carried_frame_it_is_carried_again_from_there(opened, movie):
+    image = movie.copy()
+    image[:, disk((64, 64), (30, 8), RADIUS)] = 180
+    b = opened(image=image)
     b.key(Qt.Key.Key_Right, SHIFT)
     carried(b)
     b.viewer.dims.set_current_step(0, 2)
