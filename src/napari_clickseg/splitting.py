@@ -54,8 +54,10 @@ def second_part(
     ways = [_way_up(smooth, mask, pixel) for pixel in pixels]
     if not set(ways[0]) & set(ways[1]):
         for number, way in enumerate(ways, 1):
-            here = tuple(np.array(way).T)
-            seeds[here] = np.where(seeds[here] > 0, seeds[here], number)
+            for pixel in way:
+                if seeds[pixel] not in (0, number):
+                    break  # beyond the other side's disk it would be a piece apart
+                seeds[pixel] = number
     return np.asarray(watershed(-smooth - _unlike_surroundings(grey, mask), seeds, mask=mask) == 2)
 
 
@@ -73,12 +75,11 @@ def _disks(depth: npt.NDArray[np.float64], pixels: Sequence[Pixel], spacing: Seq
 
 
 def _way_up(heights: npt.NDArray[np.float64], mask: npt.NDArray[np.bool_], start: Pixel) -> list[Pixel]:
-    """The steepest way from a pixel to where it goes up no more."""
+    """The steepest way from a pixel to where it goes up no more; along axes only, so that nothing comes in between."""
     way = [start]
+    steps = [step for step in product((-1, 0, 1), repeat=mask.ndim) if sum(map(abs, step)) <= 1]
     while True:
-        around = [
-            tuple(p + d for p, d in zip(way[-1], step, strict=True)) for step in product((-1, 0, 1), repeat=mask.ndim)
-        ]
+        around = [tuple(p + d for p, d in zip(way[-1], step, strict=True)) for step in steps]
         inside = [p for p in around if all(0 <= k < n for k, n in zip(p, mask.shape, strict=True)) and mask[p]]
         highest = max(inside, key=lambda p: float(heights[p]))
         if heights[highest] <= heights[way[-1]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_clickseg.models.registry import list_models
+from napari_clickseg.models.state_dict import Blueprint
 from napari_clickseg.models.trust import Untrusted, digest, remember, trusted
 
 
@@ -43,3 +44,11 @@ def test_the_question_tells_what_could_happen_and_the_first_digits() -> None:
     assert "net.pt is a program that can do on this computer whatever you can do" in str(question)
     assert digest(b"mine")[:12] in str(question)
     assert question.sha256 == digest(b"mine")
+
+
+def test_source_that_came_along_needs_trust_under_whatever_name() -> None:
+    ours = "napari_clickseg.networks.unet:UNet"
+    assert Blueprint(ours).permission == ""
+    assert Blueprint(ours, code="import os").permission
+    assert Blueprint(ours, code="import os").permission != Blueprint(ours, code="import sys").permission
+    assert Blueprint("napari_clickseg.networksmith:Net").permission
