@@ -176,6 +176,17 @@ def test_what_the_network_refuses_is_told_and_cannot_be_kept(adding, cells):
     hand.seen()
 
 
+def test_a_network_of_volumes_on_a_plane_is_told_by_its_axes(adding, cells):
+    hand = adding(cells)
+    hand.choose("plain")
+    hand.seen()
+    sees = hand.view.check.form.editors["ndim"]
+    sees.setCurrentIndex(sees.values.index(3))
+    sees.edited.emit()
+    hand.b.until(lambda: "the image has the axes YX, but the network sees 3 spatial ones" in hand.status)
+    assert not hand.view.keep.isEnabled()
+
+
 def test_fields_that_contradict_each_other_are_told(adding, cells):
     hand = adding(cells)
     hand.choose("plain")

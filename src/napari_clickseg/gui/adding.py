@@ -227,10 +227,13 @@ def _examined(workshop: Workshop, choice: Choice, trust: bool, stop: Stop) -> Ca
 
 
 def _tried(candidate: Candidate, conventions: Conventions, work: Work, frame: Frame, stop: Stop) -> Answered:
+    image = work.session.image
+    if image.ndim < conventions.ndim:
+        raise ValueError(f"the image has the axes {image.axes}, but the network sees {conventions.ndim} spatial ones.")
     predictor = candidate.predictor(conventions, device="auto")
     stop.check()
     begun = perf_counter()
-    labels = predictor.segment(work.session.image, frame, stop)
+    labels = predictor.segment(image, frame, stop)
     return Answered(frame, labels, int(labels.max(initial=0)), perf_counter() - begun)
 
 
