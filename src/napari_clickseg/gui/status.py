@@ -57,7 +57,7 @@ def tried(count: int, seconds: float) -> Status:
 
 def no_answer(problem: BaseException) -> Status:
     """Return why a model that is being added has no answer."""
-    return error(f"The model could not answer: {problem} Change what was guessed below")
+    return error(f"The model could not answer: {error(problem).text} Change what was guessed below")
 
 
 def not_trusted(name: str) -> Status:
@@ -80,7 +80,7 @@ def found(count: int, seconds: float) -> Status:
 
 def not_found(problem: BaseException) -> Status:
     """Return why a frame could not be segmented, and that nothing was written."""
-    return error(f"This frame could not be segmented: {problem} Nothing was written")
+    return error(f"This frame could not be segmented: {error(problem).text} Nothing was written")
 
 
 def image_removed(name: str) -> Status:
@@ -96,7 +96,9 @@ def flipped(now: bool) -> Status:
 
 def not_answered(problem: BaseException) -> Status:
     """Return why a question has no answer, and that nothing is lost."""
-    return error(f"The model could not answer: {problem} Your clicks are still there; click again to ask anew")
+    return error(
+        f"The model could not answer: {error(problem).text} Your clicks are still there; click again to ask anew"
+    )
 
 
 def error(sentence: object) -> Status:
