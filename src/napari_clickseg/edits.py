@@ -90,12 +90,9 @@ class Edit:
         array([3, 0, 0, 4])
         """
         written = self.written & free
-        objects = written & (self.values > 0)
-        found = self.values[objects]
+        found = np.where(written, self.values, 0)
         ids = _distinct(found)
-        values = np.zeros(self.region.shape, np.int64)
-        values[objects] = first + _places(ids, found)
-        return Edit(self.region, written, values)
+        return Edit(self.region, written, np.where(found > 0, first - (0 in ids) + _places(ids, found), 0))
 
 
 def new_objects(found: npt.NDArray[Any], there: npt.NDArray[Any], anywhere: bool = False) -> Edit:
@@ -129,7 +126,7 @@ def _distinct(ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """The ids that occur, lowest first: counted where they are few, as sorting the pixels of a frame takes long."""
     if int(ids.max(initial=0)) > ids.size:
         return np.unique(ids).astype(np.int64)
-    return np.flatnonzero(np.bincount(ids.astype(np.int64, copy=False)))
+    return np.flatnonzero(np.bincount(ids.ravel().astype(np.int64, copy=False)))
 
 
 def _places(distinct: npt.NDArray[np.int64], ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

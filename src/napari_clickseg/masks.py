@@ -117,12 +117,9 @@ class Patch:
         there = np.array(labels[region.slices])
         written, values = draw(there)
         box = Region.of_mask(written) or Region((0,) * there.ndim, (0,) * there.ndim)
-        patch = cls(
-            box.placed_in(region),
-            written[box.slices],
-            there[box.slices],
-            np.where(written, values, there).astype(there.dtype, copy=False)[box.slices],
-        )
+        after = there.copy()
+        np.copyto(after, values, casting="unsafe", where=written)
+        patch = cls(box.placed_in(region), written[box.slices], there[box.slices], after[box.slices])
         if patch.region.size:
             labels[patch.region.slices] = patch.after
         return patch

@@ -21,7 +21,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_clickseg.gui.convention_form import GREY, ConventionForm
-from napari_clickseg.gui.fields import ACCENT_BUTTON, GAP, BusyBar, StatusLine, caption, column_in, form_in
+from napari_clickseg.gui.fields import (
+    ACCENT_BUTTON,
+    BUTTON_HEIGHT,
+    GAP,
+    BusyBar,
+    StatusLine,
+    caption,
+    column_in,
+    form_in,
+)
 from napari_clickseg.gui.steps import Adding, Choice, Step
 from napari_clickseg.gui.trusting import TrustQuestion
 
@@ -245,7 +254,7 @@ def _line(name: str, placeholder: str, tip: str) -> QLineEdit:
 def _button(text: str, name: str, style: str = "") -> QPushButton:
     button = QPushButton(text)
     button.setObjectName(name)
-    button.setMinimumHeight(30)
+    button.setMinimumHeight(BUTTON_HEIGHT)
     button.setStyleSheet(style)
     return button
 

@@ -9,6 +9,7 @@ from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QPushButton
 
 from napari_clickseg.gui.actions import BY_NAME
+from napari_clickseg.gui.fields import BUTTON_HEIGHT
 
 Request = Callable[[str, object], object]
 
@@ -33,7 +34,7 @@ class ActionButton(QPushButton):
         self.setObjectName(action)
         self.setToolTip(entry.tip)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setMinimumHeight(30)
+        self.setMinimumHeight(BUTTON_HEIGHT)
         self.say(entry.text)
         self.clicked.connect(lambda: emit(request or action, None))
 

@@ -27,6 +27,7 @@ ACCENT_BUTTON = (
 )
 STATUS_COLOURS = {"ready": ACCENT, "thinking": ACCENT, "loading": "#e0a030", "error": "#ff5c5c"}
 GAP = 8
+BUTTON_HEIGHT = 30
 
 
 class Picker(QComboBox):

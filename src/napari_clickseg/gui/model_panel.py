@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
-from napari_clickseg.gui.fields import BusyBar, Picker, caption, column_in, form_in
+from napari_clickseg.gui.fields import BUTTON_HEIGHT, BusyBar, Picker, caption, column_in, form_in
 from napari_clickseg.gui.shown import WholeFrame
 from napari_clickseg.gui.steps import Question
 from napari_clickseg.gui.trusting import TrustQuestion
@@ -82,7 +82,7 @@ class WholePanel(QWidget):
         self.button = QPushButton(SEGMENT_TEXT)
         self.button.setObjectName("segment_frame")
         self.button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.button.setMinimumHeight(30)
+        self.button.setMinimumHeight(BUTTON_HEIGHT)
         self.button.clicked.connect(self._on_clicked)
         self.busy = BusyBar()
         column = column_in(self)

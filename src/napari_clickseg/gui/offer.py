@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
-from napari_clickseg.gui.fields import GAP, column_in
+from napari_clickseg.gui.fields import BUTTON_HEIGHT, GAP, STATUS_COLOURS, column_in
 
 CHOICES = (
     ("restore", "Restore", "Do again what was done in that session."),
@@ -23,6 +23,9 @@ class OfferLine(QWidget):
         self.text = QLabel("")
         self.text.setWordWrap(True)
         self.text.setTextFormat(Qt.TextFormat.PlainText)
+        self.text.setStyleSheet(
+            f"border: none; border-left: 4px solid {STATUS_COLOURS['loading']}; padding: 4px 4px 4px 8px;"
+        )
         self.buttons: dict[str, QPushButton] = {}
         row = QHBoxLayout()
         row.setSpacing(GAP)
@@ -30,6 +33,7 @@ class OfferLine(QWidget):
             button = QPushButton(words)
             button.setObjectName(request)
             button.setToolTip(tip)
+            button.setMinimumHeight(BUTTON_HEIGHT)
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             button.clicked.connect(lambda _=False, request=request: self.requested.emit(request, None))
             row.addWidget(button, 1)

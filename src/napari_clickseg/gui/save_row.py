@@ -7,7 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
-from napari_clickseg.gui.fields import GAP
+from napari_clickseg.gui.fields import BUTTON_HEIGHT, GAP
 
 BUTTONS = (
     ("save_labels", "Save labels ..", "Write all objects to a file: TIFF, OME-Zarr, PNG or .npy."),
@@ -33,12 +33,13 @@ class SaveRow(QWidget):
         self.buttons: dict[str, QPushButton] = {}
         self.dialog: QFileDialog | None = None
         row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        row.setContentsMargins(0, GAP - 6, 0, 0)
         row.setSpacing(GAP)
         for request, words, tip in BUTTONS:
             button = QPushButton(words)
             button.setObjectName(request)
             button.setToolTip(tip)
+            button.setMinimumHeight(BUTTON_HEIGHT)
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             button.clicked.connect(lambda _=False, request=request: self.requested.emit(request, None))
             row.addWidget(button, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QWidget
 
-from napari_clickseg.gui.fields import column_in
+from napari_clickseg.gui.fields import BUTTON_HEIGHT, column_in
 from napari_clickseg.gui.steps import Question
 
 SHOWN_DIGITS = 12
@@ -32,7 +32,7 @@ class TrustQuestion(QWidget):
         self.tick.setObjectName("trust")
         self.go_on = QPushButton("Open it")
         self.go_on.setObjectName("open_trusted")
-        self.go_on.setMinimumHeight(30)
+        self.go_on.setMinimumHeight(BUTTON_HEIGHT)
         self.go_on.setEnabled(False)
         self.tick.toggled.connect(self.go_on.setEnabled)
         self.go_on.clicked.connect(self.trusted)
