@@ -90,9 +90,7 @@ class Edit:
         array([3, 0, 0, 4])
         """
         written = self.written & free
-        found = np.where(written, self.values, 0)
-        ids = _distinct(found)
-        return Edit(self.region, written, np.where(found > 0, first - (0 in ids) + _places(ids, found), 0))
+        return Edit(self.region, written, _renumbered(np.where(written, self.values, 0), first))
 
 
 def new_objects(found: npt.NDArray[Any], there: npt.NDArray[Any], anywhere: bool = False) -> Edit:
@@ -129,12 +127,14 @@ def _distinct(ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return np.flatnonzero(np.bincount(ids.ravel().astype(np.int64, copy=False)))
 
 
-def _places(distinct: npt.NDArray[np.int64], ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """The place of each id among the distinct ones; looked up in a table where that is small."""
-    highest = int(distinct.max(initial=0))
-    if highest > ids.size:
-        return np.searchsorted(distinct, ids)
-    table = np.zeros(highest + 1, np.int64)
-    table[distinct] = np.arange(distinct.size)
-    places: npt.NDArray[np.int64] = table[ids]
-    return places
+def _renumbered(labels: npt.NDArray[Any], first: int) -> npt.NDArray[Any]:
+    """Labels with the ids from `first` on, in their order, and 0 as it is; looked up in a table where that is small."""
+    ids = _distinct(labels)
+    ids = ids[ids > 0]
+    dtype = np.result_type(labels.dtype, np.min_scalar_type(first + ids.size))
+    if int(ids.max(initial=0)) > labels.size:
+        return np.where(labels > 0, first + np.searchsorted(ids, labels), 0).astype(dtype)
+    table = np.zeros(int(ids.max(initial=0)) + 1, dtype)
+    table[ids] = np.arange(first, first + ids.size)
+    renumbered: npt.NDArray[Any] = table[labels]
+    return renumbered
