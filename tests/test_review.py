@@ -7,7 +7,9 @@ import pytest
 
 from doubles import disk
 from movies import movie
+from napari_clickseg.outlines import Outline, outlines_of
 from napari_clickseg.questions import Stop, Stopped
+from napari_clickseg.regions import Region
 from napari_clickseg.review import SIGNS, Review, doubts
 
 FRAMES = [(t,) for t in range(5)]
@@ -155,6 +157,17 @@ def test_a_review_can_be_called_off() -> None:
     stop.request()
     with pytest.raises(Stopped):
         Review(steady(), FRAMES, 2, stop)
+
+
+def test_what_is_drawn_while_a_frame_is_measured_does_not_mix_into_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = steady()
+
+    def erased_meanwhile(block: np.ndarray, region: Region) -> dict[int, Outline]:
+        labels[2] = 0
+        return outlines_of(block, region)
+
+    monkeypatch.setattr("napari_clickseg.review.outlines_of", erased_meanwhile)
+    assert len(doubts(labels, [(2,)], 2)) == 3
 
 
 def test_states_for_the_strip() -> None:

@@ -215,7 +215,8 @@ class Review:
     def _read(self, frame: Frame) -> tuple[dict[int, Facts], dict[int, Outline]]:
         if frame in self._blank:
             return {}, {}
-        block = np.asarray(self._labels[self._whole.at_frame(frame).slices]).reshape(self._whole.shape)
+        here = self._labels[self._whole.at_frame(frame).slices]
+        block = np.array(here).reshape(self._whole.shape)  # a copy: others may draw meanwhile
         outlines = outlines_of(block, self._whole)
         return facts_of(block, outlines), outlines
 
