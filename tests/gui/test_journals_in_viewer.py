@@ -46,11 +46,14 @@ def test_an_unfinished_session_is_offered_and_restored_beside_what_is_there(benc
     b.until(lambda: b.labels is not before)
     np.testing.assert_array_equal(b.labels.data, unfinished.labels)
     assert set(np.unique(b.labels.data)) == {0, 1}
+    b.conductor._showing.tell()  # as what ends in the background later does
     assert "Restored in the Labels layer" in b.status
+    assert b.viewer.layers.index(b.labels) > b.viewer.layers.index(before)
     assert before.data[50, 10] == 1
     assert offered(b) == ""
     b.conductor.answer("redo")
     b.conductor.answer("redo")
+    assert "Restored" not in b.status
     assert set(np.unique(b.labels.data)) == {0, 1, 2}
     b.click(10, 50)
     assert b.labels.data[10, 50] == 3

@@ -162,12 +162,13 @@ class Desk:
     # -- keeping the layers in order -------------------------------------------------------------------------------
 
     def bring_back_labels(self) -> None:
-        """Put the labels into the viewer if they are not there, right above their image."""
+        """Put the labels into the viewer if they are not there, above their image and the labels that may lie on it."""
         work, layers = self._current, self._viewer.layers
         if work is not None and work.labels_layer not in layers:
             active = layers.selection.active
+            below = max(map(layers.index, (work.image_layer, *labels_in(self._viewer, work.placement))))
             self._viewer.add_layer(work.labels_layer)
-            layers.move(len(layers) - 1, layers.index(work.image_layer) + 1)
+            layers.move(len(layers) - 1, below + 1)
             layers.selection.active = active
             self._layers.use_labels(work.labels_layer)
 

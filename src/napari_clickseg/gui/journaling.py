@@ -151,7 +151,7 @@ class Journaling:
             self._end(restored.session)
             return
         work = self._desk.restore(restored.beside, restored.session)
-        self._showing.status(frame_status.restored(work.labels_layer.name, restored.problem))
+        self._showing.hold(frame_status.restored(work.labels_layer.name, restored.problem))
         self._offer()
 
     def _on_discarded(self, outcome: Outcome) -> None:

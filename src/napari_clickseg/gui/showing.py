@@ -27,16 +27,20 @@ class Showing:
         self._answering = answering
         self.note = ""
         self.seconds: float | None = None
-        self._warning = ""
-        self._warned: object = None
+        self._held: Status | None = None
+        self._held_at: object = None
 
     def status(self, news: Status) -> None:
         """Show a sentence."""
         self._panel.show_status(news)
 
     def warn(self, sentence: str) -> None:
-        """Say what is wrong apart from what is done now, in place of where things stand, until something is done."""
-        self._warning, self._warned = sentence, None
+        """Say what is wrong apart from what is done now, and go on saying it as `hold` does."""
+        self.hold(status.error(sentence))
+
+    def hold(self, news: Status) -> None:
+        """Show a sentence in place of where things stand, until something is done."""
+        self._held, self._held_at = news, None
         self.tell()
 
     def tell(self) -> None:
@@ -47,22 +51,22 @@ class Showing:
             self._panel.show_status(status.NO_IMAGE)
         elif self._answering.model.loaded is None and not work.session.clicks:
             self._panel.show_status(status.LOADING)
-        elif self._warns(work):
-            self._panel.show_status(status.error(self._warning))
+        elif self._held is not None and self._holds(work):
+            self._panel.show_status(self._held)
         elif hit is not None and work.session.pending is None:
             self._panel.show_status(status.object_hit(hit, self.note))
         else:
             self._panel.show_status(status.of_session(work.session, self.note, self.seconds))
         self.note = ""
 
-    def _warns(self, work: Work) -> bool:
-        """Whether there is a warning, and nothing was done in the session since it was shown first."""
-        if not self._warning or work.session.pending is not None:
+    def _holds(self, work: Work) -> bool:
+        """Whether nothing was done in the session since the sentence held was shown first."""
+        if work.session.pending is not None:
             return False
-        self._warned = self._warned or work.session.state
-        if self._warned is not work.session.state:
-            self._warning = ""
-        return bool(self._warning)
+        self._held_at = self._held_at or work.session.state
+        if self._held_at is not work.session.state:
+            self._held = None
+        return self._held is not None
 
     def standing(self, flipped: bool) -> None:
         """Show which object is being drawn and what makes sense now."""
