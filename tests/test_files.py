@@ -197,6 +197,15 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkey
     assert tifffile.imread(tmp_path / "a.tif").min() == 1
 
 
+def test_a_full_disk_that_has_no_number_is_told_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(path: Path, *rest: object) -> None:
+        raise OSError("64 requested and 8 written")
+
+    monkeypatch.setitem(files.LABEL_WRITERS, ".npy", full_disk)
+    with pytest.raises(OSError, match=r"^\S*a\.npy cannot be written: 64 requested"):
+        write_labels(tmp_path / "a.npy", np.zeros((4, 4), int))
+
+
 def test_a_missing_folder_is_told_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         check_labels_path(tmp_path / "nowhere" / "a.tif")
@@ -205,6 +214,11 @@ def test_a_missing_folder_is_told_before_any_work(tmp_path: Path) -> None:
 def test_a_table_has_the_columns_of_its_first_row_in_every_line(tmp_path: Path) -> None:
     write_table(tmp_path / "a.csv", [{"model": "brs", "mb": 1.5}, {"mb": 2, "model": "é, quoted"}])
     assert (tmp_path / "a.csv").read_bytes() == 'model,mb\nbrs,1.5\n"é, quoted",2\n'.encode()
+
+
+def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.csv", [], ("model", "mb"))
+    assert (tmp_path / "a.csv").read_text() == "model,mb\n"
 
 
 @pytest.mark.parametrize("rows", [[], [{"model": "itis"}, {"beads": 1}]])

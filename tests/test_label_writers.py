@@ -170,3 +170,6 @@ def test_only_names_that_can_be_written_pass(tmp_path: Path) -> None:
     check_labels_path(tmp_path / "a.TIF")
     with pytest.raises(ValueError, match=r"must end in \.tif, \.tiff, \.zarr, \.png, \.npy"):
         check_labels_path(tmp_path / "labels")
+    check_labels_path(tmp_path / "a.png", "YX")
+    with pytest.raises(ValueError, match=r"a\.png would hold one plane, but the labels have the axes TYX"):
+        check_labels_path(tmp_path / "a.png", "TYX")

@@ -111,6 +111,7 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
     """
     check_labels_path(job.output)
     image = read_image(job.image, job.axes, job.channel)
+    check_labels_path(job.output, image.label_axes)
     check_target(job.tracks, image.label_axes)
     objects = None if job.clicks is None else read_clicks(job.clicks, image)
     prior = None if job.labels is None else open_labels(job.labels, image)

@@ -97,11 +97,18 @@ def write_labels(
         register(path)
 
 
-def check_labels_path(path: str | Path) -> None:
-    """Raise ValueError or FileNotFoundError where labels cannot be written to `path`, before any work is done."""
+def check_labels_path(path: str | Path, axes: str = "") -> None:
+    """Raise ValueError or FileNotFoundError where labels cannot be written to `path`, before any work is done.
+
+    With their axes, it is also checked that the format can hold labels of so many.
+    """
     path = Path(path)
     if kind_of(path) not in LABEL_WRITERS:
         raise ValueError(f"Labels cannot be written to {path}: its name must end in {', '.join(ENDINGS)}.")
+    if kind_of(path) == ".png" and len(axes) > 2:
+        raise ValueError(
+            f"{path.name} would hold one plane, but the labels have the axes {axes}; write a .tif instead."
+        )
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
 
@@ -112,20 +119,21 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def write_table(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as CSV, under the columns that the first one names.
+def write_table(path: Path, rows: Sequence[Mapping[str, object]], columns: Sequence[str] = ()) -> None:
+    """Write rows as CSV, under these columns or those that the first row names.
 
     Raises
     ------
     ValueError
-        Where there is no row, or one that has columns of its own.
+        Where there are neither columns nor rows, or a row has columns of its own.
     OSError
         Where the disk refuses; no part of the file is left then.
     """
-    if not rows:
+    columns = columns or list(rows[0] if rows else ())
+    if not columns:
         raise ValueError(f"There are no rows to write to {path}, and so no columns.")
     with written_whole(path) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as handle:
-        table = csv.DictWriter(handle, list(rows[0]), lineterminator="\n")
+        table = csv.DictWriter(handle, columns, lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
 
@@ -141,7 +149,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield unfinished
         _put_in_place(unfinished, path)
     except OSError as error:
-        raise OSError(error.errno, f"{path} cannot be written: {error.strerror or _one_line(error)}") from error
+        number = () if error.errno is None else (error.errno,)  # numpy tells of a full disk without one
+        raise OSError(*number, f"{path} cannot be written: {error.strerror or _one_line(error)}") from error
     finally:
         _remove(unfinished)
 

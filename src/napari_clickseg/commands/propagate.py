@@ -56,6 +56,7 @@ def run_propagate(chosen: argparse.Namespace) -> None:
     check_labels_path(chosen.output)
     find_named(chosen.model)  # refused before the image is read
     image = read_image(chosen.image, chosen.axes, chosen.channel)
+    check_labels_path(chosen.output, image.label_axes)
     check_target(chosen.ctc, image.label_axes)
     predictor = load_model(chosen.model, chosen.device)
     ndim = min(predictor.ndim, image.ndim)
@@ -184,9 +185,9 @@ def _write_tables(chosen: argparse.Namespace, labels: Any, walk: Walk, ndim: int
     if chosen.ctc is not None:
         write_tracks(chosen.ctc, labels, parents_of(progress.events, labels))
     if chosen.events is not None:
-        write_table(chosen.events, [_event_row(event) for event in progress.events] or [dict.fromkeys(EVENT_COLUMNS)])
+        write_table(chosen.events, [_event_row(event) for event in progress.events], EVENT_COLUMNS)
     if chosen.review is not None:
-        write_table(chosen.review, _review_rows(labels, walk, ndim, progress))
+        write_table(chosen.review, _review_rows(labels, walk, ndim, progress), REVIEW_COLUMNS)
 
 
 def _event_row(event: Event) -> dict[str, object]:
@@ -203,7 +204,7 @@ def _review_rows(labels: Any, walk: Walk, ndim: int, progress: Progress) -> list
     right = {walk.source, *walk.confirmed}
     found = doubts(labels, frames, ndim, progress.confidence, right)
     rows = [(_named(doubt.frame), doubt.label or "", f"{doubt.score:.3f}", "; ".join(doubt.reasons)) for doubt in found]
-    return [dict(zip(REVIEW_COLUMNS, row, strict=True)) for row in rows] or [dict.fromkeys(REVIEW_COLUMNS)]
+    return [dict(zip(REVIEW_COLUMNS, row, strict=True)) for row in rows]
 
 
 def _tell(progress: Progress, walk: Walk, output: Path) -> None:

@@ -35,6 +35,7 @@ def run_replay(chosen: argparse.Namespace) -> None:
     saved = load_session(chosen.session)
     image = read_image(chosen.image, saved.image.axes, chosen.channel)
     _check_image(saved, image, chosen.image)
+    check_labels_path(chosen.output, image.label_axes)
     check_target(chosen.ctc, image.label_axes)
     load = _loader(saved, chosen)
     with room_for(_start(saved, image, chosen.labels), image.shape, chosen.output.parent) as labels:
