@@ -1,15 +1,15 @@
-"""Buttons: those that stand for an action of the table print its text and its key."""
+"""Buttons: those that stand for an action of the table, which print its text and its key, and rows of others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtWidgets import QHBoxLayout, QPushButton
 
 from napari_clickseg.gui.actions import BY_NAME
-from napari_clickseg.gui.fields import BUTTON_HEIGHT
+from napari_clickseg.gui.fields import BUTTON_HEIGHT, GAP
 
 Request = Callable[[str, object], object]
 
@@ -41,6 +41,24 @@ class ActionButton(QPushButton):
     def say(self, text: str) -> None:
         """Print another text beside the key."""
         self.setText(f"{text}   {key_text(self._action)}")
+
+
+def request_row(choices: Sequence[tuple[str, str, str]], emit: Request) -> tuple[QHBoxLayout, dict[str, QPushButton]]:
+    """Return a row of buttons that share its width, and each by its request; choices are (request, words, tooltip)."""
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(GAP)
+    buttons = {}
+    for request, words, tip in choices:
+        button = QPushButton(words)
+        button.setObjectName(request)
+        button.setToolTip(tip)
+        button.setMinimumHeight(BUTTON_HEIGHT)
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button.clicked.connect(lambda _=False, request=request: emit(request, None))
+        row.addWidget(button, 1)
+        buttons[request] = button
+    return row, buttons
 
 
 def key_text(action: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_clickseg.gui.fields import BUTTON_HEIGHT, GAP, STATUS_COLOURS, column_in
+from napari_clickseg.gui.buttons import request_row
+from napari_clickseg.gui.fields import STATUS_COLOURS, column_in
 
 CHOICES = (
     ("restore", "Restore", "Do again what was done in that session."),
@@ -26,18 +27,7 @@ class OfferLine(QWidget):
         self.text.setStyleSheet(
             f"border: none; border-left: 4px solid {STATUS_COLOURS['loading']}; padding: 4px 4px 4px 8px;"
         )
-        self.buttons: dict[str, QPushButton] = {}
-        row = QHBoxLayout()
-        row.setSpacing(GAP)
-        for request, words, tip in CHOICES:
-            button = QPushButton(words)
-            button.setObjectName(request)
-            button.setToolTip(tip)
-            button.setMinimumHeight(BUTTON_HEIGHT)
-            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            button.clicked.connect(lambda _=False, request=request: self.requested.emit(request, None))
-            row.addWidget(button, 1)
-            self.buttons[request] = button
+        row, self.buttons = request_row(CHOICES, self.requested.emit)
         column = column_in(self)
         column.addWidget(self.text)
         column.addLayout(row)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_clickseg.gui.fields import BUTTON_HEIGHT, GAP
+from napari_clickseg.gui.buttons import request_row
+from napari_clickseg.gui.fields import GAP
 
 BUTTONS = (
     ("save_labels", "Save labels ..", "Write all objects to a file: TIFF, OME-Zarr, PNG or .npy."),
@@ -30,20 +31,10 @@ class SaveRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.buttons: dict[str, QPushButton] = {}
         self.dialog: QFileDialog | None = None
-        row = QHBoxLayout(self)
+        row, self.buttons = request_row(BUTTONS, self.requested.emit)
         row.setContentsMargins(0, GAP - 6, 0, 0)
-        row.setSpacing(GAP)
-        for request, words, tip in BUTTONS:
-            button = QPushButton(words)
-            button.setObjectName(request)
-            button.setToolTip(tip)
-            button.setMinimumHeight(BUTTON_HEIGHT)
-            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            button.clicked.connect(lambda _=False, request=request: self.requested.emit(request, None))
-            row.addWidget(button, 1)
-            self.buttons[request] = button
+        self.setLayout(row)
 
     def ask_path(self, kind: str, proposed: str) -> None:
         """Ask for a file's name; whoever answers with none leaves everything as it was."""
