@@ -15,7 +15,7 @@ from napari_clickseg.gui.corrections import CorrectionsPanel
 from napari_clickseg.gui.findings import FindingsPanel
 from napari_clickseg.gui.fold import Fold
 from napari_clickseg.gui.frames import FramesPanel
-from napari_clickseg.gui.offer import OfferLine
+from napari_clickseg.gui.offer_line import OfferLine
 from napari_clickseg.gui.sequence import Axis, Carry, Finding, Strip
 from napari_clickseg.gui.strip import HEIGHT, LOOKS, FrameStrip
 

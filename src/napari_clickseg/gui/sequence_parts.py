@@ -12,7 +12,7 @@ from napari_clickseg.gui.fields import GAP, column_in
 from napari_clickseg.gui.findings import FindingsPanel
 from napari_clickseg.gui.fold import Fold
 from napari_clickseg.gui.frames import FramesPanel
-from napari_clickseg.gui.offer import OfferLine
+from napari_clickseg.gui.offer_line import OfferLine
 from napari_clickseg.gui.save_row import SaveRow
 from napari_clickseg.gui.sequence import Axis, Carry, Finding, Strip
 
