@@ -57,6 +57,18 @@ def iou(one, other):
     return (one & other).sum() / (one | other).sum()
 
 
+@pytest.mark.parametrize(
+    "question",
+    [lambda p: ask(p, ((20, 20), True)), lambda p: p.segment(picture(), ()), lambda p: p.probability(picture(), ())],
+)
+def test_a_network_of_volumes_refuses_a_plane_in_one_sentence(question):
+    sentence = (
+        "^The image has the axes YX, but the network sees 3 spatial ones; take an image with 3 of them, or a model"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        question(made(ndim=3))
+
+
 # -- without clicks ----------------------------------------------------------------------------------------------------
 
 

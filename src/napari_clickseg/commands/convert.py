@@ -83,10 +83,6 @@ def _show(candidate: Candidate, conventions: Conventions, chosen: argparse.Names
     from napari_clickseg.files import read_image
 
     image = read_image(chosen.image)
-    if image.ndim < conventions.ndim:
-        raise ValueError(
-            f"{chosen.image} has the axes {image.axes}, but the network sees {conventions.ndim} spatial ones."
-        )
     frame = (0,) * len(image.frames_shape(conventions.ndim))
     labels = candidate.predictor(conventions, device=chosen.device).segment(image, frame)
     found = int(labels.max(initial=0))

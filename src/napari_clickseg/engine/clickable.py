@@ -144,16 +144,32 @@ class ClickablePredictor:
     # -- answers ---------------------------------------------------------------------------------------------------
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
-        """Answer a request with the one object that the clicks mean; on the CPU where a GPU's memory does not do."""
+        """Answer a request with the one object that the clicks mean; on the CPU where a GPU's memory does not do.
+
+        Raises
+        ------
+        ValueError
+            Here and below, where the image has fewer axes than the network sees.
+        """
+        self._check_axes(image)
         return self._somewhere(lambda able: able._predict(image, request, stop))
 
     def probability(self, image: Image, frame: Frame, stop: Stop = NEVER) -> npt.NDArray[np.float32]:
         """Return the probability of "object", shape of the frame; tile by tile the original network's answer."""
+        self._check_axes(image)
         return self._somewhere(lambda able: able._on_tiles(image, frame, stop, (to_probability,))[0])
 
     def segment(self, image: Image, frame: Frame, stop: Stop = NEVER) -> npt.NDArray[np.int32]:
         """Return all objects of a frame, numbered from 1."""
+        self._check_axes(image)
         return self._somewhere(lambda able: able._objects(image, frame, stop))
+
+    def _check_axes(self, image: Image) -> None:
+        if image.ndim < self.ndim:
+            raise ValueError(
+                f"The image has the axes {image.label_axes}, but the network sees {self.ndim} spatial ones; "
+                f"take an image with {self.ndim} of them, or a model that sees {image.ndim}."
+            )
 
     def _objects(self, image: Image, frame: Frame, stop: Stop) -> npt.NDArray[np.int32]:
         rule = self.conventions
