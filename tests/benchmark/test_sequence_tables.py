@@ -18,9 +18,9 @@ def cells(text: str) -> list[list[str]]:
 
 
 def effort_rows(way: str, clicks: list[int], ious: list[float]) -> list[dict[str, str]]:
-    sizes = {"frames": "2", "rows": "9", "columns": "8"}
+    same = {"frames": "2", "rows": "9", "columns": "8", "erased": str(int(way == "file order")), "renamed": "0"}
     return [
-        {"source": "hela", "model": "m", "way": way, **sizes, "frame": str(frame), "clicks": str(k), "iou": str(v)}
+        {"source": "hela", "model": "m", "way": way, **same, "frame": str(frame), "clicks": str(k), "iou": str(v)}
         for frame, (k, v) in enumerate(zip(clicks, ious, strict=True))
     ]
 
@@ -71,12 +71,12 @@ def test_the_papers_stand_below_photographs_only() -> None:
     assert [line[4] for line in cells(worst_table(rows))] == ["100 / 100 / 100", "67 / 77 / 83"]
 
 
-def test_effort_is_told_as_a_share_of_clicking_from_scratch() -> None:
+def test_effort_is_told_as_a_share_of_clicking_from_scratch_without_and_with_what_was_erased() -> None:
     lines = cells(effort_table(EFFORT))
     assert [line[5:] for line in lines] == [
-        ["2.00", "100 %", "2.00", "100 %", "100 %"],
-        ["0.50", "25 %", "0.00", "50 %", "50 %"],
-        ["0.50", "25 %", "0.00", "50 %", "100 %"],
+        ["2.00", "0.00", "100 %", "100 %", "2.00", "100 %", "100 %"],
+        ["0.50", "1.00", "25 %", "75 %", "0.00", "50 %", "50 %"],
+        ["0.50", "0.00", "25 %", "25 %", "0.00", "50 %", "100 %"],
     ]
     assert lines[0][3] == "2 x 9 x 8"
 

@@ -1,149 +1,29 @@
 """Effort: how many clicks bring every object of a sequence to a good IoU, frame by frame or by carrying and review.
 
-Three ways of one robot, who works in a session as a person would: each object of each frame from nothing; correcting
-automatic labels in file order; and correcting one frame, carrying its objects over all others, and going where the
-review sends him: back to where that object first went wrong, corrected there and carried on.
+Four ways of one robot at his desk: each object of each frame from nothing; correcting automatic labels in file order;
+correcting one frame, carrying its objects over all others, and going where the review sends him: back to where that
+object first went wrong, corrected there and carried on; and the same with several frames corrected first.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from napari_clickseg.benchmark.desk import GOAL, Desk, Place, Row
 from napari_clickseg.benchmark.failures import overlaps
-from napari_clickseg.benchmark.metrics import LIMIT, iou
 from napari_clickseg.benchmark.sequences import Movie
-from napari_clickseg.clicks import Click, Frame
-from napari_clickseg.edits import Edit
+from napari_clickseg.clicks import Frame
 from napari_clickseg.propagate import carry
 from napari_clickseg.questions import Predictor
 from napari_clickseg.review import Doubt, Review
-from napari_clickseg.robot import next_click
-from napari_clickseg.session import Session
 
-COLUMNS = (
-    *("source", "image", "frames", "rows", "columns", "model", "way"),
-    *("frame", "object", "area", "clicks", "before", "iou"),
-)
-"""`before`: IoU of what was there when the work on the object began there, 0 for nothing; `iou`: at the very end."""
-GOAL = 0.85
-SCRATCH, FILE_ORDER, CARRIED = "from scratch", "file order", "carry and review"
-Row = dict[str, str]
-Mask = npt.NDArray[np.bool_]
-Place = tuple[Frame, int]
-"""A frame, and a true object on it."""
-
-
-@dataclass(eq=False)
-class Desk:
-    """Mutable: a session on a movie, the robot in front of it, and what it has done so far.
-
-    Attributes
-    ----------
-    clicks : mapping of Place to int
-        Clicks made on each object and frame; those on a neighbour that covered it count for it.
-    before : mapping of Place to float
-        IoU when the work on it began.
-    """
-
-    movie: Movie
-    session: Session
-    random: np.random.Generator
-    limit: int = LIMIT
-    clicks: dict[Place, int] = field(default_factory=dict)
-    before: dict[Place, float] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, movie: Movie, predictor: Predictor, labels: npt.NDArray[Any], way: str) -> Desk:
-        """Begin a session on a copy of some labels."""
-        return cls(movie, Session(movie.image, predictor, labels.copy()), movie.random(way))
-
-    def truth(self, place: Place) -> Mask:
-        frame, label = place
-        mask: Mask = self.movie.truth[frame] == label
-        return mask
-
-    def labels(self, frame: Frame) -> npt.NDArray[Any]:
-        return np.asarray(self.session.labels[frame])
-
-    def found(self, place: Place) -> int:
-        """The label that covers most of a true object; 0 where there is hardly any."""
-        frame, label = place
-        return overlaps(self.movie.truth[frame], self.labels(frame)).most_on(label)
-
-    def quality(self, place: Place) -> float:
-        """IoU of a true object with the label that overlaps it best."""
-        frame, label = place
-        return overlaps(self.movie.truth[frame], self.labels(frame)).best()[label]
-
-    def bring(self, place: Place, label: int) -> int:
-        """Click until the object is good, or too often; return its label.
-
-        Parameters
-        ----------
-        label : int
-            To take up, or to draw where it is not on this frame; 0 for a new object.
-        """
-        frame, _ = place
-        truth = self.truth(place)
-        self.before[place] = self.quality(place)
-        label = self._take_up(frame, label)
-        earlier: list[Click] = []
-        for _ in range(self.limit):
-            here = self.labels(frame)
-            mask = here == label
-            if iou(mask, truth) >= GOAL:
-                break
-            click = next_click(truth, mask, earlier, self.random, from_nothing=not mask.any())
-            if click is None:
-                break
-            earlier.append(click)
-            self.clicks[place] = self.clicks.get(place, 0) + 1
-            covering = int(here[tuple(int(k) for k in click.position)])
-            if click.positive and covering not in (0, label):
-                self._push_back(frame, covering, click.position)
-                self._take_up(frame, label)
-            else:
-                self.session.click((*frame, *click.position), click.positive)
-        self.session.put_away()
-        return label
-
-    def write(self, edits: dict[Frame, Edit]) -> None:
-        """Let what was carried be part of the labels."""
-        if edits:
-            self.session.edit(edits)
-
-    def rows(self, model: str, way: str) -> list[Row]:
-        """Return a row per object and frame, as everything stands now."""
-        said = (self.movie.source, self.movie.name, *self.movie.truth.shape, model, way)
-        rows = []
-        for frame in self.movie.frames:
-            best = overlaps(self.movie.truth[frame], self.labels(frame)).best()
-            for label, quality in best.items():
-                place = (frame, label)
-                before = self.before.get(place, quality)
-                numbers = (int(self.truth(place).sum()), self.clicks.get(place, 0), f"{before:.5f}", f"{quality:.5f}")
-                values = map(str, (*said, frame[0], label, *numbers))
-                rows.append(dict(zip(COLUMNS, values, strict=True)))
-        return rows
-
-    def _take_up(self, frame: Frame, label: int) -> int:
-        """Take up a label on a frame, or begin it anew there."""
-        where = np.argwhere(self.labels(frame) == label) if label else ()
-        if len(where):
-            self.session.resume(label, (*frame, *map(float, where[len(where) // 2])))
-            return label
-        return self.session.start_new(label or None)
-
-    def _push_back(self, frame: Frame, label: int, position: tuple[float, ...]) -> None:
-        """Say that a neighbour does not reach here."""
-        self.session.resume(label, (*frame, *position))
-        self.session.click((*frame, *position), positive=False)
-        self.session.put_away()
+SCRATCH, FILE_ORDER, CARRIED, BETWEEN = "from scratch", "file order", "carry and review", "between and review"
+APART = 5
+"""Frames that are corrected before anything is carried between them lie so far apart at most."""
 
 
 def from_scratch(movie: Movie, predictor: Predictor) -> Desk:
@@ -165,12 +45,23 @@ def in_file_order(movie: Movie, predictor: Predictor) -> Desk:
 
 def by_carrying(movie: Movie, predictor: Predictor) -> Desk:
     """Correct the first frame of automatic labels, carry it over all others, then follow the review."""
-    labels = movie.automatic()
-    labels[1:] = 0
-    desk = Desk.of(movie, predictor, labels, CARRIED)
     first, *others = movie.frames
+    desk = _on_some_frames(movie, predictor, [first], CARRIED)
     known = _correct_frame(desk, first)
     _carry(desk, first, others, None)
+    _follow_review(desk, known)
+    return desk
+
+
+def by_carrying_between(movie: Movie, predictor: Predictor) -> Desk:
+    """Correct some frames of automatic labels and name their objects, carry between them, then follow the review."""
+    ends = _ends(len(movie.frames))
+    desk = _on_some_frames(movie, predictor, [movie.frames[k] for k in ends], BETWEEN)
+    known: dict[int, int] = {}
+    for k in ends:
+        _name(desk, movie.frames[k], known)
+    for first, last in pairwise(ends):
+        _carry(desk, movie.frames[first], movie.frames[first + 1 : last], None, between=movie.frames[last])
     _follow_review(desk, known)
     return desk
 
@@ -179,7 +70,26 @@ WAYS: dict[str, Callable[[Movie, Predictor], Desk]] = {
     SCRATCH: from_scratch,
     FILE_ORDER: in_file_order,
     CARRIED: by_carrying,
+    BETWEEN: by_carrying_between,
 }
+
+
+def _on_some_frames(movie: Movie, predictor: Predictor, frames: Sequence[Frame], way: str) -> Desk:
+    """Begin with automatic labels on these frames and nothing on the others."""
+    automatic, labels = movie.automatic(), np.zeros(movie.truth.shape, np.int32)
+    for frame in frames:
+        labels[frame] = automatic[frame]
+    return Desk.of(movie, predictor, labels, way)
+
+
+def _ends(frames: int) -> list[int]:
+    """The first frame, the last, and as few between as leave no two more than `APART` apart.
+
+    >>> _ends(10), _ends(8), _ends(3)
+    ([0, 4, 9], [0, 3, 7], [0, 2])
+    """
+    stretches = math.ceil((frames - 1) / APART)
+    return [k * (frames - 1) // stretches for k in range(stretches + 1)]
 
 
 def _correct_frame(desk: Desk, frame: Frame) -> dict[int, int]:
@@ -192,10 +102,18 @@ def _correct_frame(desk: Desk, frame: Frame) -> dict[int, int]:
     return known
 
 
-def _carry(desk: Desk, source: Frame, targets: Sequence[Frame], ids: Sequence[int] | None) -> None:
+def _name(desk: Desk, frame: Frame, known: dict[int, int]) -> None:
+    """Correct a frame, and give its objects the labels that they have on frames before it; new ones are added."""
+    for label, found in _correct_frame(desk, frame).items():
+        desk.rename((frame, label), found, known.setdefault(label, found))
+
+
+def _carry(
+    desk: Desk, source: Frame, targets: Sequence[Frame], ids: Sequence[int] | None, between: Frame | None = None
+) -> None:
     """Carry objects over some frames, all of it one edit."""
     session = desk.session
-    steps = carry(session.image, session.labels, session.predictor, source, targets, ids)
+    steps = carry(session.image, session.labels, session.predictor, source, targets, ids, between=between)
     desk.write({carried.frame: carried.edit for carried in steps if carried.edit.region.size})
 
 

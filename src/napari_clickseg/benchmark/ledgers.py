@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_clickseg.benchmark import carrying, effort, looking
+from napari_clickseg.benchmark import carrying, desk, effort, looking
 from napari_clickseg.benchmark.sequences import Movie
 from napari_clickseg.questions import Predictor
 
@@ -68,7 +68,7 @@ class Ledger:
 
 
 LEDGERS: dict[str, Ledger] = {
-    "effort": Ledger("effort", effort.COLUMNS, "way", tuple(effort.WAYS), effort.measure),
+    "effort": Ledger("effort", desk.COLUMNS, "way", tuple(effort.WAYS), effort.measure),
     "review": Ledger("review", looking.COLUMNS, "labels", tuple(looking.KINDS), looking.measure),
     "cost": Ledger("carrying", carrying.COLUMNS, "part", tuple(carrying.PARTS), carrying.measure),
 }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from napari_clickseg.benchmark import carrying, effort, looking
-from napari_clickseg.benchmark.effort import GOAL
+from napari_clickseg.benchmark.desk import GOAL
 from napari_clickseg.benchmark.metrics import carried_on
 from napari_clickseg.benchmark.report import table
 from napari_clickseg.benchmark.starts import protocol_of
@@ -61,7 +61,7 @@ def _percents(values: Iterable[float]) -> str:
 
 
 def effort_table(rows: Sequence[Row]) -> str:
-    """Clicks per object and frame, way by way, and their share of clicking from scratch."""
+    """Clicks per object and frame, way by way, and their share of clicking from scratch, without and with the keys."""
     lines = []
     for source, model in dict.fromkeys((row["source"], row["model"]) for row in rows):
         mine = [row for row in rows if (row["source"], row["model"]) == (source, model)]
@@ -72,19 +72,24 @@ def effort_table(rows: Sequence[Row]) -> str:
                 continue
             touched = sum(int(row["clicks"]) > 0 for row in some) / len(some)
             good = sum(float(row["iou"]) >= GOAL for row in some) / len(some)
-            share = f"{100 * _clicks(some) / scratch:.0f} %" if scratch else ""
+            mean, keys = _clicks(some), _keys(some)
+            shares = [f"{100 * done / scratch:.0f} %" if scratch else "" for done in (mean, mean + keys)]
             later = _clicks([row for row in some if row["frame"] != "0"])
             size = " x ".join(some[0][name] for name in ("frames", "rows", "columns"))
-            cells = (f"{_clicks(some):.2f}", share, f"{later:.2f}", f"{100 * touched:.0f} %", f"{100 * good:.0f} %")
-            lines.append([source, model, way, size, str(len(some)), *cells])
+            cells = (f"{later:.2f}", f"{100 * touched:.0f} %", f"{100 * good:.0f} %")
+            lines.append([source, model, way, size, str(len(some)), f"{mean:.2f}", f"{keys:.2f}", *shares, *cells])
     head = ["source", "model", "way", "frames", "objects on frames"]
-    measures = ["clicks per object and frame", "share of from scratch", "clicks, first frame left out"]
-    measures += ["objects clicked on", f"IoU {GOAL} at the end"]
+    measures = ["clicks per object and frame", "erased or renamed", "clicks, of from scratch", "with those"]
+    measures += ["clicks, first frame left out", "objects clicked on", f"IoU {GOAL} at the end"]
     return table([*head, *measures], lines, words=4)
 
 
 def _clicks(rows: Sequence[Row]) -> float:
     return float(np.mean([int(row["clicks"]) for row in rows])) if rows else 0.0
+
+
+def _keys(rows: Sequence[Row]) -> float:
+    return float(np.mean([int(row["erased"]) + int(row["renamed"]) for row in rows]))
 
 
 def review_table(rows: Sequence[Row]) -> str:
