@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtGui import QColor
+from qtpy.QtCore import QEvent, QPoint, Qt
+from qtpy.QtGui import QColor, QKeyEvent
 
 from napari_clickseg.gui.actions import ACTIONS
 from napari_clickseg.gui.axes import AxesPanel
@@ -103,6 +103,9 @@ def test_the_frames_panel_is_there_only_where_there_are_frames(shown):
     assert panel.title.text() == "Plane 1, last 2"
     assert panel.counts.text() == "1 confirmed, 1 doubtful"
     assert not panel.along.isVisible()
+    panel.show_strip(Strip("Z", ("drawn", "empty"), 1, axes="TZ"))
+    assert panel.along.currentText() == "along z"
+    assert panel.along.width() > panel.along.fontMetrics().horizontalAdvance("along z")
     panel.show_strip(None)
     assert not panel.isVisible()
 
@@ -177,6 +180,17 @@ def test_a_new_id_is_typed_and_enter_gives_it(shown, heard, qtbot):
     assert heard[-1] == ("leave_id", None)
     panel.ask_id(None)
     assert not panel.id_field.isVisible()
+
+
+@pytest.mark.parametrize("typed", ["", "99999999999"])
+def test_enter_in_the_field_of_an_id_never_reaches_the_viewer(shown, heard, typed):
+    panel = shown(CorrectionsPanel())
+    panel.ask_id(12)
+    panel.id_field.setText(typed)
+    enter = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_Return, Qt.KeyboardModifier.NoModifier)
+    panel.id_field.keyPressEvent(enter)
+    assert enter.isAccepted()
+    assert heard == []
 
 
 def test_findings_are_listed_and_a_row_is_gone_to(shown, heard, qtbot):

@@ -128,8 +128,10 @@ class Correcting:
 
     def leave_id(self) -> None:
         """Ask for an id no more."""
-        self._asked = None
-        self._sequence.ask_id(None)
+        if self._asked is not None:
+            self._asked = None
+            self._sequence.ask_id(None)
+            self._showing.tell()
 
     # -- what to do at a place -------------------------------------------------------------------------------------
 
@@ -188,6 +190,7 @@ class Correcting:
     def _relabel(self, work: Work, position: Position) -> None:
         self._asked = work, _object_at(work, position), self._frame(work, position)
         self._sequence.ask_id(self._asked[1])
+        self._showing.status(frame_status.new_id(self._asked[1]))
 
     def _copy(self, work: Work, position: Position) -> None:
         frame, axis = self._frame(work, position), self._timeline.axis(work)

@@ -77,9 +77,10 @@ class IdField(QLineEdit):
         self.setObjectName("new_id")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
-        """Give or leave; everything else is typing."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.hasAcceptableInput():
-            self.given.emit(int(self.text()))
+        """Give or leave; everything else is typing. Enter never goes on to napari, where it would keep an object."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            if self.hasAcceptableInput():
+                self.given.emit(int(self.text()))
         elif event.key() == Qt.Key.Key_Escape:
             self.left.emit()
         else:

@@ -54,6 +54,11 @@ def not_carried(problem: BaseException) -> Status:
     return error(f"Carrying ended: {str(problem).rstrip('.')}. What was carried so far stays")
 
 
+def new_id(label: int) -> Status:
+    """Return what giving another id needs next."""
+    return Status("ready", f"Type the new id of object {label} in the panel, then Enter. Esc leaves it.")
+
+
 def join_second(label: int) -> Status:
     """Return what joining needs next."""
     return Status("ready", f"Object {label}, and which one? Click on it, or point at it and press J. Esc leaves it.")

@@ -39,7 +39,7 @@ class FramesPanel(QWidget):
         self.counts.setStyleSheet("color: rgba(160, 160, 160, 255);")
         self.counts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.along = Picker("The axis that the strip shows and that objects are carried along.")
-        self.along.setMinimumContentsLength(2)
+        self.along.setMinimumContentsLength(len("along t"))
         self.along.picked.connect(lambda axis: self.requested.emit("choose_along", axis))
         self.buttons = {
             name: ActionButton(name, self.requested.emit)
