@@ -290,6 +290,6 @@ def test_however_long_the_walk_no_more_than_two_frames_are_held() -> None:
     image, truth = movie([{7: (24, 20 + t, 8), 9: (24, 60 + t, 8)} for t in range(20)])
     held = []
     for _ in carry(image, first_only(truth), BrightPiece(), (0,), [(t,) for t in range(1, 20)]):
-        held.append(sum(isinstance(one, Plane) for one in gc.get_objects()))
+        held.append(sum(type(one) is Plane for one in gc.get_objects()))
     assert len(held) == 19
     assert max(held) <= 2
