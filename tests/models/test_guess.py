@@ -70,7 +70,7 @@ def test_volumes_are_told_from_planes_by_their_convolutions() -> None:
     ("network", "activation", "objects", "boundary"),
     [
         (Apply(lambda x: 5 * x), "logits", (0,), None),
-        (Apply(lambda x: 0.5 + 0.01 * x), "logits", (0,), None),
+        (Apply(lambda x: 0.5 + 0.05 * x), "logits", (0,), None),
         (Apply(torch.sigmoid), "probability", (0,), None),
         (Apply(lambda x: 5 * x, outputs=2), "softmax", (1,), None),
         (Apply(lambda x: torch.softmax(x, 1), outputs=2), "probability", (1,), None),
