@@ -318,6 +318,17 @@ def test_closing_the_panel_before_the_answer_leaves_what_is_drawn(bench, plane, 
     assert (labels.data[20, 20], labels.data[40, 20], labels.data[20, 40], labels.data[40, 40]) == (1, 2, 3, 0)
 
 
+def test_closing_napari_ends_the_panel_and_touches_no_layer_any_more(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    conductor, points, labels, ended = b.conductor, b.points("positive"), b.labels, []
+    b.widget.destroyed.connect(lambda: ended.append(conductor.session))
+    b.viewer.close()
+    b.until(lambda: ended == [None])
+    assert len(points.data) == 1  # its canvas is gone: whoever changed it would draw on nothing
+    assert labels.data[20, 20] == 1
+
+
 def test_labels_are_saved_as_drawn(bench, plane, tmp_path):
     import tifffile
 

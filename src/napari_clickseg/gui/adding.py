@@ -63,8 +63,7 @@ class AddingModel:
         self._background.open()
 
     def close(self) -> None:
-        """Leave, and end the thread."""
-        self.leave_adding()
+        """End the thread; what is shown stays."""
         self._background.close()
 
     # -- requests --------------------------------------------------------------------------------------------------

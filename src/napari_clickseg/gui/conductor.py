@@ -153,6 +153,14 @@ class Conductor:
 
     def close(self) -> None:
         """Leave what is drawn, give everything back that is not ours and end the threads. Does nothing when closed."""
+        if self._open:
+            self._adding.leave_adding()
+            self.abandon()
+            self._live.hide()
+            self.layers.release()
+
+    def abandon(self) -> None:
+        """Close as the viewer's window is gone: its layers are left as they are, nobody can draw them any more."""
         if not self._open:
             return
         self._open = False
@@ -162,8 +170,6 @@ class Conductor:
         self._answering.close()
         self._viewer.dims.events.current_step.disconnect(self._on_viewer_stepped)
         self._desk.close()
-        self._live.hide()
-        self.layers.release()
 
     # -- requests --------------------------------------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ class ClickWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
-        self.destroyed.connect(self.conductor.close)
+        self.destroyed.connect(self.conductor.abandon)  # with its window: a dock that is closed lets go of us before
         self.conductor.open()
 
     def event(self, event: QEvent) -> bool:
