@@ -53,6 +53,13 @@ def test_without_a_name_the_guess_is_shown_with_its_reasons_and_nothing_is_kept(
     assert not models.exists()
 
 
+def test_numbers_that_do_not_count_are_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert convert("--normalise", "mean-sd") == 0
+    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+    assert "per_channel" in listed
+    assert not listed & {"low", "high"}
+
+
 def test_with_a_name_it_is_a_model_like_any_other(capsys: pytest.CaptureFixture[str], models: Path) -> None:
     assert convert("--name", "mine", "--title", "My cells", "--licence", "CC0-1.0") == 0
     out = capsys.readouterr().out
@@ -118,7 +125,10 @@ def test_an_image_tells_how_many_objects_are_found_and_the_preview_draws_them(
 
 def test_a_name_that_is_taken_is_replaced_by_force(capsys: pytest.CaptureFixture[str], models: Path) -> None:
     assert convert("--name", "mine") == 0
-    assert "There is a model 'mine' already; choose another name." in refused(capsys, convert("--name", "mine"))
+    assert "There is a model 'mine' already; choose another name, or replace it with --force." in refused(
+        capsys, convert("--name", "mine")
+    )
+    assert "There is a model 'geodesic' already; choose another name." in refused(capsys, convert("--name", "geodesic"))
     assert convert("--name", "mine", "--force", "--threshold", "0.7") == 0
     assert card(models).conventions.threshold == 0.7
 

@@ -116,7 +116,7 @@ def test_what_the_file_tells_goes_before_what_running_shows() -> None:
 
 def test_what_nothing_tells_is_said_to_be_so() -> None:
     _, reasons = guessed(seeded())
-    assert reasons["normalise"] == "nothing tells how its images were normalised: compare the previews"
+    assert reasons["normalise"] == "nothing tells how its images were normalised: try another where the answer is wrong"
 
 
 def test_a_program_exported_for_sides_up_to_a_length_gets_tiles_no_longer(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 USUAL = "as usual; nothing tells"
 CHOSEN = "you said so"
+UNUSED = "you said so, but {} does not use it"
 NOTHING = "none"
+WAY = ", or replace it with --force"
 TRUTHS = {"yes": True, "no": False}
 
 
@@ -32,7 +34,7 @@ def run_convert(chosen: argparse.Namespace) -> None:
     if chosen.preview is not None and chosen.image is None:
         raise ValueError("--preview draws the answer on an image; name one with --image.")
     if chosen.name is not None:
-        check_name(chosen.name, replace=chosen.force)  # refused before the network is run
+        check_name(chosen.name, replace=chosen.force, way=WAY)  # refused before the network is run
     candidate = examine(chosen.model, chosen.class_path, chosen.kwargs, chosen.trust)
     said = {name: getattr(chosen, name) for name in EXPLAINED if hasattr(chosen, name)}
     conventions = Conventions.from_mapping(candidate.conventions.to_mapping() | said)
@@ -52,11 +54,16 @@ def run_convert(chosen: argparse.Namespace) -> None:
 
 
 def _table(candidate: Candidate, conventions: Conventions, said: Mapping[str, Any]) -> Iterator[str]:
-    """A row per convention: its name, its value and the reason for it."""
-    values = {name: written(value) for name, value in conventions.to_mapping().items()}
+    """A row per convention that counts or was said: its name, its value and the reason for it."""
+    counting = conventions.counting()
+    values = {
+        name: written(value) for name, value in conventions.to_mapping().items() if name in counting or name in said
+    }
     names, widest = max(map(len, values)), max(map(len, values.values()))
     for name, value in values.items():
-        why = CHOSEN if name in said else candidate.guesses.get(name, USUAL)
+        why = candidate.guesses.get(name, USUAL)
+        if name in said:
+            why = CHOSEN if name in counting else UNUSED.format(conventions.normalise)
         yield f"  {name:{names}}  {value:{widest}}  {why}"
 
 

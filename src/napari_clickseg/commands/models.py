@@ -60,7 +60,7 @@ def _converted(entry: ModelEntry, card: ConvertedCard) -> dict[str, list[str]]:
         "class": card.class_path + (", source kept in the file" if card.code else ""),
         "called with": ", ".join(f"{key}={json.dumps(value)}" for key, value in card.kwargs.items()),
     }
-    conventions = {key: written(value) for key, value in card.conventions.to_mapping().items()}
+    conventions = {key: written(value) for key, value in card.conventions.counting().items()}
     return {
         "Network": _pairs({key: value for key, value in rows.items() if value}),
         "Conventions": _pairs(conventions),

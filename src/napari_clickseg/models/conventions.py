@@ -18,6 +18,14 @@ NORMALISATIONS = {
     "none": "as in the file",
 }
 """What becomes of the image before the network sees it; statistics are those of the whole frame."""
+IDLE = {
+    "percentile": (),
+    "mean-sd": ("low", "high"),
+    "fixed": ("per_channel",),
+    "range": ("per_channel",),
+    "none": ("low", "high", "per_channel"),
+}
+"""What does not count under a normalisation."""
 ACTIVATIONS = {
     "logits": "each channel goes through a sigmoid",
     "softmax": "all channels together go through a softmax",
@@ -130,6 +138,16 @@ class Conventions:
     def to_mapping(self) -> dict[str, Any]:
         """Return plain values that JSON can hold, from which `from_mapping` makes the same conventions."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    def counting(self) -> dict[str, Any]:
+        """Return the same without what does not count under this normalisation.
+
+        Examples
+        --------
+        >>> Conventions().to_mapping().keys() - Conventions(normalise="fixed", low=0, high=255).counting().keys()
+        {'per_channel'}
+        """
+        return {name: value for name, value in self.to_mapping().items() if name not in IDLE[self.normalise]}
 
 
 KINDS: dict[str, str] = {field.name: str(field.type) for field in fields(Conventions)}

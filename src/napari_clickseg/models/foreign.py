@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 FILE_TENSOR = "file"
-SAY_OF_KEPT = "choose it in the panel, or call open_converted(path, trust=True) in Python, once"
 """The one tensor of a kept file that holds a foreign file's bytes."""
+SAY_OF_KEPT = "choose it in the panel, or call open_converted(path, trust=True) in Python, once"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,13 +181,15 @@ def keep(
     return path
 
 
-def check_name(name: str, folder: Path | None = None, replace: bool = False) -> Path:
+def check_name(name: str, folder: Path | None = None, replace: bool = False, way: str = "") -> Path:
     """Return the path that a model of this name is kept under.
 
     Parameters
     ----------
     folder, replace : Path, bool
         As in `keep`.
+    way : str
+        How the caller lets a model of the user's be replaced, for the sentence.
 
     Raises
     ------
@@ -199,10 +201,11 @@ def check_name(name: str, folder: Path | None = None, replace: bool = False) -> 
     path = (folder or user_folder()) / f"{name}{SUFFIX}"
     entry = {entry.name.lower(): entry for entry in list_models()}.get(name.lower())
     if entry is not None and not (replace and entry.path == path):
-        there = "it is not yours to replace" if replace else "choose another name"
+        other = f"choose another name{way if entry.path == path else ''}"
+        there = "it is not yours to replace" if replace else other
         raise ValueError(f"There is a model {entry.name!r} already; {there}.")
     if path.exists() and not replace:
-        raise ValueError(f"There is a file {path} already; choose another name.")
+        raise ValueError(f"There is a file {path} already; choose another name{way}.")
     return path
 
 

@@ -73,7 +73,10 @@ def guess(opened: Opened) -> tuple[Conventions, dict[str, str]]:
     with torch.no_grad():
         found |= _output_guess([network(image) for image in (*images, *(sign * GLARING * probe for sign in (1, -1)))])
     found |= _size_guess(network, channels, ndim, size)
-    found["normalise"] = (Conventions().normalise, "nothing tells how its images were normalised: compare the previews")
+    found["normalise"] = (
+        Conventions().normalise,
+        "nothing tells how its images were normalised: try another where the answer is wrong",
+    )
     chosen = {name: value for name, (value, _) in found.items()} | told
     words = {name: why for name, (_, why) in found.items()} | reasons
     return Conventions.from_mapping(_consistent(chosen)), words
