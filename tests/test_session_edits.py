@@ -45,6 +45,32 @@ def test_an_edit_of_several_frames_is_one_step():
     assert (session.labels[1, 9, 9], session.labels[3, 9, 9], session.label) == (7, 1, 8)
 
 
+def test_objects_kept_are_those_drawn_not_the_steps():
+    session = movie()
+    session.edit({(1,): square(7), (2,): square(8), (3,): square(1)})
+    assert session.state.objects == 2
+    session.click((2, 15, 15))
+    session.commit()
+    session.merge((7, 8))
+    assert (session.state.objects, session.state.kept) == (3, 3)
+    session.undo()
+    session.undo()
+    session.undo()
+    session.undo()
+    assert session.state.objects == 0
+    session.redo()
+    assert session.state.objects == 2
+
+
+def test_an_edit_that_goes_on_counts_the_objects_that_were_not_there():
+    session = movie()
+    session.edit({(1,): square(7)})
+    assert session.extend({(2,): square(7)})
+    assert session.state.objects == 1
+    assert session.extend({(3,): square(8)})
+    assert (session.state.objects, session.state.kept) == (2, 1)
+
+
 def test_an_edit_tells_which_regions_it_wrote_then_and_when_travelling():
     session, told = movie(), []
     session.painted.connect(told.append)

@@ -178,7 +178,7 @@ class Keeping(Clicking):
     def _nothing(self, label: int | None = None) -> ObjectState:
         """A state in which nothing was said yet, at the level of the current one."""
         state = self.state
-        return ObjectState(label or self._ledger.highest + 1, kept=state.kept, notes=state.notes)
+        return ObjectState(label or self._ledger.highest + 1, kept=state.kept, objects=state.objects, notes=state.notes)
 
     def _put_away(self) -> None:
         self._stop_waiting()
@@ -199,7 +199,7 @@ class Keeping(Clicking):
         own = (frame for frame, mask in state.masks.items() if mask is not state.taken_up.get(frame))
         notes = state.notes.corrected(state.label, own)
         self._close(state)
-        self._push_level(replace(self._nothing(), kept=state.kept + 1, notes=notes))
+        self._push_level(replace(self._nothing(), kept=state.kept + 1, objects=state.objects + 1, notes=notes))
         return state.label
 
     def _close(self, state: ObjectState) -> None:
@@ -238,6 +238,7 @@ class Keeping(Clicking):
     def _edited(self, edits: Mapping[Frame, Edit], last: Written) -> ObjectState:
         """Write edits after those of `last`; return the current state with them."""
         settled = self._settled(edits)
+        objects = self.state.objects + _new_objects(settled, max(self._ledger.highest, last.highest))
         patches = write_edits(self._canvas, settled)
         for _, patch in patches:
             if patch.region.size:
@@ -247,7 +248,7 @@ class Keeping(Clicking):
         label = max(self._ledger.highest, highest) + 1 if self.label <= highest else self.label
         notes = self.state.notes.edited(settled)
         written = Written(last.number, last.patches + packed, highest)
-        return replace(self.state, label=label, notes=notes, written=written)
+        return replace(self.state, label=label, objects=objects, notes=notes, written=written)
 
     def _keep_edit(self, state: ObjectState) -> None:
         assert state.written is not None
@@ -318,3 +319,9 @@ class Keeping(Clicking):
         click = Click(tuple(float(p) for p in position))
         self._check(click)
         return find_object_near(self.labels, label, click.frame(self.ndim), click.point(self.ndim), whole)
+
+
+def _new_objects(edits: Mapping[Frame, Edit], highest: int) -> int:
+    """How many ids edits write that nobody had; as numbering goes on, those are above the highest one."""
+    ids = {label for edit in edits.values() if edit.highest > highest for label in edit.ids()}
+    return sum(label > highest for label in ids)

@@ -100,6 +100,8 @@ class ObjectState:
         Index of the click whose drag made this state; a further drag of it amends the state.
     kept : int
         How many objects and edits of this history lie below this one.
+    objects : int
+        How many objects those drew: one where an object was kept, as many as have new ids where an edit was written.
     notes : Notes
         What is known of frames.
     written : Written or None
@@ -113,6 +115,7 @@ class ObjectState:
     waiting: tuple[Frame, ...] = ()
     moved: int | None = None
     kept: int = 0
+    objects: int = 0
     notes: Notes = field(default_factory=Notes)
     written: Written | None = None
 

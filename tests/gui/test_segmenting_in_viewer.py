@@ -52,6 +52,7 @@ def test_all_objects_come_as_one_step_of_undo(finding, cells):
     b = finding(cells)
     found(b)
     assert b.status.startswith("3 new objects")
+    assert b.widget.panel.object.kept.text() == "3 kept"
     np.testing.assert_array_equal(b.labels.data > 0, cells > 50)
     assert set(np.unique(b.labels.data)) == {0, 1, 2, 3}
     b.key(Qt.Key.Key_Z, CONTROL)

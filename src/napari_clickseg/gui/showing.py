@@ -77,7 +77,7 @@ class Showing:
         self._panel.show_standing(
             Standing(
                 label=session.label,
-                kept=session.state.kept,
+                kept=session.state.objects,
                 empty=session.state.empty,
                 can_undo=session.can_undo,
                 can_redo=session.can_redo,

@@ -32,7 +32,7 @@ class Picks:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the panel shows of the object being drawn."""
+    """What the panel shows of the object being drawn, and how many objects were kept before it."""
 
     label: int | None = None
     kept: int = 0
