@@ -163,9 +163,7 @@ def test_an_image_opened_again_finds_its_unfinished_sessions_the_newest_first(tm
     assert [f.path for f in found] == [new, old]
     assert [(f.kept, f.image, f.model) for f in found] == [(2, "cells.tif", "disks"), (1, "cells.tif", "disks")]
     today = datetime.now().astimezone()
-    assert (
-        found[0].sentence == f"A session of {today.day} {today:%B}, {found[0].started:%H:%M}, 6 acts, was not finished."
-    )
+    assert found[0].sentence == f"A session of {today.day} {today:%B}, {found[0].started:%H:%M}, 6 acts, was not saved."
 
 
 def test_another_image_of_the_same_shape_finds_nothing(tmp_path: Path) -> None:

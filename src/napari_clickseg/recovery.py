@@ -57,7 +57,7 @@ class Found:
     def sentence(self) -> str:
         """What to tell the user."""
         done = f"{self.acts} act{'' if self.acts == 1 else 's'}"
-        return f"A session of {self.started.day} {self.started:%B}, {self.started:%H:%M}, {done}, was not finished."
+        return f"A session of {self.started.day} {self.started:%B}, {self.started:%H:%M}, {done}, was not saved."
 
 
 @dataclass(frozen=True, slots=True, eq=False)

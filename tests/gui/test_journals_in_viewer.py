@@ -39,7 +39,7 @@ def offered(b):
 
 def test_an_unfinished_session_is_offered_and_restored_beside_what_is_there(bench, image, unfinished, journals, qtbot):
     b = bench(image)
-    b.until(lambda: "was not finished" in offered(b))
+    b.until(lambda: "was not saved" in offered(b))
     before = b.labels
     b.click(50, 10)
     qtbot.mouseClick(b.widget.panel.sequence.offer.buttons["restore"], Qt.MouseButton.LeftButton)
@@ -61,7 +61,7 @@ def test_an_unfinished_session_is_offered_and_restored_beside_what_is_there(benc
 
 def test_a_discarded_session_is_not_offered_again(bench, image, unfinished, journals, qtbot):
     b = bench(image)
-    b.until(lambda: "was not finished" in offered(b))
+    b.until(lambda: "was not saved" in offered(b))
     left = set(journals.glob("*.jsonl"))
     qtbot.mouseClick(b.widget.panel.sequence.offer.buttons["discard"], Qt.MouseButton.LeftButton)
     b.until(lambda: len(left - set(journals.glob("*.jsonl"))) == 1)

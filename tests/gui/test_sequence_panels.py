@@ -223,8 +223,8 @@ def test_a_fold_hides_what_lies_below_it(qtbot):
 
 def test_an_unfinished_session_is_offered_in_one_line(shown, heard, qtbot):
     line = shown(OfferLine())
-    line.show_offer("A session of 14 March, 23 objects, was not finished.")
-    assert line.text.text() == "A session of 14 March, 23 objects, was not finished."
+    line.show_offer("A session of 14 March, 23 objects, was not saved.")
+    assert line.text.text() == "A session of 14 March, 23 objects, was not saved."
     qtbot.mouseClick(line.buttons["restore"], LEFT)
     qtbot.mouseClick(line.buttons["discard"], LEFT)
     assert heard == [("restore", None), ("discard", None)]

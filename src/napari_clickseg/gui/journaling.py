@@ -1,4 +1,4 @@
-"""Journaling: a journal for each work; what a session that was not finished left behind is offered back."""
+"""Journaling: a journal for each work; what a session that was not saved left behind is offered back."""
 
 from __future__ import annotations
 
