@@ -19,6 +19,6 @@ def test_every_command_names_something_that_can_be_called():
     }
 
 
-def test_the_panel_is_in_the_menus_for_annotation_and_segmentation():
+def test_the_panel_is_in_the_menus_for_annotation_segmentation_and_tracking():
     menus = PluginManifest.from_file(MANIFEST).contributions.menus
-    assert {"napari/layers/annotate", "napari/layers/segment"} <= menus.keys()
+    assert {"napari/layers/annotate", "napari/layers/segment", "napari/layers/track"} <= menus.keys()
