@@ -10,7 +10,7 @@ from movies import movie
 from napari_clickseg.outlines import Outline, outlines_of
 from napari_clickseg.questions import Stop, Stopped
 from napari_clickseg.regions import Region
-from napari_clickseg.review import SIGNS, Review, doubts
+from napari_clickseg.review import FAINT, NOTHING, SIGNS, Doubt, Review, doubts
 
 FRAMES = [(t,) for t in range(5)]
 
@@ -26,10 +26,23 @@ def first(labels: np.ndarray, **more: object) -> tuple[tuple[int, ...], int | No
     return doubt.frame, doubt.label, doubt.reasons[0] if doubt.reasons else ""
 
 
+def marked(doubt: Doubt) -> bool:
+    """Whether anything is said against an object, or only which sign is the strongest."""
+    return doubt.reasons != (NOTHING,) and not doubt.reasons[0].startswith(FAINT)
+
+
 def test_every_object_is_listed_once_and_nothing_is_said_against_good_ones() -> None:
     found = doubts(steady(), FRAMES, 2)
     assert sorted((doubt.frame[0], doubt.label) for doubt in found) == [(t, k) for t in range(5) for k in (1, 2, 3)]
-    assert {reason for doubt in found for reason in doubt.reasons} == set()
+    assert not any(marked(doubt) for doubt in found)
+
+
+def test_the_strongest_sign_is_told_where_none_is_marked() -> None:
+    labels = steady()
+    labels[2][(labels[2] == 2) & (np.indices(labels[2].shape)[0] < 20)] = 0
+    (doubt,) = (doubt for doubt in doubts(labels, FRAMES, 2) if doubt.frame == (2,) and doubt.label == 2)
+    assert doubt.score < 0.5
+    assert doubt.reasons == (FAINT + SIGNS["estranged"].reason,)
 
 
 def half(labels: np.ndarray) -> None:
@@ -183,7 +196,7 @@ def test_frames_along_two_axes_are_compared_only_with_neighbours_along_one() -> 
     frames = [(0, 0), (0, 1), (1, 0), (1, 1)]
     found = doubts(labels, frames, 2)
     assert len(found) == 12
-    assert {reason for doubt in found for reason in doubt.reasons} == set()
+    assert not any(marked(doubt) for doubt in found)
 
 
 def test_a_single_frame_has_neighbours_nowhere() -> None:

@@ -58,6 +58,9 @@ MISSING = 0.9
 """The score of an id that is on both neighbouring frames but not here."""
 EMPTY = 0.95
 """The score of a frame without objects between frames that have some."""
+FAINT = "slightly: "
+"""Opens the strongest sign of an object of which no sign reaches the value from which it is told."""
+NOTHING = "nothing about it looks odd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Doubt:
     score : float
         Between 0 and 1, the higher the likelier wrong.
     reasons : tuple of str
-        Why, as parts of a sentence, the weightiest first.
+        Why, as parts of a sentence, the weightiest first; at least one.
     position : tuple of float or None
         The object's centre within the frame, of a missing one that on the frame before; None for a frame as a whole.
     """
@@ -246,10 +249,8 @@ class Review:
     def _doubt(self, k: int, label: int, confidence: float) -> Doubt:
         values = self._values(k, label, confidence)
         score = 1 / (1 + math.exp(-CONSTANT - sum(SIGNS[name].weight * value for name, value in values.items())))
-        told = [name for name, value in values.items() if value >= SIGNS[name].told_from]
-        told.sort(key=lambda name: -SIGNS[name].weight * values[name])
-        frame, reasons = self._frames[k], tuple(SIGNS[name].reason for name in told)
-        return Doubt(frame, label, score, reasons, self._facts[frame][label].centre)
+        frame = self._frames[k]
+        return Doubt(frame, label, score, _reasons(values), self._facts[frame][label].centre)
 
     def _values(self, k: int, label: int, confidence: float) -> dict[str, float]:
         """How wrong an object looks, sign by sign."""
@@ -284,6 +285,18 @@ class Review:
     def _stray(self, frame: Frame, label: int) -> float:
         """How far an object's shift lies from the usual one, in pixels."""
         return float(np.linalg.norm(np.asarray(self._steps[frame][label].shift) - self._usual_shift[frame]))
+
+
+def _reasons(values: Mapping[str, float]) -> tuple[str, ...]:
+    """What is told of an object, the weightiest first; where nothing is marked, its strongest sign all the same.
+
+    >>> _reasons({"resized": 0.6, "reshaped": 0.1}), _reasons({"resized": 0.2, "reshaped": 0.1})
+    (('its size jumps',), ('slightly: its shape differs from a neighbouring frame',))
+    """
+    ordered = sorted(values, key=lambda name: -SIGNS[name].weight * values[name])
+    told = tuple(SIGNS[name].reason for name in ordered if values[name] >= SIGNS[name].told_from)
+    strongest = ordered[0]
+    return told or ((FAINT + SIGNS[strongest].reason) if values[strongest] > 0 else NOTHING,)
 
 
 def _offside(steps: Sequence[Step]) -> float:
