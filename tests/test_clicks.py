@@ -60,3 +60,10 @@ def test_semicolons_separate_columns_too(tmp_path):
     path = tmp_path / "clicks.csv"
     path.write_text("object;positive;y;x\n1;1;4.5;5\n")
     assert read_clicks_csv(path, "YX") == {1: [Click((4.5, 5.0))]}
+
+
+def test_clicks_lie_on_whole_frames_of_a_movie(tmp_path):
+    path = table(tmp_path, "object,positive,t,y,x\n1,1,2,4.5,5\n1,1,0.5,4,5\n")
+    with pytest.raises(ValueError, match=r"line 3: t is 0.5, but it counts frames; write a whole number"):
+        read_clicks_csv(path, "TYX", ndim=2)
+    assert read_clicks_csv(path, "TYX", ndim=3)[1][1] == Click((0.5, 4.0, 5.0))

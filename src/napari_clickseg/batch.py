@@ -113,9 +113,9 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
     image = read_image(job.image, job.axes, job.channel)
     check_labels_path(job.output, image.label_axes)
     check_target(job.tracks, image.label_axes)
-    objects = None if job.clicks is None else read_clicks(job.clicks, image)
     prior = None if job.labels is None else open_labels(job.labels, image)
     predictor = _loaded(job.model, job.device)
+    objects = None if job.clicks is None else read_clicks(job.clicks, image, predictor.ndim)
     with room_for(prior, image.shape, job.output.parent) as labels:
         session = Session(image, predictor, labels, diameter=job.diameter, highest=None if prior is not None else 0)
         left_out: tuple[int, ...] = ()
@@ -197,19 +197,19 @@ def _loaded(model: str, device: str) -> Predictor:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def read_clicks(path: Path, image: Image) -> dict[int, list[Click]]:
-    """Read the clicks of each object, in the order of the ids.
+def read_clicks(path: Path, image: Image, ndim: int) -> dict[int, list[Click]]:
+    """Read the clicks of each object, in the order of the ids, for a model that sees the last `ndim` axes.
 
     Raises
     ------
     FileNotFoundError
         Where there is no such table.
     ValueError
-        Where it holds no clicks, or one that lies outside the image.
+        Where it holds no clicks, or one that lies outside the image or between two frames.
     """
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
-    objects = read_clicks_csv(path, image.label_axes)
+    objects = read_clicks_csv(path, image.label_axes, min(ndim, image.ndim))
     if not objects:
         raise ValueError(f"{path} holds no clicks.")
     whole = Region.whole(image.shape)

@@ -12,6 +12,8 @@ from typing import Any
 Frame = tuple[int, ...]
 """Indices along the axes that the model does not see: (), (t,), (t, z)."""
 
+WHOLE = 1e-6
+"""What an index of a frame may be off a whole number, as programs round."""
 TRUE_WORDS = {"1", "true", "yes", "positive", "+", "1.0"}
 FALSE_WORDS = {"0", "false", "no", "negative", "-", "0.0", "-1"}
 
@@ -63,10 +65,16 @@ def click_from_json(value: Mapping[str, Any]) -> Click:
     return Click(tuple(float(p) for p in value["position"]), bool(value["positive"]))
 
 
-def read_clicks_csv(path: str | Path, axes: Sequence[str]) -> dict[int, list[Click]]:
+def read_clicks_csv(path: str | Path, axes: Sequence[str], ndim: int | None = None) -> dict[int, list[Click]]:
     """Read a table of clicks: columns `object`, `positive`, then one column per axis, named as in `axes`.
 
     Columns are separated by commas, or, as spreadsheets of some countries write them, by semicolons.
+
+    Parameters
+    ----------
+    ndim : int, optional
+        How many of the last axes the model sees: along those before them, clicks lie on whole frames. Not checked
+        where absent.
 
     Returns
     -------
@@ -93,7 +101,9 @@ def read_clicks_csv(path: str | Path, axes: Sequence[str]) -> dict[int, list[Cli
                 f"{path} has no column {', '.join(missing)}: it needs object, positive, {wanted} (found {found})."
             )
         for row in rows:
-            number, click = _row_to_click(row, names, f"{path}, line {rows.line_num}")
+            where = f"{path}, line {rows.line_num}"
+            number, click = _row_to_click(row, names, where)
+            _check_whole(click, names[: 0 if ndim is None else len(names) - ndim], where)
             objects.setdefault(number, []).append(click)
     return objects
 
@@ -105,6 +115,13 @@ def write_clicks_csv(path: str | Path, objects: Mapping[int, Iterable[Click]], a
         table.writerow(["object", "positive", *(axis.lower() for axis in axes)])
         for number, clicks in objects.items():
             table.writerows([number, int(click.positive), *click.position] for click in clicks)
+
+
+def _check_whole(click: Click, frame_names: Sequence[str], where: str) -> None:
+    """Raise ValueError where a click lies between two frames."""
+    for name, p in zip(frame_names, click.position, strict=False):
+        if abs(p - round(p)) > WHOLE:
+            raise ValueError(f"{where}: {name} is {p:g}, but it counts frames; write a whole number, from 0 on.")
 
 
 def _row_to_click(row: Mapping[str, str | None], names: Sequence[str], where: str) -> tuple[int, Click]:
