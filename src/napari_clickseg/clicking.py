@@ -363,7 +363,7 @@ class Clicking:
         if label > np.iinfo(dtype).max:
             raise ValueError(
                 f"The labels are {dtype}, which holds ids up to {np.iinfo(dtype).max}; convert them to a wider type "
-                f"to add object {label}."
+                f"to add object {label} (in napari: right click on the layer > Convert data type)."
             )
 
     def _check(self, click: Click) -> None:
