@@ -52,6 +52,15 @@ def test_a_truncated_file_is_one_sentence(tmp_path: Path, name: str) -> None:
         assert refused(saved.path, **saved.options)
 
 
+@pytest.mark.parametrize("name", ["state_dict", "checkpoint", "scripted", "traced", "exported", "bioimage_zip"])
+@pytest.mark.parametrize("share", [0.1, 0.95])
+def test_an_archive_that_was_cut_off_is_told_as_such(tmp_path: Path, name: str, share: float) -> None:
+    saved = WRITERS[name](tmp_path, seeded())
+    whole = saved.path.read_bytes()
+    saved.path.write_bytes(whole[: int(share * len(whole))])
+    assert "is damaged or cut off: its archive has no end." in refused(saved.path, **saved.options)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_an_empty_file_is_one_sentence(tmp_path: Path, name: str) -> None:
     saved = WRITERS[name](tmp_path, seeded())

@@ -10,6 +10,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 LARGEST = 4 * 2**30
 """Bytes of a foreign model; what is larger is no network that answers clicks."""
 MOST_MEMBERS = 100_000
+MAGIC = b"PK\x03\x04"
+"""How archives begin."""
+CUT = "{} is damaged or cut off: its archive has no end. Copy or save it once more."
 
 
 def check_size(path: Path) -> None:
@@ -27,6 +30,19 @@ def check_size(path: Path) -> None:
         raise ValueError(f"{path.name} has {size / 2**30:.1f} GiB; a model may have {LARGEST / 2**30:.0f}.")
 
 
+def check_not_cut(path: Path) -> None:
+    """Refuse a file that is no archive, but begins as one.
+
+    Raises
+    ------
+    ValueError
+        With one sentence.
+    """
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) == MAGIC:
+            raise ValueError(CUT.format(path.name))
+
+
 def members(path: Path) -> Sequence[str]:
     """Return the names of an archive's members, after a look at their places and their sizes.
 
@@ -40,6 +56,8 @@ def members(path: Path) -> Sequence[str]:
             infos = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise ValueError(f"{path.name} is a damaged archive ({error}).") from None
+    if infos and min(info.header_offset for info in infos) > 0:  # the end is that of an archive inside this one
+        check_not_cut(path)
     unpacked = sum(info.file_size for info in infos)
     if unpacked > LARGEST or len(infos) > MOST_MEMBERS:
         raise ValueError(

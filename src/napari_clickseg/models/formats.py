@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from napari_clickseg.models import onnx_graph, programs, state_dict
-from napari_clickseg.models.archive import check_size, members
+from napari_clickseg.models.archive import check_not_cut, check_size, members
 from napari_clickseg.models.bioimage import DESCRIPTIONS, Parts, open_package
 from napari_clickseg.models.card import ConvertedCard
 from napari_clickseg.models.opened import Opened
@@ -89,7 +89,7 @@ def recognise(path: Path) -> str:
     Raises
     ------
     ValueError
-        With the formats that there are, where it is none of them.
+        With the formats that there are, where it is none of them; or where it is an archive without its end.
     """
     if path.is_dir():
         inside: Sequence[str] = [entry.name for entry in path.iterdir()]
@@ -99,6 +99,7 @@ def recognise(path: Path) -> str:
         return PACKAGE
     if zipfile.is_zipfile(path):
         return _known(path, _in_archive(members(path)))
+    check_not_cut(path)
     by_suffix = dict.fromkeys(WEIGHTS_SUFFIXES, state_dict.FORMAT) | {".onnx": onnx_graph.FORMAT}
     return _known(path, by_suffix.get(path.suffix.lower(), ""))
 
