@@ -10,7 +10,7 @@ import pytest
 import tifffile
 import zarr
 
-from napari_clickseg.cell_tracking import Track, check_tracks, parents_of, read_result, write_result
+from napari_clickseg.cell_tracking import HIGHEST, Track, check_ids, check_tracks, parents_of, read_result, write_result
 from napari_clickseg.events import Event
 
 HELA = Path(__file__).parents[2] / "shared" / "data" / "ctc_fluo_n2dl_hela_01"
@@ -70,6 +70,20 @@ def test_an_object_that_comes_back_is_refused_or_split(tmp_path: Path) -> None:
     tracks = write_result(tmp_path / "r", labels, split_gaps=True)
     assert tracks == [Track(4, 0, 0), Track(5, 3, 3), Track(6, 2, 3, 4), Track(7, 5, 5, 6)]
     assert read_result(tmp_path / "r")[0][:, 1, 1].tolist() == [4, 0, 6, 6, 0, 7]
+
+
+def test_a_split_object_of_the_highest_id_goes_on_under_a_free_one(tmp_path: Path) -> None:
+    tracks = write_result(tmp_path / "r", movie({1: HIGHEST, 3: 1}, {}, {1: HIGHEST}), split_gaps=True)
+    assert tracks == [Track(1, 0, 0), Track(2, 2, 2, HIGHEST), Track(HIGHEST, 0, 0)]
+
+
+def test_ids_that_do_not_fit_are_told_before_any_work(tmp_path: Path) -> None:
+    check_ids(None, movie({1: 70_000}))
+    check_ids(tmp_path / "r", movie({1: HIGHEST}))
+    with pytest.raises(ValueError, match="ids from 1 to 65535, but here are ids from 0 to 70000"):
+        check_ids(tmp_path / "r", movie({}, {1: 70_000}))
+    with pytest.raises(ValueError, match="to 65536"):
+        check_ids(tmp_path / "r", None, (3, 65_536))
 
 
 def test_daughters_of_an_object_that_was_split_come_from_its_last_piece(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from napari_clickseg.cell_tracking import check_target, write_result
+from napari_clickseg.cell_tracking import check_ids, check_target, write_result
 from napari_clickseg.clicks import Click, read_clicks_csv
 from napari_clickseg.files import check_labels_path, read_image, write_labels
 from napari_clickseg.images import Image
@@ -116,6 +116,7 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
     prior = None if job.labels is None else open_labels(job.labels, image)
     predictor = _loaded(job.model, job.device)
     objects = None if job.clicks is None else read_clicks(job.clicks, image, predictor.ndim)
+    check_ids(job.tracks, prior, objects or ())
     with room_for(prior, image.shape, job.output.parent) as labels:
         session = Session(image, predictor, labels, diameter=job.diameter, highest=None if prior is not None else 0)
         left_out: tuple[int, ...] = ()

@@ -7,8 +7,9 @@ conventions", https://celltrackingchallenge.net.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,20 @@ def check_target(folder: Path | None, axes: str) -> None:
     check_place(folder)
     if axes not in MOVIES:
         raise ValueError(f"A result folder holds a movie of the axes {' or '.join(MOVIES)}, but this image has {axes}.")
+
+
+def check_ids(folder: Path | None, labels: Any | None, more: Iterable[int] = ()) -> None:
+    """Raise ValueError where labels, if any, or more ids do not fit a result folder; None wants no result."""
+    if folder is None:
+        return
+    lowest, highest = 0, max(more, default=0)
+    for plane in () if labels is None else _time_points(labels):
+        lowest, highest = min(lowest, int(plane.min())), max(highest, int(plane.max()))
+    if lowest < 0 or highest > HIGHEST:
+        raise ValueError(
+            f"A result folder holds ids from 1 to {HIGHEST}, but here are ids from {lowest} to {highest}: "
+            "relabel the objects, or leave the result folder out."
+        )
 
 
 def read_result(folder: str | Path) -> tuple[npt.NDArray[np.uint16], list[Track]]:
@@ -206,16 +221,24 @@ def _tracks(
     tracks: list[Track] = []
     last = {label: label for label in pieces}
     renamed: dict[int, list[tuple[int, int]]] = {}
-    free = max(pieces, default=0) + 1
+    free = _free_ids(pieces)
     for label, found in pieces.items():
         tracks.append(Track(label, *found[0]))
         for begin, end in found[1:]:
-            tracks.append(Track(free, begin, end, last[label]))
-            renamed.setdefault(label, []).append((begin, free))
-            last[label], free = free, free + 1
+            new = next(free)
+            tracks.append(Track(new, begin, end, last[label]))
+            renamed.setdefault(label, []).append((begin, new))
+            last[label] = new
     told = {label: last.get(parent, parent) for label, parent in parents.items() if label in pieces}
     tracks = [Track(t.label, t.begin, t.end, told.get(t.label, t.parent)) for t in tracks]
     return sorted(tracks, key=lambda track: track.label), renamed
+
+
+def _free_ids(taken: Collection[int]) -> Iterator[int]:
+    """Ids that nobody has, those above all others first; when none is left, such as do not fit."""
+    highest = max(taken, default=0)
+    above, below = range(highest + 1, HIGHEST + 1), range(1, min(highest, HIGHEST + 1))
+    return chain(above, (k for k in below if k not in taken), count(max(highest, HIGHEST) + 1))
 
 
 def _renamed(plane: npt.NDArray[Any], renamed: Mapping[int, list[tuple[int, int]]], time: int) -> npt.NDArray[Any]:

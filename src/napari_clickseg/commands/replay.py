@@ -44,6 +44,7 @@ def run_replay(chosen: argparse.Namespace) -> None:
         for _ in tqdm(replay.steps(), total=len(saved.entries), unit="act"):
             pass
         write_labels(chosen.output, labels, image.label_axes, image.spacing)
+        print(f"written: {chosen.output}")
         if chosen.ctc is not None:
             write_tracks(chosen.ctc, labels, {})
         for line in _told(replay, Summary.of(labels)):
@@ -53,7 +54,7 @@ def run_replay(chosen: argparse.Namespace) -> None:
     if chosen.clicks is not None:
         with written_whole(chosen.clicks) as unfinished:
             write_clicks_csv(unfinished, saved.clicks(), image.label_axes)
-    print(f"written: {', '.join(str(path) for path in (chosen.output, chosen.clicks) if path is not None)}")
+        print(f"written: {chosen.clicks}")
 
 
 def _check_image(saved: Saved, image: Image, path: Path) -> None:
