@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import tifffile
 
 from command_lines import refused
 from movies import first_only, movie
-from napari_clickseg import propagate
+from napari_clickseg import files, propagate
 from napari_clickseg.cell_tracking import Track, read_result
 from napari_clickseg.cli import main
 from napari_clickseg.commands.propagate import COMMAND
@@ -144,6 +145,50 @@ def test_no_movie_and_no_other_folder_becomes_a_result(capsys: pytest.CaptureFix
     assert not Path("out.tif").exists()
 
 
+def test_ids_that_no_result_can_hold_are_refused_before_the_walk(
+    clip: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save("first.tif", (clip[0] * 40_000).astype(np.uint32), "YX")
+    assert carried("--ctc", "01_RES") == 2
+    assert "holds ids from 1 to 65535, but here are ids from 0 to 80000" in capsys.readouterr().err
+    assert not Path("out.tif").exists()
+
+
+def test_a_walk_that_cannot_be_written_is_kept_elsewhere_and_said_where(
+    clip: np.ndarray, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written = files.write_labels
+    full: list[bool] = [False]
+
+    def refusing(path: Path, *labels: object) -> None:
+        if path == Path("out.tif") or full[0]:
+            raise OSError(28, f"{path} cannot be written: No space left on device")
+        written(path, *labels)
+
+    monkeypatch.setattr(files, "write_labels", refusing)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert carried() == 2
+    said = capsys.readouterr().err
+    assert "No space left on device; the carried labels are kept in " in said
+    (kept,) = tmp_path.glob("clickseg-out-*.tif")
+    assert str(kept) in said
+    assert (tifffile.imread(kept)[3] > 0).any()
+    full[0] = True
+    assert carried() == 2
+    assert "nor could the carried labels be kept elsewhere" in capsys.readouterr().err
+
+
+def test_the_frames_counted_are_those_with_objects(clip: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = np.array(tifffile.imread("movie.tif"))
+    gone[2:] = 20
+    save("movie.tif", gone, "TYX")
+    assert carried() == 0
+    assert drawn(1, 2) == [0, 1]
+    said = capsys.readouterr().out
+    assert "written: out.tif (1 of 3 frames, 2 disappearance)" in said
+    assert "No object is left to carry" in said
+
+
 def test_the_limits_are_those_of_carrying_where_none_are_named() -> None:
     defaults = {option.names[0]: option.settings.get("default") for option in COMMAND.options}
     assert (defaults["--asked"], defaults["--least"]) == (propagate.ASKED, propagate.LEAST)
@@ -189,6 +234,12 @@ def test_frames_along_two_axes_are_named_by_both(clip: np.ndarray) -> None:
         (["--from", "x"], "Frame 'x' is no index along T"),
         (["--along", "z"], "--along z is no axis of frames; there is T"),
         (["--from", "3"], "There is no frame to carry to from frame 3"),
+        (
+            ["--frames", "0-3", "--from", "2"],
+            "frames 0-1 lie before it: carry to them with --backwards",
+        ),
+        (["--frames", "0-3", "--from", "2", "--backwards"], "frame 3 lies after it: carry to them without"),
+        (["--between", "0", "3", "--frames", "1-2"], "--between carries to all frames between the two"),
         (["--objects", "8"], "Frame 0 holds none of the objects 8"),
         (["--labels", "none.tif"], "There is no file none.tif"),
         (["--labels", "image.tif"], "wanted are labels of the whole image, (4, 48, 96), or of one frame, (48, 96)"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from napari_clickseg.commands.named import find_named
 from napari_clickseg.commands.options import DEFAULT, DEVICE, MODEL, OUTPUT, Command, Option, comma_separated
 from napari_clickseg.commands.tracks import CTC, write_tracks
+from napari_clickseg.commands.walks import Walk, frame_range, named, walk_of
 
 if TYPE_CHECKING:
     from napari_clickseg.clicks import Frame
@@ -36,21 +39,11 @@ class Progress:
     confidence: dict[Frame, dict[int, float]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """From which frame to which others, in order; `end` is the second frame that is right, if any."""
-
-    source: Frame
-    targets: tuple[Frame, ...]
-    confirmed: frozenset[Frame]
-    end: Frame | None = None
-
-
 def run_propagate(chosen: argparse.Namespace) -> None:
     """Carry objects and write the labels, also those of a walk that Ctrl+C ended."""
     from napari_clickseg.batch import room_for
-    from napari_clickseg.cell_tracking import check_target
-    from napari_clickseg.files import check_labels_path, read_image, write_labels
+    from napari_clickseg.cell_tracking import check_ids, check_target
+    from napari_clickseg.files import check_labels_path, read_image
     from napari_clickseg.models.registry import load_model
 
     check_labels_path(chosen.output)
@@ -61,22 +54,33 @@ def run_propagate(chosen: argparse.Namespace) -> None:
     predictor = load_model(chosen.model, chosen.device)
     ndim = min(predictor.ndim, image.ndim)
     given = _given_labels(chosen.labels, image, ndim)
-    walk = _walk(chosen, image.label_axes[: image.ndim - ndim], image.frames_shape(ndim))
+    walk = walk_of(chosen, image.label_axes[: image.ndim - ndim], image.frames_shape(ndim))
     first_only = tuple(given.shape) != image.shape
     progress = Progress()
     with room_for(None if first_only else given, image.shape, chosen.output.parent) as labels:
         if first_only:
             labels[walk.source] = given
+        check_ids(chosen.ctc, labels)
         try:
-            _carry(chosen, image, labels, predictor, walk, progress)
+            _carry_and_write(chosen, image, labels, predictor, walk, progress)
         except KeyboardInterrupt:
             _tell_where(progress, walk, chosen.output)
             raise
-        finally:
-            if progress.last is not None:
-                write_labels(chosen.output, labels, image.label_axes, image.spacing)
-                _write_tables(chosen, labels, walk, ndim, progress)
-    _tell(progress, walk, chosen.output)
+    _tell(progress, chosen.output)
+
+
+def _carry_and_write(
+    chosen: argparse.Namespace, image: Image, labels: Any, predictor: Predictor, walk: Walk, progress: Progress
+) -> None:
+    """Carry objects; whatever ends that, write how far they came."""
+    try:
+        _carry(chosen, image, labels, predictor, walk, progress)
+    finally:
+        if progress.last is not None:
+            _write_labels(chosen.output, labels, image)
+            drawn = sum(map(bool, progress.confidence.values()))
+            print(f"written: {chosen.output} ({drawn} of {len(walk.targets)} frames, {_counted(progress.events)})")
+            _write_tables(chosen, labels, walk, min(predictor.ndim, image.ndim), progress)
 
 
 def _carry(
@@ -128,54 +132,29 @@ def _given_labels(path: Path, image: Image, ndim: int) -> Any:
     return labels
 
 
-def _walk(chosen: argparse.Namespace, axes: str, counts: tuple[int, ...]) -> Walk:
-    """Return the walk that the options describe.
+# -- what is told ------------------------------------------------------------------------------------------------------
+
+
+def _write_labels(output: Path, labels: Any, image: Image) -> None:
+    """Write the labels; where that fails, into the folder of temporary files, so that the walk is not lost.
 
     Raises
     ------
-    ValueError
-        Where the image has one frame, or options name what is not there or contradict each other.
+    OSError
+        Saying what failed, and where the labels are now, if anywhere.
     """
-    if not counts:
-        raise ValueError("This image is a single frame; there is nothing to carry objects to.")
-    axis = _axis(chosen.along, axes)
-    start, end = chosen.between or (chosen.source, None)
-    source = _frame(start, axes, counts)
-    place, stop = source[axis], None if end is None else _frame(end, axes, counts)
-    low, high = chosen.frames or (0, counts[axis] - 1)
-    if stop is not None:
-        step = 1 if stop[axis] > place else -1
-        numbers = range(place + step, stop[axis], step)
-    elif chosen.backwards:
-        numbers = range(min(place - 1, high), low - 1, -1)
-    else:
-        numbers = range(max(place + 1, low), high + 1)
-    if not numbers:
-        raise ValueError(f"There is no frame to carry to from frame {start}: see --frames and --backwards.")
-    at = [(*source[:axis], n, *source[axis + 1 :]) for n in (*numbers, *chosen.confirmed)]
-    return Walk(source, tuple(at[: len(numbers)]), frozenset(at[len(numbers) :]), stop)
+    from napari_clickseg.files import write_labels
 
-
-def _axis(name: str | None, axes: str) -> int:
-    wanted = name.upper() if name else axes[0]
-    if wanted not in axes:
-        raise ValueError(f"--along {name} is no axis of frames; there is {', '.join(axes)}.")
-    return axes.index(wanted)
-
-
-def _frame(text: str, axes: str, counts: tuple[int, ...]) -> Frame:
-    """Read "3" or "3,7": an index per axis of frames."""
-    numbers = comma_separated(text)
-    if len(numbers) != len(axes) or not all(number.isdigit() for number in numbers):
-        raise ValueError(f"Frame {text!r} is no index along {', '.join(axes)}; write {','.join('0' * len(axes))}.")
-    frame = tuple(int(number) for number in numbers)
-    if not all(k < n for k, n in zip(frame, counts, strict=True)):
-        last = ",".join(str(n - 1) for n in counts)
-        raise ValueError(f"There is no frame {text}: the last one along {', '.join(axes)} is {last}.")
-    return frame
-
-
-# -- what is told ------------------------------------------------------------------------------------------------------
+    try:
+        write_labels(output, labels, image.label_axes, image.spacing)
+    except (OSError, ValueError) as problem:
+        said = str(problem).rstrip(".")
+        try:
+            kept = Path(tempfile.gettempdir()) / f"clickseg-{output.stem}-{os.getpid()}.tif"
+            write_labels(kept, labels, image.label_axes, image.spacing)
+        except (OSError, ValueError) as another:
+            raise OSError(f"{said}; nor could the carried labels be kept elsewhere: {another}") from problem
+        raise OSError(f"{said}; the carried labels are kept in {kept}: move them where there is room.") from problem
 
 
 def _write_tables(chosen: argparse.Namespace, labels: Any, walk: Walk, ndim: int, progress: Progress) -> None:
@@ -186,13 +165,15 @@ def _write_tables(chosen: argparse.Namespace, labels: Any, walk: Walk, ndim: int
         write_tracks(chosen.ctc, labels, parents_of(progress.events, labels))
     if chosen.events is not None:
         write_table(chosen.events, [_event_row(event) for event in progress.events], EVENT_COLUMNS)
+        print(f"written: {chosen.events}")
     if chosen.review is not None:
         write_table(chosen.review, _review_rows(labels, walk, ndim, progress), REVIEW_COLUMNS)
+        print(f"written: {chosen.review}")
 
 
 def _event_row(event: Event) -> dict[str, object]:
     at = "; ".join(" ".join(f"{p:g}" for p in position) for position in event.positions)
-    values = (_named(event.frame), event.kind, event.label or "", event.sentence, at)
+    values = (named(event.frame), event.kind, event.label or "", event.sentence, at)
     return dict(zip(EVENT_COLUMNS, values, strict=True))
 
 
@@ -203,23 +184,24 @@ def _review_rows(labels: Any, walk: Walk, ndim: int, progress: Progress) -> list
     frames = sorted({walk.source, *progress.confidence})
     right = {walk.source, *walk.confirmed}
     found = doubts(labels, frames, ndim, progress.confidence, right)
-    rows = [(_named(doubt.frame), doubt.label or "", f"{doubt.score:.3f}", "; ".join(doubt.reasons)) for doubt in found]
+    rows = [(named(doubt.frame), doubt.label or "", f"{doubt.score:.3f}", "; ".join(doubt.reasons)) for doubt in found]
     return [dict(zip(REVIEW_COLUMNS, row, strict=True)) for row in rows]
 
 
-def _tell(progress: Progress, walk: Walk, output: Path) -> None:
+def _tell(progress: Progress, output: Path) -> None:
     for event in progress.events[:TOLD]:
-        print(f"frame {_named(event.frame)}: {event.sentence}")
+        print(f"frame {named(event.frame)}: {event.sentence}")
     if len(progress.events) > TOLD:
         print(f".. and {len(progress.events) - TOLD} more events; --events FILE.csv writes them all.")
     if progress.halted:
         print(progress.halted)
-    counts = Counter(event.kind for event in progress.events)
-    events = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "no events"
     if progress.last is None:
         print(f"nothing was carried, so {output} is not written.")
-    else:
-        print(f"written: {output} ({len(progress.confidence)} of {len(walk.targets)} frames, {events})")
+
+
+def _counted(events: list[Event]) -> str:
+    counts = Counter(event.kind for event in events)
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "no events"
 
 
 def _tell_where(progress: Progress, walk: Walk, output: Path) -> None:
@@ -227,25 +209,12 @@ def _tell_where(progress: Progress, walk: Walk, output: Path) -> None:
     if progress.last is not None:
         print(
             f"clickseg propagate: {len(progress.confidence)} of {len(walk.targets)} frames are in {output}; "
-            f"go on with --labels {output} --from {_named(progress.last)}.",
+            f"go on with --labels {output} --from {named(progress.last)}.",
             file=sys.stderr,
         )
 
 
-def _named(frame: Frame) -> str:
-    return ",".join(map(str, frame))
-
-
 # -- options -----------------------------------------------------------------------------------------------------------
-
-
-def _range(text: str) -> tuple[int, int]:
-    """Read "3-17" or "5"."""
-    first, _, last = text.partition("-")
-    low, high = int(first), int(last or first)
-    if high < low:
-        raise argparse.ArgumentTypeError(f"{text} must name the lower frame first")
-    return low, high
 
 
 def _numbers(text: str) -> list[int]:
@@ -278,7 +247,7 @@ COMMAND = Command(
         Option.of("--labels", type=Path, required=True, help="labels of the frame that is right, or of all frames"),
         OUTPUT,
         Option.of("--from", dest="source", default="0", metavar="FRAME", help="the frame that is right" + DEFAULT),
-        Option.of("--frames", type=_range, metavar="A-B", help="carry to these only"),
+        Option.of("--frames", type=frame_range, metavar="A-B", help="carry to these only"),
         Option.of("--backwards", action="store_true", help="carry to the frames before it"),
         Option.of("--between", nargs=2, metavar=("A", "B"), help="two frames that are right: carry to those between"),
         Option.of("--along", metavar="AXIS", help="the axis to walk along, where frames lie along several (t, z)"),
