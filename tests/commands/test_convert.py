@@ -178,3 +178,17 @@ def test_stopped_by_the_user_it_leaves_nothing_behind(
     assert convert("--name", "mine") == 130
     assert capsys.readouterr().err == "clickseg convert: stopped.\n"
     assert list(models.iterdir()) == []
+
+
+@pytest.mark.parametrize("clicks", [(), ("--clicks", "clicks.csv")])
+def test_a_network_of_volumes_on_a_plane_is_one_sentence_when_segmenting(
+    capsys: pytest.CaptureFixture[str], clicks: tuple[str, ...]
+) -> None:
+    network = torch.nn.Conv3d(1, 1, 3, padding=1)
+    torch.save(network.state_dict(), "volumes.pt")
+    kwargs = '{"in_channels": 1, "out_channels": 1, "kernel_size": 3, "padding": 1}'
+    more = ("--class", "torch.nn:Conv3d", "--kwargs", kwargs, "--trust", "--name", "volumes")
+    assert main(["convert", "volumes.pt", *more]) == 0
+    code = main(["segment", "image.tif", *clicks, "--model", "volumes", "--output", "out.tif"])
+    assert "The image has the axes YX, but the network sees 3 spatial ones; take an image" in refused(capsys, code)
+    assert not Path("out.tif").exists()
