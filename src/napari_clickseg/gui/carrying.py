@@ -142,7 +142,7 @@ class Carrying:
         if step.frame in trip.work.session.confirmed:
             return True
         trip.done.append(step.frame)
-        if step.confidence:
+        if step.edit.confidence:
             trip.drawn.append(step.frame)
         if not step.edit.written.any():
             return True
