@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from napari_clickseg.gui import status
+from napari_clickseg.gui import frame_status, status
 from napari_clickseg.gui.answering import Answering
 from napari_clickseg.gui.desk import Desk
 from napari_clickseg.gui.layers import ClickLayers
@@ -206,7 +206,11 @@ class ObjectActs:
         work = self._desk.current
         if work is not None:
             self._after_answer = None
+            before = work.session.state
             self.ask(work, work.session.redo() if forward else work.session.undo())
+            news = frame_status.travelled(before, work.session.state, forward)
+            if news is not None and work.session.state is not before:
+                self._showing.hold(news)
 
     def _choose_points(self, polarity: Polarity, layer: Any) -> None:
         work = self._desk.current

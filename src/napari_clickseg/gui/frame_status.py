@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from napari_clickseg.clicks import Frame
 from napari_clickseg.gui.sequence import Finding
 from napari_clickseg.gui.status import Status, error
+from napari_clickseg.states import ObjectState
 
 NOTHING_DOUBTFUL = Status("ready", "Nothing doubtful is left to look at. K confirms the frame in view.")
 JOIN_FIRST = Status("ready", "Click on the first of the two objects. Esc leaves it.")
@@ -67,6 +68,23 @@ def join_second(label: int) -> Status:
 def done(sentence: str) -> Status:
     """Return what a correction did, and how to take it back."""
     return Status("ready", f"{sentence} Ctrl+Z takes it back.")
+
+
+def travelled(before: ObjectState, after: ObjectState, forward: bool) -> Status | None:
+    """Return what one step of undo, or `forward` of redo, did to frames; None where it moved the object being drawn."""
+    written = after.written if forward else before.written
+    confirmed = sorted(before.notes.confirmed ^ after.notes.confirmed)
+    if written is not None:
+        count = len({frame for frame, _ in written.patches})
+        what = f"what was done to objects on {'1 frame' if count == 1 else f'{count:,} frames'}"
+    elif confirmed:
+        now = "confirmed" if confirmed[0] in after.notes.confirmed else "not confirmed"
+        what = f"frame {named(confirmed[0])} is {now}"
+    else:
+        return None
+    if forward:
+        return Status("ready", f"Done again: {what}. Ctrl+Z takes it back.")
+    return Status("ready", f"Taken back: {what}. Ctrl+Shift+Z does it again.")
 
 
 def confirmed(frame: Frame, now: bool) -> Status:
