@@ -101,10 +101,12 @@ def test_objects_are_carried_by_key_with_their_ids_and_one_undo_takes_all_back(o
     assert f"Carried over {COUNT - 1} frames" in b.status
     b.key(Qt.Key.Key_Z, CONTROL)
     assert not b.labels.data[1:].any()
+    assert b.status == f"Taken back: what was done to objects on {COUNT - 1} frames. Ctrl+Shift+Z does it again."
     assert not b.widget.panel.sequence.frames.buttons["carry_on"].isEnabled()
     np.testing.assert_array_equal(b.labels.data[0], truth[0])
     b.key(Qt.Key.Key_Z, CONTROL | SHIFT)
     assert b.labels.data[COUNT - 1].any()
+    assert b.status == f"Done again: what was done to objects on {COUNT - 1} frames. Ctrl+Z takes it back."
 
 
 def test_the_object_being_drawn_is_kept_and_carried_alone(opened, truth):
@@ -207,6 +209,8 @@ def test_g_goes_to_what_is_doubtful_and_k_confirms_it(opened, truth):
     assert all(finding.frame != (3,) for finding in parts(b)._reviewing._findings)
     b.key(Qt.Key.Key_Z, CONTROL)
     assert b.session.confirmed == frozenset()
+    assert b.status.startswith("Taken back: frame ")
+    assert "is not confirmed. Ctrl+Shift+Z does it again." in b.status
 
 
 def test_the_strip_follows_the_slider_and_leads_it(opened):
@@ -306,6 +310,26 @@ def test_spacing_and_axes_are_changed_in_the_panel(opened):
     assert b.widget.panel.sequence.frames.title.text().startswith("Plane")
     b.click(0, 30, 55)
     assert b.labels.data[0, 30, 55] == 3
+
+
+def test_frames_of_an_axis_that_nobody_named_are_called_frames(bench, movie):
+    b = bench(movie)
+    assert b.session.image.axes == "ZYX"
+    title = b.widget.panel.sequence.frames.title
+    assert title.text() == f"Frame {b.viewer.dims.current_step[0]}, last {COUNT - 1}"
+    b.viewer.layers[0].axis_labels = ("z", "y", "x")
+    assert title.text().startswith("Plane")
+
+
+def test_a_trip_ends_where_something_was_drawn_last(bench, movie, truth):
+    gone = np.array(movie)
+    gone[3:] = np.median(movie)
+    labels = np.where(np.arange(COUNT)[:, None, None] < 1, truth, 0)
+    b = bench(gone, lambda viewer: viewer.add_labels(labels, name="given", axis_labels=AXES), axis_labels=AXES)
+    b.viewer.dims.set_current_step(0, 0)
+    b.key(Qt.Key.Key_Right, SHIFT)
+    carried(b)
+    assert b.status.startswith("Carried over 2 frames, to frame 2. No object is left to carry.")
 
 
 def test_time_and_depth_are_told_apart_and_objects_go_along_either(bench, movie, truth):

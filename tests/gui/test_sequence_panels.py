@@ -105,6 +105,8 @@ def test_the_frames_panel_is_there_only_where_there_are_frames(shown):
     assert not panel.along.isVisible()
     panel.show_strip(Strip("Z", ("drawn", "empty"), 1, axes="TZ"))
     assert panel.along.currentText() == "along z"
+    panel.show_strip(Strip("Z", ("drawn", "empty"), 1, axes="TZ", named=False))
+    assert panel.title.text() == "Frame 1, last 1"
     assert panel.along.width() > panel.along.fontMetrics().horizontalAdvance("along z")
     panel.show_strip(None)
     assert not panel.isVisible()

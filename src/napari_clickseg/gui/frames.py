@@ -18,6 +18,7 @@ from napari_clickseg.gui.strip import FrameStrip
 CARRIED = "#1c7f94"
 """The accent, dark enough for white words."""
 AXIS_WORDS = {"T": "Frame", "Z": "Plane"}
+UNNAMED = "Frame"
 WHOSE = (
     ("all objects", True, "Carry every object of this frame, together: none eats its neighbour."),
     ("one object", False, "Carry the object being drawn, else the one under the cursor."),
@@ -66,7 +67,7 @@ class FramesPanel(QWidget):
         if strip is None:
             return
         self.strip.show_strip(strip)
-        word = AXIS_WORDS.get(strip.axis, f"{strip.axis} index")
+        word = AXIS_WORDS.get(strip.axis, f"{strip.axis} index") if strip.named else UNNAMED
         self.title.setText(f"{word} {strip.current}, last {len(strip.states) - 1}")
         known = [f"{strip.count(state)} {state}" for state in ("confirmed", "doubtful") if strip.count(state)]
         self.counts.setText(", ".join(known))

@@ -190,7 +190,7 @@ class Reviewing:
         states = tuple(known.state(one, notes) for one in frames)
         reasons = {k: why for k, one in enumerate(frames) if (why := known.reason(one))}
         axes = self._timeline.axes(work)
-        return Strip(axes[axis], states, frame[axis], reasons, axes)
+        return Strip(axes[axis], states, frame[axis], reasons, axes, self._timeline.named(work))
 
     def _list(self, work: Work, known: Known) -> None:
         """List questions first, then doubts; what is looked at stays marked while it is there."""

@@ -29,6 +29,8 @@ class Strip:
         Why a frame is doubtful, by its index.
     axes : str
         All axes that a strip can run along.
+    named : bool
+        The image says what this axis is; else its letter is but the usual one.
     """
 
     axis: str
@@ -36,6 +38,7 @@ class Strip:
     current: int
     reasons: Mapping[int, str] = field(default_factory=dict)
     axes: str = ""
+    named: bool = True
 
     def count(self, state: FrameState) -> int:
         """Return how many frames are in a state.

@@ -69,6 +69,13 @@ class Timeline:
         """Return the number of the axis along which frames are counted."""
         return max(self.axes(work).find(self._along), 0) if self._along else 0
 
+    def named(self, work: Work) -> bool:
+        """Tell whether the image layer itself says what the axis is along which frames are counted."""
+        axis = self.axis(work)
+        labels = getattr(work.image_layer, "axis_labels", ())
+        own = str(labels[_layer_axes(work)[axis]]) if labels else ""
+        return own[:1].upper() == self.axes(work)[axis]
+
     def frame(self, work: Work) -> Frame:
         """Return the frame in view."""
         return work.frame_at(self._viewer.dims.point)
