@@ -27,7 +27,6 @@ AVERAGE_POOLS: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_poo
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 DTYPES = {2: torch.uint8, 3: torch.int8, 5: torch.int16, 6: torch.int32, 7: torch.int64, 9: torch.bool}
 """ONNX number of each type that is no float; floats of all widths are computed in float32."""
-ENDLESS = 2**31
 
 
 class Unsupported(ValueError):  # noqa: N818 - says what is
@@ -197,12 +196,10 @@ def cut(inputs: Inputs, attributes: Attributes) -> Tensor:
     starts, ends = numbers(inputs, 1, attributes, "starts") or [], numbers(inputs, 2, attributes, "ends") or []
     axes = numbers(inputs, 3, attributes, "axes") or list(range(len(starts)))
     steps = numbers(inputs, 4, attributes, "steps") or [1] * len(starts)
-    index = [slice(None)] * image.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        if step < 1:
-            raise Unsupported("it walks backwards")
-        index[axis] = slice(start, None if end >= ENDLESS else end, step)
-    return image[tuple(index)]
+        places = range(*slice(start, end, step).indices(image.shape[axis]))
+        image = image.index_select(axis, torch.tensor(places, dtype=torch.long, device=image.device))
+    return image
 
 
 def split(inputs: Inputs, attributes: Attributes) -> Sequence[Tensor]:
