@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import tifffile
 from skimage import io
 
 from napari_clickseg import files
-from napari_clickseg.files import check_labels_path, read_image, write_labels, write_table
+from napari_clickseg.files import check_labels_path, open_table, read_image, write_labels, write_table
 
 RNG = np.random.default_rng(0)
 
@@ -214,6 +215,14 @@ def test_a_missing_folder_is_told_before_any_work(tmp_path: Path) -> None:
 def test_a_table_has_the_columns_of_its_first_row_in_every_line(tmp_path: Path) -> None:
     write_table(tmp_path / "a.csv", [{"model": "brs", "mb": 1.5}, {"mb": 2, "model": "é, quoted"}])
     assert (tmp_path / "a.csv").read_bytes() == 'model,mb\nbrs,1.5\n"é, quoted",2\n'.encode()
+
+
+def test_a_table_reads_the_same_packed(tmp_path: Path) -> None:
+    write_table(tmp_path / "a.csv", [{"model": "é, quoted", "mb": 2}])
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress((tmp_path / "a.csv").read_bytes()))
+    for name in ("a.csv", "a.csv.gz"):
+        with open_table(tmp_path / name) as table:
+            assert list(table) == [{"model": "é, quoted", "mb": "2"}]
 
 
 def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ What a file says about its axes and its spacing is taken over; what it leaves op
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import os
 import shutil
@@ -136,6 +137,14 @@ def write_table(path: Path, rows: Sequence[Mapping[str, object]], columns: Seque
         table = csv.DictWriter(handle, columns, lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator[csv.DictReader[str]]:
+    """Give the reader of a CSV, which may be packed (.csv.gz); what its columns are is for the caller to check."""
+    unpacked = gzip.open if path.suffix == ".gz" else open
+    with unpacked(path, "rt", newline="", encoding="utf-8") as handle:
+        yield csv.DictReader(handle)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ labels as the model made them. Both go through a session: the object is taken up
 from __future__ import annotations
 
 import csv
-import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from napari_clickseg.benchmark.datasets import Item, Plane, list_targets, read_plane
 from napari_clickseg.benchmark.failures import DEBRIS, Failure, find_failures, overlaps
 from napari_clickseg.benchmark.run import timed_click
+from napari_clickseg.files import open_table
 from napari_clickseg.models.registry import load_model
 from napari_clickseg.questions import Predictor, Segmenter
 from napari_clickseg.robot import next_click
@@ -154,9 +154,7 @@ def read_corrections(path: Path) -> list[Row]:
     ValueError
         Where its columns are not ours.
     """
-    unpacked = gzip.open if path.suffix == ".gz" else open
-    with unpacked(path, "rt", newline="", encoding="utf-8") as handle:
-        table = csv.DictReader(handle)
+    with open_table(path) as table:
         if tuple(table.fieldnames or ()) != COLUMNS:
             raise ValueError(f"{path} holds no corrections: wanted are the columns {', '.join(COLUMNS)}.")
         return list(table)

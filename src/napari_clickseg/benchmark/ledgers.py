@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari_clickseg.benchmark import carrying, desk, effort, looking
 from napari_clickseg.benchmark.sequences import Movie
+from napari_clickseg.files import open_table
 from napari_clickseg.questions import Predictor
 
 Row = dict[str, str]
@@ -46,9 +46,7 @@ class Ledger:
         ValueError
             Where its columns are others.
         """
-        unpacked = gzip.open if path.suffix == ".gz" else open
-        with unpacked(path, "rt", newline="", encoding="utf-8") as handle:
-            table = csv.DictReader(handle)
+        with open_table(path) as table:
             if tuple(table.fieldnames or ()) != self.columns:
                 raise ValueError(f"{path} is another table: wanted are the columns {', '.join(self.columns)}.")
             return list(table)

@@ -7,7 +7,6 @@ other processes, or on a cluster.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import multiprocessing
 import sys
@@ -28,7 +27,7 @@ from napari_clickseg.benchmark.datasets import Item, Plane, Target, read_plane
 from napari_clickseg.benchmark.metrics import boundary_f, corrected_share, iou
 from napari_clickseg.benchmark.starts import SCRATCH, Start, protocol_of, start_of
 from napari_clickseg.clicks import Click, Frame
-from napari_clickseg.files import written_whole
+from napari_clickseg.files import open_table, written_whole
 from napari_clickseg.models.registry import load_model
 from napari_clickseg.questions import Predictor
 from napari_clickseg.regions import Region
@@ -183,9 +182,7 @@ def read_rows(path: Path) -> list[Row]:
     ValueError
         Where its columns are not ours.
     """
-    unpacked = gzip.open if path.suffix == ".gz" else open
-    with unpacked(path, "rt", newline="", encoding="utf-8") as handle:
-        table = csv.DictReader(handle)
+    with open_table(path) as table:
         _check_columns(path, tuple(table.fieldnames or ()))
         return [row for row in table if all(isinstance(row[column], str) for column in COLUMNS)]
 
