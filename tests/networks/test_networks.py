@@ -18,6 +18,7 @@ MILLIONS = {
     "coarse_fine": 2.7,
     "deeplab": 1.8,
     "hrnet18s": 4.3,
+    "lite_clicknet": 4.2,
     "pyramid": 3.6,
     "two_stream": 3.9,
 }

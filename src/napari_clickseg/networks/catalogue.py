@@ -15,6 +15,7 @@ NETWORKS = {
     "coarse_fine": "napari_clickseg.networks.coarse_fine:CoarseFineNet",
     "deeplab": "napari_clickseg.networks.deeplab:DeepLabV3Plus",
     "hrnet18s": "napari_clickseg.networks.hrnet:HRNet18s",
+    "lite_clicknet": "napari_clickseg.networks.lite_clicknet:LiteClickNet",
     "pyramid": "napari_clickseg.networks.pyramid:PyramidNet",
     "two_stream": "napari_clickseg.networks.two_stream:TwoStreamNet",
 }
