@@ -516,7 +516,7 @@ def test_ids_that_the_dtype_cannot_hold_are_refused_before_anything_changes():
     labels = np.zeros(SHAPE, np.uint8)
     labels[0, 0] = 255
     session = make(labels)
-    with pytest.raises(ValueError, match="uint8, which holds ids up to 255.*Convert data type"):
+    with pytest.raises(ValueError, match=r"uint8, which holds ids up to 255.*Convert data type"):
         session.click((10, 10))
     assert session.state.empty
     session.resume(255)
