@@ -170,7 +170,7 @@ def test_labels_that_are_too_large_to_copy_are_kept_tile_by_tile(
 
 
 def test_the_journals_lie_in_the_users_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(module.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(module.JOURNALS_VARIABLE, str(tmp_path))
     assert journals_folder() == tmp_path
-    monkeypatch.delenv(module.FOLDER_VARIABLE)
+    monkeypatch.delenv(module.JOURNALS_VARIABLE)
     assert journals_folder().name == "journals"

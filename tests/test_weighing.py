@@ -7,15 +7,7 @@ import numpy as np
 from doubles import disk
 from napari_clickseg.outlines import Outline
 from napari_clickseg.regions import Region
-from napari_clickseg.weighing import (
-    CLIPPED,
-    LARGEST_CONTRAST,
-    Brightness,
-    contrast_of,
-    room_of,
-    steepness,
-    weighed,
-)
+from napari_clickseg.weighing import CLIPPED, LARGEST_CONTRAST, Brightness, contrast_of, room_of, steepness, weighed
 
 SHAPE = (40, 40)
 DISK = disk(SHAPE, (20, 20), 8)

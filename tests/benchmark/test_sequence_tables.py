@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from bench_rows import rows_of
-from napari_clickseg.benchmark.sequence_tables import (
-    aims_table,
-    cost_table,
-    effort_table,
-    review_table,
-    worst_table,
-)
+from napari_clickseg.benchmark.sequence_tables import aims_table, cost_table, effort_table, review_table, worst_table
 
 
 def cells(text: str) -> list[list[str]]:

@@ -29,7 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def no_weights(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither shipped models nor the user's own."""
     monkeypatch.setattr(registry, "SHIPPED_FOLDER", here / "none")
-    monkeypatch.setenv(registry.FOLDER_VARIABLE, str(here / "none"))
+    monkeypatch.setenv(registry.MODELS_VARIABLE, str(here / "none"))
 
 
 @pytest.fixture

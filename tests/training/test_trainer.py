@@ -19,14 +19,13 @@ from napari_clickseg.networks.catalogue import NETWORKS
 from napari_clickseg.questions import Stop, Stopped
 from napari_clickseg.robot import ROBOTS
 from napari_clickseg.session import Session
-from napari_clickseg.training import logs, validation
-from napari_clickseg.training.logs import EVENTS, LOG
+from napari_clickseg.training import checkpoint as logs
+from napari_clickseg.training import trainer as validation
+from napari_clickseg.training.checkpoint import CHECKPOINT, EVENTS, LOG, OPTIMISERS, Plan
 from napari_clickseg.training.losses import LOSSES
 from napari_clickseg.training.recipe import Clicks, Recipe, Schedule, list_recipes
-from napari_clickseg.training.run import CHECKPOINT, OPTIMISERS, Plan
-from napari_clickseg.training.simulation import USERS
-from napari_clickseg.training.trainer import Progress, check_folder, train
-from napari_clickseg.training.validation import compared
+from napari_clickseg.training.simulated_training import USERS
+from napari_clickseg.training.trainer import Progress, check_folder, compared, train
 
 PAGE = Path(__file__).parents[2] / "docs" / "training.md"
 OPTIONS = {

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from napari_clickseg.questions import Stop, Stopped
-from napari_clickseg.training import trainer, validation
-from napari_clickseg.training.parallel import joined
+from napari_clickseg.training import trainer
+from napari_clickseg.training import trainer as validation
+from napari_clickseg.training.distributed import joined
 from napari_clickseg.training.recipe import Clicks, Recipe, Schedule
 
 RANK = int(os.environ.get("RANK", "0"))

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from napari_clickseg.questions import Stop
+    from napari_clickseg.training.checkpoint import Plan
     from napari_clickseg.training.recipe import Recipe
-    from napari_clickseg.training.run import Plan
     from napari_clickseg.training.trainer import Progress
 
 
@@ -24,7 +24,7 @@ def run_train(chosen: argparse.Namespace) -> None:
     """Train a model from a recipe; a run that was stopped goes on from its last checkpoint."""
     if chosen.list:
         return _list_recipes()
-    from napari_clickseg.training.parallel import leads
+    from napari_clickseg.training.distributed import leads
     from napari_clickseg.training.trainer import train
 
     recipe, plan = _train_plan(chosen)
@@ -56,9 +56,9 @@ def _train_plan(chosen: argparse.Namespace) -> tuple[Recipe, Plan]:
     from dataclasses import replace
 
     from napari_clickseg.benchmark.datasets import find_data
-    from napari_clickseg.training.folders import find_folders
+    from napari_clickseg.training.checkpoint import CHECKPOINT, Plan
+    from napari_clickseg.training.data import find_folders
     from napari_clickseg.training.recipe import for_start, read_recipe
-    from napari_clickseg.training.run import CHECKPOINT, Plan
     from napari_clickseg.training.settings import changed
 
     folders = chosen.data or [find_data()]
@@ -99,7 +99,7 @@ def _file_name(name: str) -> str:
 
 
 def _tell_of_tensorboard() -> None:
-    from napari_clickseg.training.logs import has_tensorboard
+    from napari_clickseg.training.checkpoint import has_tensorboard
 
     if not has_tensorboard():
         print('The log is a CSV only: TensorBoard is not installed (pip install "napari-clickseg[train]").')

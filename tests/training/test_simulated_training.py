@@ -14,17 +14,18 @@ from torch import Tensor
 
 from doubles import disk
 from napari_clickseg.robot import BOX_IOU, NARROWEST
-from napari_clickseg.training import simulation
+from napari_clickseg.training import simulated_training as simulation
 from napari_clickseg.training.data import Plane, Pool, Target
 from napari_clickseg.training.recipe import Clicks, Recipe, Schedule
-from napari_clickseg.training.rounds import Said, helpers
-from napari_clickseg.training.simulation import (
+from napari_clickseg.training.simulated_training import (
     USERS,
     Ask,
     Memory,
+    Said,
     Scene,
     Slot,
     box_clicks,
+    helpers,
     medoid_clicks,
     medoids,
     open_scene,

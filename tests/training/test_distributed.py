@@ -15,10 +15,9 @@ from safetensors.torch import load_file
 from skimage.io import imsave
 from torch import nn
 
-from napari_clickseg.training import parallel
-from napari_clickseg.training.logs import LOG
-from napari_clickseg.training.parallel import Team, device_of, joined
-from napari_clickseg.training.run import CHECKPOINT
+from napari_clickseg.training import distributed as parallel
+from napari_clickseg.training.checkpoint import CHECKPOINT, LOG
+from napari_clickseg.training.distributed import Team, device_of, joined
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 LOCALHOST = ["--nnodes=1", "--nproc_per_node=2", "--master_addr=127.0.0.1"]

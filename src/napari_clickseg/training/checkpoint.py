@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,55 @@ from torch import nn
 
 from napari_clickseg.engine.guidance import Encoding
 from napari_clickseg.engine.weights import new_network, read_weights
-from napari_clickseg.files import written_whole
+from napari_clickseg.files import write_table, written_whole
 from napari_clickseg.models.card import ModelCard, read_click_card
-from napari_clickseg.training.logs import Row
-from napari_clickseg.training.parallel import Team
+from napari_clickseg.training.distributed import Team
 from napari_clickseg.training.recipe import Recipe
-from napari_clickseg.training.simulation import Memory
+from napari_clickseg.training.simulated_training import Memory
+
+LOG = "log.csv"
+EVENTS = "tensorboard"
+Row = dict[str, float]
+"""One line: "step", "seconds", "loss", and what validation measured."""
+Write = Callable[[Sequence[Row]], None]
+
+
+def has_tensorboard() -> bool:
+    """Tell whether TensorBoard's files can be written here."""
+    return find_spec("tensorboard") is not None
+
+
+@contextmanager
+def open_logs(folder: Path, step: int) -> Iterator[Write]:
+    """Give a function that logs all rows so far, of which the last is new.
+
+    Parameters
+    ----------
+    folder : Path
+        For log.csv and the folder tensorboard/.
+    step : int
+        Where the run stands: what TensorBoard's files say beyond it is of a run that was lost, and no longer shown.
+    """
+    if not has_tensorboard():
+        yield lambda rows: write_table(folder / LOG, rows)
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(folder / EVENTS, purge_step=step + 1) as events:
+
+        def write(rows: Sequence[Row]) -> None:
+            write_table(folder / LOG, rows)
+            newest = rows[-1]
+            for name in newest.keys() - {"step"}:
+                events.add_scalar(name, newest[name], int(newest["step"]))
+            events.flush()
+
+        yield write
+
+
+def write_nothing(rows: Sequence[Row]) -> None:
+    """Log nothing, where another process does."""
+
 
 CHECKPOINT = "checkpoint.pt"
 TOLD = {"name", "title", "description", "credits", "refinements"}
