@@ -9,7 +9,7 @@ import zarr
 
 from doubles import Disks, Finding, disk
 from napari_clickseg.images import Image
-from napari_clickseg.models.registry import load_model
+from napari_clickseg.models.load import load_model
 from napari_clickseg.session import Session
 
 

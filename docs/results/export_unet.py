@@ -23,8 +23,9 @@ from train_unet import networks
 
 from napari_clickseg.files import read_image, write_table
 from napari_clickseg.images import Image
-from napari_clickseg.models.conventions import Conventions
-from napari_clickseg.models.foreign import examine, keep, open_converted
+from napari_clickseg.models.import_model import examine, keep
+from napari_clickseg.models.io_spec import Conventions
+from napari_clickseg.models.load import open_converted
 
 CLASSES = {
     "our": ("napari_clickseg.networks.unet:UNet", {}),

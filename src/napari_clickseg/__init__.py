@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_clickseg.clicks import Click as Click
     from napari_clickseg.files import read_image as read_image
+    from napari_clickseg.models.load import load_model as load_model
     from napari_clickseg.models.registry import list_models as list_models
-    from napari_clickseg.models.registry import load_model as load_model
     from napari_clickseg.session import Session as Session
 
 __version__ = "0.1.0"

@@ -20,7 +20,7 @@ from napari_clickseg.cell_tracking import check_ids, check_target, write_result
 from napari_clickseg.clicks import Click, read_clicks_csv
 from napari_clickseg.files import check_labels_path, read_image, write_labels
 from napari_clickseg.images import Image
-from napari_clickseg.models.registry import load_model
+from napari_clickseg.models.load import load_model
 from napari_clickseg.questions import Predictor, Segmenter
 from napari_clickseg.readers import READERS
 from napari_clickseg.regions import Region

@@ -13,9 +13,9 @@ from foreign_files import TINY, scripted
 from foreign_networks import seeded
 from napari_clickseg.cli import main
 from napari_clickseg.commands.convert import EXPLAINED, READERS
-from napari_clickseg.models import foreign
+from napari_clickseg.models import import_model as foreign
 from napari_clickseg.models.card import ConvertedCard, read_card
-from napari_clickseg.models.conventions import KINDS, Conventions
+from napari_clickseg.models.io_spec import KINDS, Conventions
 
 KWARGS = ("--class", TINY, "--kwargs", '{"outputs": 3}')
 

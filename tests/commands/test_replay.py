@@ -15,7 +15,7 @@ from napari_clickseg.cli import main
 from napari_clickseg.clicks import read_clicks_csv
 from napari_clickseg.files import read_image, write_labels
 from napari_clickseg.images import Image
-from napari_clickseg.models.registry import load_model
+from napari_clickseg.models.load import load_model
 from napari_clickseg.record import Record
 from napari_clickseg.session import Session
 from napari_clickseg.session_file import save_session

@@ -12,7 +12,8 @@ import pytest
 from command_lines import refused, segment
 from napari_clickseg.cli import main
 from napari_clickseg.models.card import read_card
-from napari_clickseg.models.registry import list_models, load_model
+from napari_clickseg.models.load import load_model
+from napari_clickseg.models.registry import list_models
 from napari_clickseg.training import checkpoint as logs
 from napari_clickseg.training import trainer
 from napari_clickseg.training import trainer as validation

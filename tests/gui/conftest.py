@@ -16,7 +16,7 @@ from napari_clickseg.gui.ours import camera_of
 from napari_clickseg.gui.steps import Choice
 from napari_clickseg.images import Image
 from napari_clickseg.masks import Prediction
-from napari_clickseg.models.conventions import Conventions
+from napari_clickseg.models.io_spec import Conventions
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.models.trust import ClassNeeded, Untrusted
 from napari_clickseg.questions import NEVER, Request, Stop

@@ -14,7 +14,7 @@ from napari_clickseg.gui.convention_form import ConventionForm
 from napari_clickseg.gui.steps import Question
 from napari_clickseg.gui.trusting import TrustQuestion
 from napari_clickseg.gui.workshop import proposed_name
-from napari_clickseg.models.conventions import ACTIVATIONS, NORMALISATIONS, Conventions
+from napari_clickseg.models.io_spec import ACTIVATIONS, NORMALISATIONS, Conventions
 
 ODD = Conventions(
     ndim=3,

@@ -14,10 +14,11 @@ from torch import nn
 
 from foreign_files import SOURCE, WRITERS
 from foreign_networks import Habit, seeded
-from napari_clickseg.models import archive
-from napari_clickseg.models.archive import inside, unpack
-from napari_clickseg.models.foreign import examine, open_converted
+from napari_clickseg.models import safe_archive as archive
+from napari_clickseg.models.import_model import examine
+from napari_clickseg.models.load import open_converted
 from napari_clickseg.models.registry import list_models
+from napari_clickseg.models.safe_archive import inside, unpack
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +100,7 @@ def test_an_empty_folder_is_no_package(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.3, 0.9])
 def test_a_damaged_kept_model_says_so(tmp_path: Path, share: float) -> None:
-    from napari_clickseg.models.foreign import keep
+    from napari_clickseg.models.import_model import keep
 
     saved = WRITERS["scripted"](tmp_path, seeded())
     candidate = examine(saved.path, trust=True)

@@ -11,9 +11,9 @@ import torch
 
 from foreign_files import onnx as exported_onnx
 from foreign_networks import seeded
-from napari_clickseg.models.foreign import examine
+from napari_clickseg.models.import_model import examine
 from napari_clickseg.models.onnx_graph import open_onnx
-from napari_clickseg.models.onnx_ops import OPERATORS
+from napari_clickseg.models.onnx_operators import OPERATORS
 
 onnx = pytest.importorskip("onnx")
 reference = pytest.importorskip("onnx.reference")

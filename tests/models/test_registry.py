@@ -13,7 +13,8 @@ from safetensors.numpy import save_file
 
 from napari_clickseg.models import classic, registry
 from napari_clickseg.models.card import ModelCard
-from napari_clickseg.models.registry import find_model, list_models, load_model, user_folder
+from napari_clickseg.models.load import load_model
+from napari_clickseg.models.registry import find_model, list_models, user_folder
 
 WITHOUT_WEIGHTS = ["geodesic", "grabcut", "random-walker", "superpixels"]
 
@@ -113,8 +114,8 @@ def test_switches_that_cannot_be_are_refused_in_one_sentence(weights: Path, mode
 
 
 def test_loaded_model_has_its_refinements_switched(folder: Path) -> None:
-    from napari_clickseg.engine.guidance import Encoding
-    from napari_clickseg.engine.weights import new_network, save_model
+    from napari_clickseg.inference.guidance import Encoding
+    from napari_clickseg.models.load import new_network, save_model
 
     network = new_network(CARD.network, CARD.network_options, Encoding.from_mapping(CARD.encoding))
     save_model(folder / "real.safetensors", network, CARD)

@@ -10,11 +10,12 @@ from safetensors.numpy import load_file
 
 from napari_clickseg.benchmark.failures import overlaps
 from napari_clickseg.clicks import Click
-from napari_clickseg.engine.predictor import ClickPredictor
 from napari_clickseg.files import read_image
 from napari_clickseg.images import Image
+from napari_clickseg.inference.click_predictor import ClickPredictor
 from napari_clickseg.models.card import ConvertedCard, read_card
-from napari_clickseg.models.registry import find_model, load_model
+from napari_clickseg.models.load import load_model
+from napari_clickseg.models.registry import find_model
 from napari_clickseg.questions import Request, Segmenter
 from napari_clickseg.training.recipe import list_recipes, read_recipe
 

@@ -12,8 +12,8 @@ import torch
 from skimage.io import imsave
 
 from napari_clickseg.damage import KINDS, damage
-from napari_clickseg.engine.guidance import Encoding, PointSet
-from napari_clickseg.engine.weights import new_network
+from napari_clickseg.inference.guidance import Encoding, PointSet
+from napari_clickseg.models.load import new_network
 from napari_clickseg.training import losses
 from napari_clickseg.training.augment import vary
 from napari_clickseg.training.data import connected_pieces, load_pool, read_planes

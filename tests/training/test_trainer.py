@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from skimage.io import imsave
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from napari_clickseg.engine.guidance import CLICK_MAPS, PRIORS
-from napari_clickseg.engine.predictor import ClickPredictor
+from napari_clickseg.inference.click_predictor import ClickPredictor
+from napari_clickseg.inference.guidance import CLICK_MAPS, PRIORS
 from napari_clickseg.models.card import REFINEMENTS, read_card
 from napari_clickseg.networks.catalogue import NETWORKS
 from napari_clickseg.questions import Stop, Stopped

@@ -19,7 +19,7 @@ import numpy as np
 from napari_clickseg.benchmark.memory import MEGABYTE, peak_bytes
 from napari_clickseg.benchmark.sequences import Movie
 from napari_clickseg.images import Image
-from napari_clickseg.models.registry import load_model
+from napari_clickseg.models.load import load_model
 from napari_clickseg.propagate import carry
 from napari_clickseg.questions import Predictor
 from napari_clickseg.regions import Region

@@ -22,7 +22,7 @@ from napari_clickseg.benchmark.datasets import Item, Plane, list_targets, read_p
 from napari_clickseg.benchmark.failures import DEBRIS, Failure, find_failures, overlaps
 from napari_clickseg.benchmark.run import timed_click
 from napari_clickseg.files import open_table
-from napari_clickseg.models.registry import load_model
+from napari_clickseg.models.load import load_model
 from napari_clickseg.questions import Predictor, Segmenter
 from napari_clickseg.robot import next_click
 from napari_clickseg.scale import estimate_diameter

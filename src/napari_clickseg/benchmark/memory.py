@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_clickseg.files import write_table
-from napari_clickseg.models.registry import load_model
+from napari_clickseg.models.load import load_model
 from napari_clickseg.robot import next_click
 from napari_clickseg.session import Session
 

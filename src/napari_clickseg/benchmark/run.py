@@ -28,7 +28,7 @@ from napari_clickseg.benchmark.metrics import boundary_f, corrected_share, iou
 from napari_clickseg.benchmark.starts import SCRATCH, Start, protocol_of, start_of
 from napari_clickseg.clicks import Click, Frame
 from napari_clickseg.files import open_table, written_whole
-from napari_clickseg.models.registry import load_model
+from napari_clickseg.models.load import load_model
 from napari_clickseg.questions import Predictor
 from napari_clickseg.regions import Region
 from napari_clickseg.robot import next_click

@@ -22,7 +22,7 @@ from skimage.segmentation import watershed
 from napari_clickseg.benchmark.datasets import Plane
 from napari_clickseg.benchmark.metrics import iou
 from napari_clickseg.damage import KINDS
-from napari_clickseg.models.registry import load_model
+from napari_clickseg.models.load import load_model
 from napari_clickseg.questions import Predictor, Segmenter
 from napari_clickseg.regions import Region
 

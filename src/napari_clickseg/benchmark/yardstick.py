@@ -42,7 +42,7 @@ def measure_yardstick(side: int = SIDE, device: str = "auto") -> YardstickRow:
     """Time forward passes of the network on a square input; what the weights are makes no difference to that."""
     import torch
 
-    from napari_clickseg.engine.runtime import choose_device, choose_precision
+    from napari_clickseg.inference.device import choose_device, choose_precision
     from napari_clickseg.networks.catalogue import build_network
 
     where, order = choose_device(device), torch.channels_last

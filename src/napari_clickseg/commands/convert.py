@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_clickseg.commands.options import DEVICE, Command, Option
-from napari_clickseg.models.conventions import ACTIVATIONS, KINDS, NORMALISATIONS, Conventions
+from napari_clickseg.models.io_spec import ACTIVATIONS, KINDS, NORMALISATIONS, Conventions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_clickseg.clicks import Frame
     from napari_clickseg.images import Image
-    from napari_clickseg.models.foreign import Candidate
+    from napari_clickseg.models.import_model import Candidate
 
 USUAL = "as usual; nothing tells"
 CHOSEN = "you said so"
@@ -29,7 +29,7 @@ TRUTHS = {"yes": True, "no": False}
 
 def run_convert(chosen: argparse.Namespace) -> None:
     """Examine a foreign network, show its conventions and its answer, and keep it where it has a name."""
-    from napari_clickseg.models.foreign import check_name, examine, keep
+    from napari_clickseg.models.import_model import check_name, examine, keep
 
     if chosen.preview is not None and chosen.image is None:
         raise ValueError("--preview draws the answer on an image; name one with --image.")

@@ -15,7 +15,7 @@ def run_demo(chosen: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from napari_clickseg.demo import read_sample, segment_sample, write_results
-    from napari_clickseg.models.registry import load_model
+    from napari_clickseg.models.load import load_model
 
     predictor = load_model(chosen.model, chosen.device)
     image, truth = read_sample()

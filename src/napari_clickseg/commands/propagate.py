@@ -44,7 +44,7 @@ def run_propagate(chosen: argparse.Namespace) -> None:
     from napari_clickseg.batch import room_for
     from napari_clickseg.cell_tracking import check_ids, check_target
     from napari_clickseg.files import check_labels_path, read_image
-    from napari_clickseg.models.registry import load_model
+    from napari_clickseg.models.load import load_model
 
     check_labels_path(chosen.output)
     find_named(chosen.model)  # refused before the image is read

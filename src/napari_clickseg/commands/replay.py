@@ -86,7 +86,7 @@ def _loader(saved: Saved, chosen: argparse.Namespace) -> Callable[[str], Predict
     from functools import cache
 
     from napari_clickseg.files import checksum
-    from napari_clickseg.models.registry import load_model
+    from napari_clickseg.models.load import load_model
 
     @cache
     def load(name: str) -> Predictor:

@@ -60,7 +60,7 @@ def _watched(items: Sequence[Any], word: str) -> Iterable[Any]:
 
 def _segment_folder(chosen: argparse.Namespace) -> None:
     from napari_clickseg.batch import check_finds
-    from napari_clickseg.models.registry import load_model
+    from napari_clickseg.models.load import load_model
     from napari_clickseg.spread import connected
 
     if chosen.ctc is not None:

@@ -20,7 +20,7 @@ def bench_sequences(chosen: argparse.Namespace) -> None:
     from napari_clickseg.benchmark.ledgers import LEDGERS
     from napari_clickseg.benchmark.sequence_tables import TABLES
     from napari_clickseg.benchmark.sequences import read_movie
-    from napari_clickseg.models.registry import load_model
+    from napari_clickseg.models.load import load_model
 
     if chosen.sequences not in LEDGERS:
         raise ValueError(f"There is no measure {chosen.sequences!r} of sequences; there are {', '.join(LEDGERS)}.")

@@ -20,7 +20,7 @@ from napari_clickseg.gui.steps import Adding, Choice, Question
 from napari_clickseg.gui.trial import Answered, TrialLayer
 from napari_clickseg.gui.work import Work
 from napari_clickseg.gui.workshop import Candidate, Workshop, proposed_name
-from napari_clickseg.models.conventions import Conventions
+from napari_clickseg.models.io_spec import Conventions
 from napari_clickseg.models.trust import ClassNeeded, Untrusted
 from napari_clickseg.questions import Stop
 from napari_clickseg.worker import Outcome

@@ -13,7 +13,7 @@ from napari_clickseg.gui.late import LatePredictor
 from napari_clickseg.gui.work import Work
 from napari_clickseg.labels import highest_id
 from napari_clickseg.masks import Prediction
-from napari_clickseg.models.registry import present_devices
+from napari_clickseg.models.load import present_devices
 from napari_clickseg.questions import Predictor, Request, Stop
 from napari_clickseg.worker import LatestWorker, Outcome
 

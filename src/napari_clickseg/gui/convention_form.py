@@ -21,7 +21,7 @@ from napari_clickseg.gui.editors import (
     WholeNumber,
 )
 from napari_clickseg.gui.fields import caption, column_in, form_in
-from napari_clickseg.models.conventions import BOUNDS, Conventions
+from napari_clickseg.models.io_spec import BOUNDS, Conventions
 
 ANY_NUMBER = (-1e9, 1e9)
 CHANNELS = (0.0, 1023.0)

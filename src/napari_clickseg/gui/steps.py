@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from napari_clickseg.gui import status
 from napari_clickseg.gui.status import Status
-from napari_clickseg.models.conventions import Conventions
+from napari_clickseg.models.io_spec import Conventions
 
 
 @dataclass(frozen=True, slots=True)

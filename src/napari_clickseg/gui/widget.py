@@ -12,7 +12,8 @@ from napari_clickseg.gui.conductor import Conductor
 from napari_clickseg.gui.preferences import preference
 from napari_clickseg.gui.stack import PanelStack
 from napari_clickseg.gui.workshop import ForeignModels, Workshop
-from napari_clickseg.models.registry import ModelEntry, list_models, load_model
+from napari_clickseg.models.load import load_model
+from napari_clickseg.models.registry import ModelEntry, list_models
 from napari_clickseg.questions import Predictor
 
 if TYPE_CHECKING:

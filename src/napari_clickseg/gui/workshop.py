@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from napari_clickseg.gui.steps import Choice
-from napari_clickseg.models.conventions import Conventions
+from napari_clickseg.models.io_spec import Conventions
 from napari_clickseg.questions import Segmenter
 
 ODD = re.compile(r"[^A-Za-z0-9._-]+")
@@ -42,13 +42,13 @@ class ForeignModels:
 
     def examine(self, choice: Choice, trust: bool) -> Candidate:
         """Open a file."""
-        from napari_clickseg.models import foreign
+        from napari_clickseg.models import import_model as foreign
 
         return foreign.examine(choice.path, choice.class_path or None, choice.options, trust)
 
     def keep(self, candidate: Any, conventions: Conventions, name: str) -> Path:
         """Write it as a model of the user's."""
-        from napari_clickseg.models import foreign
+        from napari_clickseg.models import import_model as foreign
 
         return foreign.keep(candidate, conventions, name)
 

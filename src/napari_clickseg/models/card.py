@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from napari_clickseg.files import written_whole
-from napari_clickseg.models.conventions import Conventions
+from napari_clickseg.models.io_spec import Conventions
 
 KEY = "clickseg"
 FORMAT = 2

@@ -14,9 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_clickseg.models.onnx_ops import OPERATORS
-from napari_clickseg.models.opened import Opened, told_by_shape
-from napari_clickseg.models.running import FAILURES, reason
+from napari_clickseg.models.loaded import FAILURES, Opened, reason, told_by_shape
+from napari_clickseg.models.onnx_operators import OPERATORS
 
 FORMAT = "ONNX"
 DOMAINS = ("", "ai.onnx")

@@ -6,18 +6,18 @@ Listing reads cards, never weights, and imports no torch; a model's code is impo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_clickseg.questions import Predictor
 from napari_clickseg.user_data import user_data
 
 if TYPE_CHECKING:
     from napari_clickseg.models.card import ConvertedCard, ModelCard
+
 
 DEFAULT = "default"
 SUFFIX = ".safetensors"
@@ -133,35 +133,6 @@ def _switches(entry: ModelEntry, text: str) -> dict[str, bool]:
     return {name: POSITIONS[value] for name, value in pairs}
 
 
-def present_devices() -> tuple[str, ...]:
-    """Return what `load_model` takes as a device here. Importing torch takes seconds: a window asks on a worker."""
-    from napari_clickseg.engine.runtime import available_devices
-
-    return ("auto", *available_devices())
-
-
-def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Predictor:
-    """Load a model by its name in the table, or from a weights file.
-
-    Parameters
-    ----------
-    device : str
-        "auto", "cpu", "cuda", "cuda:1", "mps". Models without weights always compute on the CPU.
-
-    Raises
-    ------
-    ValueError
-        Where there is no such model, its file is damaged, or the device is not there.
-
-    Examples
-    --------
-    >>> load_model("geodesic").name
-    'geodesic'
-    """
-    entry = find_model(name_or_path)
-    return LOADERS[entry.kind](entry, device)
-
-
 def user_folder() -> Path:
     """Return the folder of the user's own models: $CLICKSEG_MODELS, else one in the platform's user data."""
     return user_data("models", FOLDER_VARIABLE)
@@ -209,46 +180,3 @@ def _weightless() -> Iterator[ModelEntry]:
 
 def _entry_points() -> dict[str, EntryPoint]:
     return {point.name: point for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)}
-
-
-# -- loaders: one per kind of row --------------------------------------------------------------------------------------
-
-
-def _load_weights(entry: ModelEntry, device: str) -> Predictor:
-    from napari_clickseg.engine.predictor import ClickPredictor
-    from napari_clickseg.models.card import ConvertedCard
-
-    assert entry.path is not None
-    if isinstance(_card(entry.path), ConvertedCard):
-        return _load_converted(entry, device)
-    predictor = ClickPredictor.load(entry.path, device)
-    return predictor.with_refinements(entry.switches) if entry.switches else predictor
-
-
-def _load_converted(entry: ModelEntry, device: str) -> Predictor:
-    from napari_clickseg.models.foreign import open_converted
-
-    assert entry.path is not None
-    predictor = open_converted(entry.path, device)
-    return predictor.with_refinements(entry.switches) if entry.switches else predictor
-
-
-def _load_plugin(entry: ModelEntry, device: str) -> Predictor:
-    """Call the entry point's object with the device; it returns a predictor."""
-    factory: Callable[[str], Predictor] = _entry_points()[entry.name.removeprefix("plugin:")].load()
-    return factory(device)
-
-
-def _load_weightless(entry: ModelEntry, device: str) -> Predictor:
-    from napari_clickseg.models import classic
-
-    predictor: Predictor = getattr(classic, WEIGHTLESS[entry.name.removeprefix("weightless:")][0])()
-    return predictor
-
-
-LOADERS: dict[str, Callable[[ModelEntry, str], Predictor]] = {
-    "shipped": _load_weights,
-    "user": _load_weights,
-    "plugin": _load_plugin,
-    "weightless": _load_weightless,
-}

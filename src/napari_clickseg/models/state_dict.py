@@ -19,8 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from napari_clickseg.models.opened import Opened
-from napari_clickseg.models.running import FAILURES, reason
+from napari_clickseg.models.loaded import FAILURES, Opened, reason
 from napari_clickseg.models.trust import ClassNeeded, Untrusted, digest
 
 FORMAT = "state dict"

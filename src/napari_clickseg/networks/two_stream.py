@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_clickseg.networks.blocks import ClickedNetwork, PyramidPooling, resized
-from napari_clickseg.networks.guided import GuidedFilter
+from napari_clickseg.networks.guided_filter import GuidedFilter
 
 STRIDES = (1, 2, 1, 1)
 DILATIONS = (1, 1, 2, 4)

@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_clickseg.clicks import Frame
-from napari_clickseg.engine.window import three_channels
 from napari_clickseg.files import read_image
 from napari_clickseg.images import Image
+from napari_clickseg.inference.window import three_channels
 from napari_clickseg.regions import Region
 from napari_clickseg.robot import first_clicks
 from napari_clickseg.scale import equivalent_diameter

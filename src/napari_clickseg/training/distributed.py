@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import distributed, nn
 
-from napari_clickseg.engine.runtime import choose_device
+from napari_clickseg.inference.device import choose_device
 
 BUCKET = 4_000_000
 """Numbers that travel together."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_clickseg.engine.guidance import NOWHERE, PointSet
+from napari_clickseg.inference.guidance import NOWHERE, PointSet
 
 Loss = Callable[[Tensor, Tensor, PointSet], Tensor]
 WORST = 4

@@ -312,8 +312,8 @@ def _check(recipe: Recipe) -> None:
     """Look up every name, check every number and build the network; nobody else's random numbers are drawn for it."""
     import torch
 
-    from napari_clickseg.engine.guidance import Encoding
-    from napari_clickseg.engine.weights import new_network
+    from napari_clickseg.inference.guidance import Encoding
+    from napari_clickseg.models.load import new_network
     from napari_clickseg.networks.catalogue import switch_filter
 
     named: dict[str, Iterable[str]] = {

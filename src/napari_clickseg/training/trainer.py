@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_clickseg.engine.guidance import Encoding, Guidance, PointSet
-from napari_clickseg.engine.weights import save_model
-from napari_clickseg.engine.window import normalise
+from napari_clickseg.inference.guidance import Encoding, Guidance, PointSet
+from napari_clickseg.inference.window import normalise
 from napari_clickseg.models.card import ModelCard
+from napari_clickseg.models.load import save_model
 from napari_clickseg.networks.catalogue import streams_of
 from napari_clickseg.questions import NEVER, Stop, Stopped
 from napari_clickseg.training.augment import vary

@@ -1,0 +1,319 @@
+"""ClickablePredictor: any differentiable segmentation network answers clicks, without being trained for it.
+
+    window -> feed -> network (kept) -> insist, where it contradicts clicks -> the object that is meant
+
+Jang and Kim, "Interactive image segmentation via backpropagating refinement scheme" (2019), section 3.3, the
+training-free conversion. What is its own here: `insist` changes other variables, and `meaning` finds the object.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from napari_clickseg.clicks import Frame
+from napari_clickseg.images import Image
+from napari_clickseg.inference.automatic_window import CLOSE, USUAL, box_of, choose_sight, from_grid, on_frame, to_grid
+from napari_clickseg.inference.brs import Budget
+from napari_clickseg.inference.click_enforcement import obey
+from napari_clickseg.inference.device import FeatureCache, free_memory, ran_out_of_memory
+from napari_clickseg.inference.input_refinement import insist
+from napari_clickseg.inference.instances import dropped, find_objects, grown
+from napari_clickseg.inference.io_transforms import (
+    feed,
+    grid_shape,
+    pick,
+    seen_grey,
+    statistics,
+    to_extent,
+    to_frame,
+    to_logit,
+    to_probability,
+)
+from napari_clickseg.inference.object_proposals import Mask, Pixel, Values, depth
+from napari_clickseg.inference.proposal_choice import Clicks, Scene, expected_diameter, meant, typical_diameter
+from napari_clickseg.inference.tiling import Sides, cover
+from napari_clickseg.masks import CERTAIN, Prediction
+from napari_clickseg.models.io_spec import Conventions
+from napari_clickseg.questions import NEVER, Request, Stop
+from napari_clickseg.regions import Region
+from napari_clickseg.scale import estimate_diameter
+
+Answer = TypeVar("Answer")
+Reading = Callable[[Tensor, Conventions], Tensor]
+"""Output of a network (1, channels, ...), conventions -> (1, 1, ...)."""
+
+LOOKS = 12
+"""Most answers of the network that one click's refinement may take."""
+SURE = 0.5
+"""The least logit, on its side, of what was decided to belong to the object or not."""
+SOFT = 0.15
+"""Distance from the object, in diameters, up to which a lower threshold may make it grow."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What the network says of a window, on the frame's pixels.
+
+    Attributes
+    ----------
+    region : Region
+        The window on the frame.
+    logits, grey : ndarray of float32
+        Of its shape: the network's plain answer, and the brightness.
+    objects : ndarray of int32
+        The objects that the network finds by itself.
+    """
+
+    region: Region
+    logits: Values
+    grey: Values
+    objects: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClickablePredictor:
+    """Answers requests, and finds all objects, with a network made elsewhere. Its cache changes no answer.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode, in float32, on its device: (1, channels, ...) -> (1, channels, ...).
+    conventions : Conventions
+        What the network is given, and what its output means.
+    name : str
+        The name in the table of models.
+    budget : Budget
+        What backpropagating refinement may spend on a click.
+    refines : bool
+        Contradicted clicks are refined by backpropagation, before the object that they mean is found.
+    """
+
+    network: nn.Module
+    conventions: Conventions
+    name: str
+    torch_device: torch.device
+    note: str = ""
+    cache: FeatureCache = field(default_factory=FeatureCache)
+    budget: Budget = field(default_factory=Budget)
+    refines: bool = True
+
+    @classmethod
+    def of(
+        cls, network: nn.Module, conventions: Conventions, name: str, device: torch.device, note: str = ""
+    ) -> ClickablePredictor:
+        """Return the predictor of a network, which is put on the device; its weights never change."""
+        ready: nn.Module = network.eval().requires_grad_(False).to(device=device)
+        return cls(ready, conventions, name, device, note, budget=replace(Budget.of_device(device), looks=LOOKS))
+
+    def with_refinements(self, switches: Mapping[str, bool]) -> ClickablePredictor:
+        """Return the predictor with backpropagating refinement ("brs") switched on or off.
+
+        Raises
+        ------
+        ValueError
+            For any other refinement: a network that takes no clicks has none.
+        """
+        others = sorted(set(switches) - {"brs"})
+        if others:
+            raise ValueError(f"A converted network has one refinement to switch, brs, not {', '.join(others)}.")
+        return replace(self, refines=switches.get("brs", self.refines))
+
+    @property
+    def ndim(self) -> int:
+        return self.conventions.ndim
+
+    @property
+    def device(self) -> str:
+        return self.torch_device.type
+
+    @property
+    def sides(self) -> Sides:
+        rule = self.conventions
+        return Sides(rule.tile, rule.halo, rule.divisible, rule.smallest_side)
+
+    # -- answers ---------------------------------------------------------------------------------------------------
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        """Answer a request with the one object that the clicks mean; on the CPU where a GPU's memory does not do.
+
+        Raises
+        ------
+        ValueError
+            Here and below, where the image has fewer axes than the network sees.
+        """
+        self._check_axes(image)
+        return self._somewhere(lambda able: able._predict(image, request, stop))
+
+    def probability(self, image: Image, frame: Frame, stop: Stop = NEVER) -> npt.NDArray[np.float32]:
+        """Return the probability of "object", shape of the frame; tile by tile the original network's answer."""
+        self._check_axes(image)
+        return self._somewhere(lambda able: able._on_tiles(image, frame, stop, (to_probability,))[0])
+
+    def segment(self, image: Image, frame: Frame, stop: Stop = NEVER) -> npt.NDArray[np.int32]:
+        """Return all objects of a frame, numbered from 1."""
+        self._check_axes(image)
+        return self._somewhere(lambda able: able._objects(image, frame, stop))
+
+    def _check_axes(self, image: Image) -> None:
+        if image.ndim < self.ndim:
+            raise ValueError(
+                f"The image has the axes {image.label_axes}, but the network sees {self.ndim} spatial ones; "
+                f"take an image with {self.ndim} of them, or a model that sees {image.ndim}."
+            )
+
+    def _objects(self, image: Image, frame: Frame, stop: Stop) -> npt.NDArray[np.int32]:
+        rule = self.conventions
+        found, *extent = self._on_tiles(image, frame, stop, self._readings)
+        return dropped(_parted(found, extent, rule), rule.smallest)
+
+    @property
+    def _readings(self) -> tuple[Reading, ...]:
+        """What is read off the network's output to find objects."""
+        return (to_probability,) if self.conventions.boundary is None else (to_probability, to_extent)
+
+    def _on_tiles(self, image: Image, frame: Frame, stop: Stop, readings: Sequence[Reading]) -> list[Values]:
+        shape = image.frame_shape(self.ndim)
+        grid = np.empty((len(readings), *grid_shape(shape, self.conventions.scale)), np.float32)
+        tiles = cover(grid.shape[1:], self.sides)
+        for k, tile in enumerate(tiles):
+            stop.check(k / len(tiles))
+            output = self._answer(self._given(image, frame, tile.window))
+            for read, values in zip(readings, grid, strict=True):
+                seen = read(output, self.conventions)[0, 0].cpu().numpy()
+                values[tile.kept.slices] = seen[tile.kept.within(tile.window).slices]
+        return [to_frame(torch.from_numpy(values)[None, None], shape)[0, 0].numpy() for values in grid]
+
+    def _predict(self, image: Image, request: Request, stop: Stop) -> Prediction:
+        shape = image.frame_shape(self.ndim)
+        points = request.points(self.ndim)
+        guess = request.diameter or estimate_diameter(image, request.frame, self.ndim)
+        view = self._view(image, request.frame, box_of(points, request.prior, guess, shape), stop)
+        mask = np.zeros(view.region.shape, bool) if request.prior is None else request.prior.mask_on(view.region)
+        clicks = [(_pixel(p, view.region), positive) for p, positive in points if view.region.contains(p)]
+        diameter = expected_diameter(request, guess, typical_diameter(view.objects), mask)
+        maps = (view.logits, *self._insisted(image, request.frame, view, clicks, mask, diameter, stop))
+        stop.check()
+        found = meant(Scene(maps, view.grey, view.objects, diameter), clicks, mask)
+        region, logits = view.region, _as_logits(found, view.logits, diameter)
+        if request.prior is not None and request.prior.region.union(region) != region:
+            region = request.prior.region.union(region).clip(shape)
+            around = request.prior.logits_on(region)
+            around[view.region.within(region).slices] = logits
+            logits = around
+        return Prediction(region, obey(logits, region, points, diameter), self.note)
+
+    def _view(self, image: Image, frame: Frame, box: Region, stop: Stop) -> View:
+        """What the network says of a window that holds a box of the frame; kept."""
+        shape, steps = image.frame_shape(self.ndim), self._steps(image)
+        window = choose_sight(to_grid(box, steps), grid_shape(shape, self.conventions.scale), self.sides, USUAL)
+        region = from_grid(window, shape, steps)
+
+        def look() -> tuple[Tensor, ...]:
+            stop.check()
+            output = self._answer(self._given(image, frame, window))
+            logits, found, *extent = (
+                on_frame(read(output, self.conventions)[0, 0].cpu().numpy(), window, region, steps)
+                for read in (to_logit, *self._readings)
+            )
+            objects = _parted(found, extent, self.conventions)
+            grey = seen_grey(image, frame, region, self.conventions)
+            return tuple(torch.from_numpy(np.ascontiguousarray(values)) for values in (logits, grey, objects))
+
+        logits, grey, objects = (kept.numpy() for kept in self.cache.get(image, ("view", frame, window), look))
+        return View(region, logits, grey, objects)
+
+    def _insisted(
+        self, image: Image, frame: Frame, view: View, clicks: Clicks, mask: Mask, diameter: float, stop: Stop
+    ) -> tuple[Values, ...]:
+        """The logits of a view, refined around the last click that both mask and network contradict; else nothing."""
+        wrong = [p for p, sign in clicks if mask[p] != sign and (view.logits[p] > 0) != sign]
+        if not wrong or not self.refines:
+            return ()
+        steps, shape = self._steps(image), image.frame_shape(self.ndim)
+        middle = Region(wrong[-1], tuple(k + 1 for k in wrong[-1])).placed_in(view.region)
+        box = to_grid(middle.grow(math.ceil(diameter)).clip(shape), steps)
+        window = choose_sight(box, grid_shape(shape, self.conventions.scale), self.sides, CLOSE)
+        region = from_grid(window, shape, steps).intersection(view.region)
+        given = self._given(image, frame, window)
+        marks = [
+            (to_grid(place, steps).within(window).start, sign)
+            for place, sign in ((Region(p, tuple(k + 1 for k in p)).placed_in(view.region), s) for p, s in clicks)
+            if region.contains(place.start)
+        ]
+        logits = insist(
+            lambda changed: to_logit(self._seen(changed), self.conventions),
+            given,
+            marks,
+            diameter * self.conventions.scale,
+            self.budget.spend(),
+            stop,
+        )
+        refined = view.logits.copy()
+        refined[region.within(view.region).slices] = on_frame(logits[0, 0].cpu().numpy(), window, region, steps)
+        return (refined,)
+
+    # -- the network -----------------------------------------------------------------------------------------------
+
+    def _steps(self, image: Image) -> tuple[float, ...]:
+        """Network pixels per pixel of the frame, along each axis."""
+        shape = image.frame_shape(self.ndim)
+        return tuple(m / n for m, n in zip(grid_shape(shape, self.conventions.scale), shape, strict=True))
+
+    def _given(self, image: Image, frame: Frame, window: Region) -> Tensor:
+        (spread,) = self.cache.get(image, ("statistics", frame), lambda: (statistics(image, frame, self.conventions),))
+        return feed(image, frame, window, self.conventions, spread).to(self.torch_device)
+
+    def _answer(self, given: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return self._seen(given)
+
+    def _seen(self, given: Tensor) -> Tensor:
+        return pick(self.network(given), self.conventions, given.shape[2:])
+
+    def _somewhere(self, work: Callable[[ClickablePredictor], Answer]) -> Answer:
+        """Work here; on a GPU that ran out of memory, on the CPU and with a note that says so."""
+        try:
+            return work(self)
+        except RuntimeError as error:
+            if self.device == "cpu" or not ran_out_of_memory(error):
+                raise
+            self.cache.clear()
+            duplicate: nn.Module = copy.deepcopy(self.network.cpu())
+            self.network.to(self.torch_device)
+            free_memory(self.torch_device)
+            sentence = "The GPU ran out of memory, so this answer was computed on the CPU."
+            return work(ClickablePredictor.of(duplicate, self.conventions, self.name, torch.device("cpu"), sentence))
+
+
+# -- around the network ------------------------------------------------------------------------------------------------
+
+
+def _parted(found: Values, extent: Sequence[Values], conventions: Conventions) -> npt.NDArray[np.int32]:
+    """Objects of a probability; where boundaries were subtracted from it, they grow back to the extent without."""
+    objects = find_objects(found > conventions.threshold, conventions.split)
+    return grown(objects, extent[0] > conventions.threshold) if extent else objects
+
+
+def _pixel(point: Sequence[float], region: Region) -> Pixel:
+    """The pixel of a point in a region's array; a point just inside the rim may round to just outside it."""
+    return tuple(min(max(round(p) - a, 0), n - 1) for p, a, n in zip(point, region.start, region.shape, strict=True))
+
+
+def _as_logits(mask: Mask, plain: Values, diameter: float) -> Values:
+    """Logits of an object: the network's where they agree; elsewhere, as sure as need be.
+
+    Near the object a lower threshold makes it grow where the network half agrees, but never into other objects.
+    """
+    close = depth(~mask) <= max(SOFT * diameter, 1.0) if mask.any() else mask
+    inside = np.clip(plain, SURE, CERTAIN)
+    beyond = np.where(close & (plain <= 0), np.clip(plain, -CERTAIN, -SURE), -CERTAIN)
+    return np.where(mask, inside, beyond).astype(np.float32)

@@ -1,0 +1,313 @@
+"""ClickPredictor: window -> cut -> normalise -> image features (kept) -> guidance -> network -> put back -> refine."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from napari_clickseg.clicks import Frame
+from napari_clickseg.images import Image
+from napari_clickseg.inference.brs import VARIABLES, Asked, Budget, Clicked, check_layer, refine
+from napari_clickseg.inference.click_enforcement import contradicted, obey
+from napari_clickseg.inference.device import (
+    FeatureCache,
+    Features,
+    choose_device,
+    choose_precision,
+    free_memory,
+    ran_out_of_memory,
+)
+from napari_clickseg.inference.guidance import Encoding, Guidance, PointSet
+from napari_clickseg.inference.window import (
+    Points,
+    WindowRule,
+    blended,
+    choose_window,
+    close_window,
+    credibility,
+    cut_logits,
+    cut_window,
+    normalise,
+    put_back,
+    to_window,
+)
+from napari_clickseg.masks import Prediction
+from napari_clickseg.models.card import ModelCard, read_click_card
+from napari_clickseg.models.load import new_network, read_weights
+from napari_clickseg.networks.catalogue import streams_of, switch_filter
+from napari_clickseg.questions import NEVER, Request, Stop
+from napari_clickseg.regions import Region
+from napari_clickseg.scale import estimate_diameter
+
+PASSES = 3
+"""How often a window may be chosen anew within one answer."""
+SCALES = (-1.5, -0.5, 0.5, 1.5)
+"""Octaves from an estimated diameter at which first clicks are looked at."""
+RETHOUGHT = 3
+"""Up to this click, an estimated diameter is doubted: other scales may answer instead of the window in use."""
+DISOBEDIENCE_COST, CHANGE_COST = 0.5, 0.05
+"""What clicks that an answer contradicts (all of them), and leaving the window in use, take from its credibility."""
+
+OBEDIENT = frozenset(("obey", *VARIABLES))
+"""Refinements after which a clicked pixel has its label in any case: what optimisation left is corrected locally."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClickPredictor:
+    """Answers requests with a network. Its cache saves time and changes no answer.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode, on its device and in its precision.
+    card : ModelCard
+        What the network was made for, and what is done to its answers.
+    budget : Budget
+        What backpropagating refinement may spend on a click, where the card has it on.
+    """
+
+    network: nn.Module
+    card: ModelCard
+    torch_device: torch.device
+    precision: torch.dtype
+    note: str = ""
+    cache: FeatureCache = field(default_factory=FeatureCache)
+    ndim: int = 2
+    budget: Budget = field(default_factory=Budget)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> ClickPredictor:
+        """Return the predictor of a weights file.
+
+        Raises
+        ------
+        ValueError
+            With one sentence, where the file is corrupt, its weights do not fit its card, or the device is not there.
+        """
+        card = read_click_card(path)
+        network = new_network(card.network, card.network_options, Encoding.from_mapping(card.encoding))
+        read_weights(network, path)
+        return cls.of(network, card, choose_device(device))
+
+    @classmethod
+    def of(cls, network: nn.Module, card: ModelCard, device: torch.device, note: str = "") -> ClickPredictor:
+        """Return the predictor of a network, which is put on the device and made ready to answer."""
+        precision = choose_precision(device)
+        _fit(network, card)
+        ready = fuse_batch_norms(network.eval()).requires_grad_(False)
+        ready = ready.to(device=device, dtype=precision)
+        ready = cast(nn.Module, ready.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+        return cls(ready, card, device, precision, note, budget=Budget.of_device(device))
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def device(self) -> str:
+        return self.torch_device.type
+
+    @property
+    def guidance(self) -> Guidance:
+        return Guidance(Encoding.from_mapping(self.card.encoding))
+
+    def with_refinements(self, switches: Mapping[str, bool]) -> ClickPredictor:
+        """Return the same model with refinements switched on or off (names in `REFINEMENTS`); this one stays as it is.
+
+        Raises
+        ------
+        ValueError
+            Where the guided filter, or a change of features, is asked for and the network has nothing of the kind.
+        """
+        on = {**dict.fromkeys(self.card.refinements, True), **switches}
+        card = replace(self.card, refinements=tuple(name for name, wanted in on.items() if wanted))
+        network = copy.deepcopy(self.network) if "guided" in switches else self.network
+        _fit(network, card)
+        return replace(self, network=network, card=card, cache=FeatureCache())
+
+    @property
+    def rule(self) -> WindowRule:
+        return WindowRule(object_share=self.card.object_share)
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        """Answer a request; on a GPU that ran out of memory, on the CPU and with a note that says so."""
+        try:
+            return self._predict(image, request, stop)
+        except RuntimeError as error:
+            if self.device == "cpu" or not ran_out_of_memory(error):
+                raise
+            self.cache.clear()
+            free_memory(self.torch_device)
+            sentence = "The GPU ran out of memory, so this answer was computed on the CPU."
+            on_cpu = ClickPredictor.of(self._copy_on_cpu(), self.card, torch.device("cpu"), sentence)
+            return on_cpu._predict(image, request, stop)
+
+    def _predict(self, image: Image, request: Request, stop: Stop) -> Prediction:
+        points, shape = request.points(2), image.frame_shape(2)
+        diameter = request.diameter or estimate_diameter(image, request.frame, 2)
+        answer, prior = self._most_credible(image, request, points, diameter, stop)
+        windows = [answer.window]
+        for _ in range(PASSES - 1):
+            better = choose_window(points, answer, diameter, shape, self.rule)
+            if better in windows or not answer.mask().any():
+                break
+            windows.append(better)
+            answer, prior = self._look(image, request.frame, better, points, request.prior, stop), request.prior
+        looks = self.budget.spend()
+        answer = self._insist(image, request.frame, points, answer, prior, looks, stop)
+        if request.prior is not None and "closer" in self.card.refinements:
+            answer = self._look_closer(image, request.frame, points, answer, looks, stop)
+        if OBEDIENT.intersection(self.card.refinements):
+            answer = replace(answer, logits=obey(answer.logits, answer.region, points, diameter))
+        return replace(answer, note=self.note)
+
+    def _most_credible(
+        self, image: Image, request: Request, points: Points, diameter: float, stop: Stop
+    ) -> tuple[Prediction, Prediction | None]:
+        """Look at the window in use and, while the scale is in doubt, at others; return the best and its prior."""
+        shape, doubted = image.frame_shape(2), self._unsure(request)
+        windows: dict[Region, float] = {}
+        if not doubted or request.prior is not None:
+            windows[choose_window(points, request.prior, diameter, shape, self.rule)] = 0.0
+        for window in self._other_windows(request, points, diameter, shape) if doubted else ():
+            windows.setdefault(window, CHANGE_COST)
+        answers = []
+        for window, cost in windows.items():
+            prior = request.prior if cost == 0 else None
+            answer = self._look(image, request.frame, window, points, prior, stop)
+            answers.append((self._score(answer, points, shape) - cost, answer, prior))
+        _, best, prior = max(answers, key=lambda scored: scored[0])
+        return best, prior
+
+    def _look_closer(
+        self, image: Image, frame: Frame, points: Points, answer: Prediction, looks: Iterator[int], stop: Stop
+    ) -> Prediction:
+        """Where the window shows the frame too small for fine detail, look again around the last click, and blend."""
+        close = close_window(answer.window, points, self.card.side)
+        if close is None:
+            return answer
+        near = [(point, positive) for point, positive in points if close.contains(point)]
+        look = self._look(image, frame, close, near, answer, stop)
+        look = self._insist(image, frame, near, look, answer, looks, stop)
+        return replace(answer, logits=blended(answer, look, points[-1][0], close.shape[0]))
+
+    @staticmethod
+    def _unsure(request: Request) -> bool:
+        """Whether hardly more than an estimate tells how large the object is."""
+        estimated = request.estimated or request.diameter is None
+        return estimated and (request.prior is None or len(request.clicks) <= RETHOUGHT)
+
+    def _other_windows(
+        self, request: Request, points: Points, diameter: float, shape: tuple[int, ...]
+    ) -> Iterator[Region]:
+        """Windows at other scales around what was clicked first: those of the first click, whose features are kept."""
+        start = points if request.prior is None else points[:1]
+        for octave in SCALES:
+            window = choose_window(start, None, diameter * 2**octave, shape, self.rule)
+            if all(window.contains(point) for point, _ in points):
+                yield window
+
+    def _score(self, answer: Prediction, points: Points, shape: tuple[int, ...]) -> float:
+        wrong = contradicted(answer.logits, answer.region, points)
+        return credibility(answer, shape, self.rule) - DISOBEDIENCE_COST * len(wrong) / max(len(points), 1)
+
+    def _look(
+        self, image: Image, frame: Frame, window: Region, points: Points, prior: Prediction | None, stop: Stop
+    ) -> Prediction:
+        stop.check()
+        with torch.inference_mode():
+            features, maps = self._see(image, frame, window, points, prior, stop)
+            logits = self._decode(self.network, features, maps)
+        region, values = put_back(logits, window, image.frame_shape(2))
+        return Prediction(region, values, window=window)
+
+    def _insist(
+        self,
+        image: Image,
+        frame: Frame,
+        points: Points,
+        answer: Prediction,
+        prior: Prediction | None,
+        looks: Iterator[int],
+        stop: Stop,
+    ) -> Prediction:
+        """Where an answer contradicts clicks and the model refines by backpropagation, make the network obey them."""
+        changed = next((name for name in VARIABLES if name in self.card.refinements), None)
+        window, side = answer.window, self.card.side
+        if changed is None or window is None or not contradicted(answer.logits, answer.region, points):
+            return answer
+        with torch.inference_mode():
+            features, maps = self._see(image, frame, window, points, prior, stop)
+        features = tuple(feature.clone() for feature in features)
+        asked = Asked(self.network, features, maps.clone(), self.guidance.encoding.click_channels, self._decode)
+        pixels = [((round(y), round(x)), positive) for (y, x), positive in points if window.contains((y, x))]
+        clicked = Clicked.of(to_window(pixels, window, side), (side, side), self.torch_device)
+        logits = refine(VARIABLES[changed](asked), clicked, looks, stop)
+        region, values = put_back(logits, window, image.frame_shape(2))
+        return replace(answer, region=region, logits=values)
+
+    def _see(
+        self, image: Image, frame: Frame, window: Region, points: Points, prior: Prediction | None, stop: Stop
+    ) -> tuple[Features, Tensor]:
+        """Return what enters the network's second part: features of a window, and the guidance."""
+        side, guidance = self.card.side, self.guidance
+        features = self.cache.get(image, (frame, window), lambda: self._encode(image, frame, window))
+        stop.check()
+        clicks = PointSet.of([to_window(points, window, side)], self.torch_device)
+        mask = torch.zeros((1, 1, side, side)) if prior is None else torch.sigmoid(cut_logits(prior, window, side))
+        told = torch.full((1,), 0.0 if prior is None else 1.0, device=self.torch_device)
+        maps = guidance(clicks, mask.to(self.torch_device), told, features[: guidance.keeps])
+        return features[guidance.keeps :], maps
+
+    def _decode(self, network: nn.Module, features: Features, maps: Tensor) -> Tensor:
+        return self._unmirrored(streams_of(network).decode(features, self._ready(self._mirrored(maps))))
+
+    def _encode(self, image: Image, frame: Frame, window: Region) -> Features:
+        """What is kept of a window: what the guidance stands on, then the network's features."""
+        cut = normalise(cut_window(image, frame, window, self.card.side))
+        kept = self.guidance.prepare(cut.to(self.torch_device))
+        return (*kept, *streams_of(self.network).encode(self._ready(self._mirrored(cut))))
+
+    def _mirrored(self, maps: Tensor) -> Tensor:
+        """The maps and their mirror images as a batch of two, where the model wants to see both."""
+        return torch.cat((maps, maps.flip(-1))) if "flip" in self.card.refinements else maps
+
+    def _unmirrored(self, logits: Tensor) -> Tensor:
+        """Logits of the mean probability of both views."""
+        if "flip" not in self.card.refinements:
+            return logits
+        straight, mirrored = torch.sigmoid(logits.float()).chunk(2)
+        return torch.logit((straight + mirrored.flip(-1)) / 2, eps=1e-5)
+
+    def _ready(self, maps: Tensor) -> Tensor:
+        return maps.to(device=self.torch_device, dtype=self.precision, memory_format=torch.channels_last)
+
+    def _copy_on_cpu(self) -> nn.Module:
+        duplicate: nn.Module = copy.deepcopy(self.network.cpu())
+        self.network.to(self.torch_device)
+        return duplicate
+
+
+def _fit(network: nn.Module, card: ModelCard) -> None:
+    """Make a network ready for its card's refinements, or refuse it with a ValueError."""
+    switch_filter(network, "guided" in card.refinements)
+    if "fbrs" in card.refinements:
+        check_layer(network)
+
+
+def fuse_batch_norms(network: nn.Module) -> nn.Module:
+    """Fold each batch normalisation into the convolution before it, in place; the answers stay the same."""
+    for module in network.modules():
+        if isinstance(module, nn.Sequential) and len(module) > 1:
+            first, second = module[0], module[1]
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                module[0] = fuse_conv_bn_eval(first, second)
+                module[1] = nn.Identity()
+    return network

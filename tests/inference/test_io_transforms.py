@@ -1,0 +1,108 @@
+"""What a network is given of an image, and what its output says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_clickseg.images import Image
+from napari_clickseg.inference.io_transforms import feed, pick, statistics, to_extent, to_logit, to_probability
+from napari_clickseg.models.io_spec import Conventions
+from napari_clickseg.regions import Region
+
+RAMP = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+def given(array, window, axes=None, channel=None, **conventions):
+    rule = Conventions(**{"normalise": "none", **conventions})
+    image = Image.of(array, axes, channel=channel)
+    return feed(image, (), window, rule, statistics(image, (), rule))[0].numpy()
+
+
+def test_beyond_the_frame_it_is_mirrored():
+    seen = given(RAMP, Region((0, 2), (2, 6)))
+    assert seen.tolist() == [[[2, 3, 2, 1], [6, 7, 6, 5]]]
+
+
+def test_a_grey_image_is_repeated_and_channels_come_in_the_order_named():
+    assert given(RAMP, Region((0, 0), (3, 4)), channels=3).shape == (3, 3, 4)
+    colours = np.stack([RAMP + 100 * k for k in range(4)], axis=-1)
+    seen = given(colours, Region((0, 0), (1, 2)), "YXC", channels=2, use=(3, 0))
+    assert seen.tolist() == [[[300, 301]], [[0, 1]]]
+
+
+def test_the_channel_that_a_person_chose_is_the_only_one():
+    colours = np.stack([RAMP + 100 * k for k in range(4)], axis=-1)
+    assert given(colours, Region((0, 0), (1, 1)), "YXC", channel=1, channels=2).ravel().tolist() == [100, 100]
+
+
+@pytest.mark.parametrize(
+    ("rule", "ends"),
+    [
+        ({"normalise": "percentile", "low": 0, "high": 100}, (0, 1)),
+        ({"normalise": "range", "low": 1, "high": 11}, (-0.1, 1)),
+        ({"normalise": "fixed", "low": 1, "high": 2}, (-0.5, 5)),
+        ({"normalise": "mean-sd"}, (-5.5 / np.std(range(12)), 5.5 / np.std(range(12)))),
+        ({"normalise": "none"}, (0, 11)),
+    ],
+)
+def test_normalisation_by_the_conventions(rule, ends):
+    seen = given(RAMP, Region((0, 0), (3, 4)), **rule)
+    assert (seen.min(), seen.max()) == pytest.approx(ends)
+
+
+def test_channels_are_normalised_each_or_together():
+    colours = np.stack([RAMP, 2 * RAMP], axis=-1)
+    rule = {"normalise": "percentile", "low": 0, "high": 100, "channels": 2}
+    window = Region((0, 0), (3, 4))
+    assert given(colours, window, "YXC", **rule).max(axis=(1, 2)).tolist() == [1, 1]
+    assert given(colours, window, "YXC", per_channel=False, **rule).max(axis=(1, 2)).tolist() == [0.5, 1]
+
+
+def test_a_flat_frame_is_normalised_to_zero():
+    assert not given(np.full((4, 4), 7.0), Region((0, 0), (4, 4)), normalise="percentile").any()
+
+
+def test_another_scale_halves_or_doubles_a_ramp_in_place():
+    line = np.tile(np.arange(16, dtype=np.float32), (4, 1))
+    assert given(line, Region((0, 1), (1, 7)), scale=0.5)[0, 0] == pytest.approx(np.arange(2.5, 14, 2))
+    assert given(line, Region((0, 2), (1, 6)), scale=2)[0, 0] == pytest.approx([0.75, 1.25, 1.75, 2.25])
+
+
+def test_probabilities_by_activation_objects_and_boundary():
+    output = torch.tensor([0.0, 2.0, 1.0]).reshape(1, 3, 1, 1)
+    soft = torch.softmax(output, 1).flatten()
+    rule = {"channels": 1, "objects": (1,), "activation": "softmax"}
+    assert to_probability(output, Conventions(**rule)).item() == pytest.approx(soft[1].item())
+    assert to_probability(output, Conventions(boundary=2, **rule)).item() == pytest.approx((soft[1] - soft[2]).item())
+    assert to_extent(output, Conventions(boundary=2, **rule)).item() == pytest.approx((soft[1] / (1 - soft[2])).item())
+    both = Conventions(objects=(1, 2), activation="softmax")
+    assert to_probability(output, both).item() == pytest.approx((soft[1] + soft[2]).item())
+    assert to_probability(output, Conventions(objects=(1,))).item() == pytest.approx(torch.sigmoid(output[0, 1]).item())
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"objects": (1,)},
+        {"objects": (1, 2), "activation": "softmax"},
+        {"objects": (0, 1, 2), "activation": "softmax"},
+        {"objects": (1,), "boundary": 2, "activation": "softmax"},
+    ],
+)
+@pytest.mark.parametrize("threshold", [0.5, 0.3])
+def test_logits_are_those_of_the_probability_and_0_at_the_threshold(rule, threshold):
+    output = torch.tensor([[0.3, 1.2, -0.4], [2.0, 0.1, 0.3]]).T.reshape(1, 3, 1, 2)
+    conventions = Conventions(threshold=threshold, **rule)
+    expected = torch.logit(to_probability(output, conventions), 1e-6) - np.log(threshold / (1 - threshold))
+    assert to_logit(output, conventions).flatten().tolist() == pytest.approx(expected.flatten().tolist(), abs=1e-4)
+
+
+def test_one_of_several_outputs_is_picked_by_number():
+    one, other = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    rule = Conventions(output=1)
+    assert pick((one, other), rule, (2, 2)) is other
+    assert pick({"a": one, "b": other}, rule, (2, 2)) is other
+    with pytest.raises(ValueError, match="no output 1"):
+        pick([one], rule, (2, 2))
