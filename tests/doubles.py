@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.clicks import Frame
-from napari_clickseg.images import Image
-from napari_clickseg.masks import Prediction
-from napari_clickseg.questions import NEVER, Request, Stop
-from napari_clickseg.regions import Region
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Request
 
 
 def disk(shape: tuple[int, ...], centre: tuple[float, ...], radius: float) -> npt.NDArray[np.bool_]:

@@ -9,10 +9,11 @@ import numpy as np
 from scipy import ndimage
 
 from doubles import disk
-from napari_clickseg.images import Image
-from napari_clickseg.masks import Prediction
-from napari_clickseg.questions import NEVER, Request, Stop
-from napari_clickseg.regions import Region
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Request
 
 SHAPE = (48, 96)
 Disks = Mapping[int, tuple[float, float, float]]

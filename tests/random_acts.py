@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from doubles import Disks
-from napari_clickseg.clicks import Click
-from napari_clickseg.edits import Edit
-from napari_clickseg.regions import Region
-from napari_clickseg.session import Session
+from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.edits import Edit
+from napari_clickseg.core.regions import Region
+from napari_clickseg.session.session import Session
 
 ODDS = {
     **{"click": 8, "drag": 3, "remove": 1, "answer": 8, "lose": 1, "undo": 3, "redo": 3, "commit": 3, "cancel": 1},

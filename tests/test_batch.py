@@ -15,9 +15,10 @@ from skimage.measure import label as components
 from doubles import Disks
 from napari_clickseg import batch
 from napari_clickseg.batch import Job, attempt, find_images, room_for, segment_image
-from napari_clickseg.files import read_image, write_labels
-from napari_clickseg.images import Image
-from napari_clickseg.questions import NEVER, Stop
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.storage.read_images import read_image
+from napari_clickseg.storage.write_labels import write_labels
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ import pytest
 from scipy import ndimage
 
 from doubles import BrokenError, Finding
-from napari_clickseg.clicks import Click
-from napari_clickseg.edits import Edit
-from napari_clickseg.questions import Nobody
-from napari_clickseg.regions import Region
-from napari_clickseg.session import Session
+from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.edits import Edit
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Nobody
+from napari_clickseg.session.session import Session
 
 HISTORIES = 400
 """Of each kind of data: 1,600 in all."""

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from movies import BrightPiece, first_only, movie
-from napari_clickseg.carrier import RESCUED
-from napari_clickseg.images import Image
-from napari_clickseg.motion import Plane
-from napari_clickseg.propagate import Carried, carry
-from napari_clickseg.questions import Stop, Stopped
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import Stop, Stopped
+from napari_clickseg.propagation.frame_steps import RESCUED
+from napari_clickseg.propagation.motion import Plane
+from napari_clickseg.propagation.propagate import Carried, carry
 
 ALONG = [(1,), (2,), (3,)]
 

@@ -11,7 +11,7 @@ import tifffile
 
 import napari_clickseg
 from doubles import Disks, disk
-from napari_clickseg.clicks import read_clicks_csv
+from napari_clickseg.storage.tables import read_clicks_csv
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from doubles import Disks
-from napari_clickseg.clicks import Click
-from napari_clickseg.files import checksum, written_whole
-from napari_clickseg.identity import Identity
-from napari_clickseg.images import Image
-from napari_clickseg.record import Record
-from napari_clickseg.session import Session
-from napari_clickseg.session_file import Replay, Summary, load_session, save_session
+from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.images import Image
+from napari_clickseg.session.session import Session
+from napari_clickseg.storage.atomic import checksum, written_whole
+from napari_clickseg.storage.serialization import Identity
+from napari_clickseg.storage.session_file import Record, Replay, Summary, load_session, save_session
 from random_acts import User
 
 SHAPE = (3, 12, 11)

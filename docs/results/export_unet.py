@@ -21,11 +21,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from train_unet import networks
 
-from napari_clickseg.files import read_image, write_table
-from napari_clickseg.images import Image
+from napari_clickseg.core.images import Image
 from napari_clickseg.models.import_model import examine, keep
 from napari_clickseg.models.io_spec import Conventions
 from napari_clickseg.models.load import open_converted
+from napari_clickseg.storage.read_images import read_image
+from napari_clickseg.storage.tables import write_table
 
 CLASSES = {
     "our": ("napari_clickseg.networks.unet:UNet", {}),

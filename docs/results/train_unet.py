@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_clickseg.benchmark.datasets import Plane, read_items, read_plane
-from napari_clickseg.images import CHANNEL, Image
+from napari_clickseg.core.images import CHANNEL, Image
 from napari_clickseg.inference.window import three_channels
 from napari_clickseg.networks.unet import UNet
 

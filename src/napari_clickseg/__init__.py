@@ -6,20 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_clickseg.clicks import Click as Click
-    from napari_clickseg.files import read_image as read_image
+    from napari_clickseg.core.clicks import Click as Click
     from napari_clickseg.models.load import load_model as load_model
     from napari_clickseg.models.registry import list_models as list_models
-    from napari_clickseg.session import Session as Session
+    from napari_clickseg.session.session import Session as Session
+    from napari_clickseg.storage.read_images import read_image as read_image
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Click": "napari_clickseg.clicks",
-    "Session": "napari_clickseg.session",
+    "Click": "napari_clickseg.core.clicks",
+    "Session": "napari_clickseg.session.session",
     "load_model": "napari_clickseg.models.registry",
     "list_models": "napari_clickseg.models.registry",
-    "read_image": "napari_clickseg.files",
+    "read_image": "napari_clickseg.storage.read_images",
 }
 
 __all__ = ["Click", "Session", "__version__", "list_models", "load_model", "read_image"]

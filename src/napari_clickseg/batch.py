@@ -16,15 +16,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from napari_clickseg.cell_tracking import check_ids, check_target, write_result
-from napari_clickseg.clicks import Click, read_clicks_csv
-from napari_clickseg.files import check_labels_path, read_image, write_labels
-from napari_clickseg.images import Image
+from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Predictor, Segmenter
 from napari_clickseg.models.load import load_model
-from napari_clickseg.questions import Predictor, Segmenter
-from napari_clickseg.readers import READERS
-from napari_clickseg.regions import Region
-from napari_clickseg.session import Session
+from napari_clickseg.session.session import Session
+from napari_clickseg.storage.cell_tracking import check_ids, check_target, write_result
+from napari_clickseg.storage.read_images import READERS, read_image
+from napari_clickseg.storage.tables import read_clicks_csv
+from napari_clickseg.storage.write_labels import check_labels_path, write_labels
 
 IN_MEMORY = 1 << 30
 """Bytes of labels up to which they are drawn in memory."""

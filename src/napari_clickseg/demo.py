@@ -13,13 +13,15 @@ import numpy.typing as npt
 from skimage.color import hsv2rgb
 from skimage.segmentation import find_boundaries
 
-from napari_clickseg.benchmark.metrics import carried_on, iou
-from napari_clickseg.files import read_image, write_labels, written_whole
-from napari_clickseg.images import Image
-from napari_clickseg.questions import Predictor
-from napari_clickseg.regions import Region
-from napari_clickseg.robot import next_click
-from napari_clickseg.session import Session
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.metrics import carried_on, iou
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Predictor
+from napari_clickseg.core.simulated_user import next_click
+from napari_clickseg.session.session import Session
+from napari_clickseg.storage.atomic import written_whole
+from napari_clickseg.storage.read_images import read_image
+from napari_clickseg.storage.write_labels import write_labels
 
 SAMPLE, TRUTH = "nuclei.tif", "nuclei_labels.tif"
 CLICKS = 5

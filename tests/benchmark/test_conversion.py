@@ -24,11 +24,11 @@ from napari_clickseg.benchmark.conversion import (
     sample_images,
 )
 from napari_clickseg.benchmark.datasets import Plane, read_items
-from napari_clickseg.benchmark.failures import DEBRIS, MISSED, Failure, find_failures
 from napari_clickseg.benchmark.layouts import Item
-from napari_clickseg.clicks import Frame
-from napari_clickseg.images import Image
-from napari_clickseg.questions import NEVER, Stop
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.core.metrics import DEBRIS, MISSED, Failure, find_failures
 
 
 @dataclass(frozen=True)

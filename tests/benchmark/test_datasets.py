@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 from imageio import v3
 
-from napari_clickseg.benchmark.datasets import (
-    find_data,
-    find_sources,
-    list_targets,
-    read_items,
-    read_plane,
-    sample_targets,
-)
+from napari_clickseg.benchmark.datasets import find_sources, list_targets, read_items, read_plane, sample_targets
+from napari_clickseg.storage.image_label_pairs import find_data
 
 
 def targets_of(pack: Path, source: str, split: str = "test") -> list:

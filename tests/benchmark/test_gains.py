@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from napari_clickseg.benchmark.conversion import COLUMNS, Corrector, Row
-from napari_clickseg.benchmark.failures import DEBRIS, MISSED
 from napari_clickseg.benchmark.gains import (
     aims_table,
     failures_table,
@@ -16,6 +15,7 @@ from napari_clickseg.benchmark.gains import (
     solved_of,
     who,
 )
+from napari_clickseg.core.metrics import DEBRIS, MISSED
 
 UNET = Corrector("unet", "unet")
 

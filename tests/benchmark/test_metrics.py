@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_clickseg.benchmark.metrics import (
+from napari_clickseg.core.metrics import (
     area_under_curve,
     boundary_f,
     carried_on,

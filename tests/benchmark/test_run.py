@@ -12,16 +12,17 @@ import pytest
 
 from bench_rows import key_of
 from doubles import Disks
-from napari_clickseg import spread
 from napari_clickseg.benchmark import run
 from napari_clickseg.benchmark.datasets import Target, list_targets, read_items
 from napari_clickseg.benchmark.run import COLUMNS, Job, click_through, read_rows, run_jobs
-from napari_clickseg.damage import KINDS
-from napari_clickseg.images import Image
-from napari_clickseg.masks import Prediction
-from napari_clickseg.questions import NEVER, Request, Stop
-from napari_clickseg.regions import Region
-from napari_clickseg.robot import ROBOTS
+from napari_clickseg.core import jobs as spread
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Request
+from napari_clickseg.core.simulated_errors import KINDS
+from napari_clickseg.core.simulated_user import ROBOTS
 
 
 @pytest.fixture

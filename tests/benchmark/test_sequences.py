@@ -9,10 +9,10 @@ import pytest
 from imageio import v3
 
 from napari_clickseg.benchmark.datasets import list_targets, read_items, read_plane
-from napari_clickseg.benchmark.metrics import iou
 from napari_clickseg.benchmark.run import Job
 from napari_clickseg.benchmark.sequences import read_movie, worst_frames
 from napari_clickseg.benchmark.starts import start_of
+from napari_clickseg.core.metrics import iou
 
 
 def test_the_middle_of_a_stack_is_read(pack: Path) -> None:

@@ -8,10 +8,10 @@ import pytest
 from doubles import Disks, Finding
 from napari_clickseg.benchmark import starts
 from napari_clickseg.benchmark.datasets import Plane
-from napari_clickseg.benchmark.metrics import iou
 from napari_clickseg.benchmark.starts import BAD_IOU, STARTS, automatic_labels, protocol_of, start_of
-from napari_clickseg.damage import KINDS
-from napari_clickseg.images import Image
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.metrics import iou
+from napari_clickseg.core.simulated_errors import KINDS
 
 DIAMETER = 16.0
 

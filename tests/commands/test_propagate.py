@@ -13,10 +13,11 @@ import tifffile
 
 from command_lines import refused
 from movies import first_only, movie
-from napari_clickseg import files, propagate
-from napari_clickseg.cell_tracking import Track, read_result
 from napari_clickseg.cli import main
 from napari_clickseg.commands.propagate import COMMAND
+from napari_clickseg.propagation import propagate
+from napari_clickseg.storage import write_labels as files
+from napari_clickseg.storage.cell_tracking import Track, read_result
 
 FRAMES = [{1: (24, 20 + 3 * t, 7), 2: (24, 60 + 2 * t, 7)} for t in range(4)]
 

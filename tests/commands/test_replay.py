@@ -10,15 +10,15 @@ import pytest
 import tifffile
 
 from command_lines import discs, refused
-from napari_clickseg.cell_tracking import Track, read_result
 from napari_clickseg.cli import main
-from napari_clickseg.clicks import read_clicks_csv
-from napari_clickseg.files import read_image, write_labels
-from napari_clickseg.images import Image
+from napari_clickseg.core.images import Image
 from napari_clickseg.models.load import load_model
-from napari_clickseg.record import Record
-from napari_clickseg.session import Session
-from napari_clickseg.session_file import save_session
+from napari_clickseg.session.session import Session
+from napari_clickseg.storage.cell_tracking import Track, read_result
+from napari_clickseg.storage.read_images import read_image
+from napari_clickseg.storage.session_file import Record, save_session
+from napari_clickseg.storage.tables import read_clicks_csv
+from napari_clickseg.storage.write_labels import write_labels
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from imageio import v3
 
 from command_lines import discs, refused, segment, write_clicks
 from napari_clickseg import batch
-from napari_clickseg.cell_tracking import Track, read_result
 from napari_clickseg.cli import main
+from napari_clickseg.storage.cell_tracking import Track, read_result
 
 
 def test_segment_writes_labels_with_the_ids_of_the_table_and_the_images_spacing() -> None:

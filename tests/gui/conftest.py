@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Request
 from napari_clickseg.gui.ours import camera_of
 from napari_clickseg.gui.steps import Choice
-from napari_clickseg.images import Image
-from napari_clickseg.masks import Prediction
 from napari_clickseg.models.io_spec import Conventions
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.models.trust import ClassNeeded, Untrusted
-from napari_clickseg.questions import NEVER, Request, Stop
-from napari_clickseg.regions import Region
 
 RADIUS = 6
 WAIT = 20_000

@@ -7,8 +7,8 @@ import pytest
 from qtpy.QtCore import Qt
 
 from doubles import Disks
-from napari_clickseg.journal import Journal
-from napari_clickseg.session import Session
+from napari_clickseg.session.session import Session
+from napari_clickseg.storage.event_log import Journal
 
 pytestmark = pytest.mark.viewer
 

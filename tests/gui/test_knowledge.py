@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from doubles import Disks, disk
+from napari_clickseg.core.jobs import NEVER
 from napari_clickseg.gui.knowledge import Known, look
 from napari_clickseg.gui.sequence import Finding
-from napari_clickseg.questions import NEVER
-from napari_clickseg.session import Session
-from napari_clickseg.states import Notes
+from napari_clickseg.session.session import Session
+from napari_clickseg.session.state import Notes
 
 
 @pytest.fixture

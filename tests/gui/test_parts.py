@@ -7,7 +7,11 @@ import pytest
 from napari.layers import Image as ImageLayer
 from napari.layers import Points
 
-from napari_clickseg.clicks import Click
+from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import NEVER, run_job
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
 from napari_clickseg.gui import samples, status
 from napari_clickseg.gui.actions import ACTIONS, bind, unbind
 from napari_clickseg.gui.geometry import Channel, Placement, offered_channels
@@ -16,13 +20,8 @@ from napari_clickseg.gui.model_panel import ADD_TEXT, ModelPanel
 from napari_clickseg.gui.pairing import merged
 from napari_clickseg.gui.preview import CONTOUR, FILL, GAINED, LOST, changed_region, picture
 from napari_clickseg.gui.pyramid import copy_down, levels_for
-from napari_clickseg.images import Image
-from napari_clickseg.masks import Prediction
 from napari_clickseg.models.registry import ModelEntry
-from napari_clickseg.questions import NEVER
-from napari_clickseg.regions import Region
-from napari_clickseg.session import Session
-from napari_clickseg.worker import run_job
+from napari_clickseg.session.session import Session
 
 
 def test_the_kept_clicks_keep_their_place_when_one_between_them_goes():

@@ -7,11 +7,11 @@ from collections import namedtuple
 import numpy as np
 import pytest
 
+from napari_clickseg.core.regions import Region
 from napari_clickseg.gui import frame_status
 from napari_clickseg.gui.painting import painted_regions
-from napari_clickseg.gui.routes import Route, backward, bracket, forward
 from napari_clickseg.gui.sequence import Finding
-from napari_clickseg.regions import Region
+from napari_clickseg.propagation.plan import Route, backward, bracket, forward
 
 MaskedStroke = namedtuple("MaskedStroke", "slice_key mask old_values new_value")
 

@@ -9,9 +9,9 @@ import pytest
 import tifffile
 from qtpy.QtCore import Qt
 
-from napari_clickseg.files import read_image
 from napari_clickseg.gui import saving
-from napari_clickseg.session_file import Summary, load_session
+from napari_clickseg.storage.read_images import read_image
+from napari_clickseg.storage.session_file import Summary, load_session
 
 pytestmark = pytest.mark.viewer
 

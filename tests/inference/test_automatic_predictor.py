@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from doubles import disk
-from napari_clickseg.clicks import Click
-from napari_clickseg.images import Image
+from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import Stop, Stopped
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Request, Segmenter
 from napari_clickseg.inference.automatic_predictor import ClickablePredictor
-from napari_clickseg.masks import Prediction
 from napari_clickseg.models.io_spec import Conventions
-from napari_clickseg.questions import Request, Segmenter, Stop, Stopped
-from napari_clickseg.regions import Region
 
 SHAPE = (64, 96)
 CPU = torch.device("cpu")

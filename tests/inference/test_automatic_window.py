@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_clickseg.core.regions import Region
 from napari_clickseg.inference.automatic_window import USUAL, choose_sight, from_grid, on_frame, to_grid
 from napari_clickseg.inference.tiling import Sides
-from napari_clickseg.regions import Region
 
 SIDES = Sides(longest=512, halo=32, divisible=16)
 

@@ -15,8 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_clickseg.clicks import Click
-from napari_clickseg.images import Image
+from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import NEVER, Stop, Stopped
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Request
 from napari_clickseg.inference import brs
 from napari_clickseg.inference import click_predictor as predictor_module
 from napari_clickseg.inference.brs import (
@@ -34,13 +38,10 @@ from napari_clickseg.inference.brs import (
 )
 from napari_clickseg.inference.click_predictor import ClickPredictor
 from napari_clickseg.inference.guidance import Encoding
-from napari_clickseg.masks import Prediction
 from napari_clickseg.models.card import REFINEMENTS, ModelCard
 from napari_clickseg.models.load import load_model, new_network, save_model
 from napari_clickseg.networks.catalogue import streams_of
 from napari_clickseg.networks.unet import UNet
-from napari_clickseg.questions import NEVER, Request, Stop, Stopped
-from napari_clickseg.regions import Region
 from napari_clickseg.training.recipe import list_recipes, read_recipe
 
 PATIENT = Budget(seconds=math.inf, looks=60)

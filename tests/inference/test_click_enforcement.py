@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_clickseg.core.regions import Region
 from napari_clickseg.inference.click_enforcement import obey
-from napari_clickseg.regions import Region
 
 REGION = Region((10, 20), (42, 52))
 POSITIONS = st.tuples(st.integers(10, 41), st.integers(20, 51))

@@ -10,19 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-from napari_clickseg.clicks import Click
-from napari_clickseg.images import Image
+from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import NEVER, Stop, Stopped
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Request
 from napari_clickseg.inference import click_predictor as predictor_module
 from napari_clickseg.inference import guidance as guidance_module
 from napari_clickseg.inference.brs import Budget
 from napari_clickseg.inference.click_predictor import ClickPredictor, fuse_batch_norms
 from napari_clickseg.inference.guidance import Encoding
-from napari_clickseg.masks import Prediction
 from napari_clickseg.models.card import ModelCard, read_card
 from napari_clickseg.models.load import new_network, save_model
 from napari_clickseg.networks.catalogue import build_network
-from napari_clickseg.questions import NEVER, Request, Stop, Stopped
-from napari_clickseg.regions import Region
 from napari_clickseg.training.recipe import list_recipes, read_recipe
 
 OPTIONS = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_clickseg.images import Image
+from napari_clickseg.core.images import Image
 from napari_clickseg.inference.device import FeatureCache, available_devices, choose_device, choose_precision
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from doubles import disk
+from napari_clickseg.core.jobs import NEVER, Stop, Stopped
 from napari_clickseg.inference.brs import Budget
 from napari_clickseg.inference.input_refinement import insist
-from napari_clickseg.questions import NEVER, Stop, Stopped
 
 FAINT = disk((48, 48), (24, 16), 6)
 GIVEN = torch.from_numpy(0.35 * FAINT.astype(np.float32))[None, None]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from napari_clickseg.images import Image
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.regions import Region
 from napari_clickseg.inference.io_transforms import feed, pick, statistics, to_extent, to_logit, to_probability
 from napari_clickseg.models.io_spec import Conventions
-from napari_clickseg.regions import Region
 
 RAMP = np.arange(12, dtype=np.float32).reshape(3, 4)
 

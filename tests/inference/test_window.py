@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_clickseg.images import Image
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
 from napari_clickseg.inference.window import (
     WindowRule,
     blended,
@@ -19,8 +21,6 @@ from napari_clickseg.inference.window import (
     put_back,
     to_window,
 )
-from napari_clickseg.masks import Prediction
-from napari_clickseg.regions import Region
 
 RULE = WindowRule(object_share=0.4)
 FRAME = (1000, 1000)

@@ -7,13 +7,14 @@ import sys
 import numpy as np
 import pytest
 
-from napari_clickseg.clicks import Click
-from napari_clickseg.images import Image
-from napari_clickseg.masks import Prediction
+from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import Stop, Stopped
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Request
 from napari_clickseg.models.classic import LARGEST_SIDE, Geodesic, GrabCut, RandomWalker, Superpixels, look
-from napari_clickseg.questions import Request, Stop, Stopped
-from napari_clickseg.regions import Region
-from napari_clickseg.session import Session
+from napari_clickseg.session.session import Session
 
 Predictor = RandomWalker | Geodesic | Superpixels | GrabCut
 PREDICTORS: list[Predictor] = [RandomWalker(), Geodesic(), Superpixels(), GrabCut()]

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from foreign_files import SOURCE, TINY, WRITERS, Saved, exported_fixed, halves, safetensors, scripted, state_dict
 from foreign_networks import TinyUNet, seeded
-from napari_clickseg.images import Image
+from napari_clickseg.core.images import Image
 from napari_clickseg.models import import_model as foreign
 from napari_clickseg.models.card import ConvertedCard, amend_card, read_card, read_click_card
 from napari_clickseg.models.import_model import Candidate, check_name, examine, keep

@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 from napari_clickseg.models import classic, registry
 from napari_clickseg.models.card import ModelCard
 from napari_clickseg.models.load import load_model
-from napari_clickseg.models.registry import find_model, list_models, user_folder
+from napari_clickseg.models.registry import find_model, list_models
+from napari_clickseg.storage.paths import user_folder
 
 WITHOUT_WEIGHTS = ["geodesic", "grabcut", "random-walker", "superpixels"]
 

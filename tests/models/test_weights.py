@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from napari_clickseg.benchmark.failures import overlaps
-from napari_clickseg.clicks import Click
-from napari_clickseg.files import read_image
-from napari_clickseg.images import Image
+from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.metrics import overlaps
+from napari_clickseg.core.requests import Request, Segmenter
 from napari_clickseg.inference.click_predictor import ClickPredictor
 from napari_clickseg.models.card import ConvertedCard, read_card
 from napari_clickseg.models.load import load_model
 from napari_clickseg.models.registry import find_model
-from napari_clickseg.questions import Request, Segmenter
+from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.training.recipe import list_recipes, read_recipe
 
 FOLDER = Path(__file__).parents[2] / "src" / "napari_clickseg" / "models" / "weights"

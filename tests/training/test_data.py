@@ -10,7 +10,7 @@ import tifffile
 import torch
 from imageio import v3
 
-from napari_clickseg.questions import Stop, Stopped
+from napari_clickseg.core.jobs import Stop, Stopped
 from napari_clickseg.training.data import Plane, Pool, load_pool, planes_to_draw, read_planes
 
 IMAGE = np.array([[0, 51], [102, 255]], np.uint8)

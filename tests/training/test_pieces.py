@@ -11,7 +11,7 @@ import pytest
 import torch
 from skimage.io import imsave
 
-from napari_clickseg.damage import KINDS, damage
+from napari_clickseg.core.simulated_errors import KINDS, damage
 from napari_clickseg.inference.guidance import Encoding, PointSet
 from napari_clickseg.models.load import new_network
 from napari_clickseg.training import losses

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from doubles import disk
-from napari_clickseg.robot import BOX_IOU, NARROWEST
+from napari_clickseg.core.simulated_user import BOX_IOU, NARROWEST
 from napari_clickseg.training import simulated_training as simulation
 from napari_clickseg.training.data import Plane, Pool, Target
 from napari_clickseg.training.recipe import Clicks, Recipe, Schedule

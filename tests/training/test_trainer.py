@@ -12,13 +12,13 @@ from safetensors.torch import load_file
 from skimage.io import imsave
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from napari_clickseg.core.jobs import Stop, Stopped
+from napari_clickseg.core.simulated_user import ROBOTS
 from napari_clickseg.inference.click_predictor import ClickPredictor
 from napari_clickseg.inference.guidance import CLICK_MAPS, PRIORS
 from napari_clickseg.models.card import REFINEMENTS, read_card
 from napari_clickseg.networks.catalogue import NETWORKS
-from napari_clickseg.questions import Stop, Stopped
-from napari_clickseg.robot import ROBOTS
-from napari_clickseg.session import Session
+from napari_clickseg.session.session import Session
 from napari_clickseg.training import checkpoint as logs
 from napari_clickseg.training import trainer as validation
 from napari_clickseg.training.checkpoint import CHECKPOINT, EVENTS, LOG, OPTIMISERS, Plan

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from napari_clickseg.questions import Stop, Stopped
+from napari_clickseg.core.jobs import Stop, Stopped
 from napari_clickseg.training import trainer
 from napari_clickseg.training import trainer as validation
 from napari_clickseg.training.distributed import joined

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from napari_clickseg.benchmark.curves import Measured, Results
-from napari_clickseg.benchmark.metrics import Values, clicks_to_reach, mean_interval
 from napari_clickseg.benchmark.report import table
+from napari_clickseg.core.metrics import Values, clicks_to_reach, mean_interval
 
 WITH, WITHOUT = ":brs=on", ":brs=off"
 TARGET = 0.85

@@ -18,11 +18,11 @@ import numpy as np
 
 from napari_clickseg.benchmark.memory import MEGABYTE, peak_bytes
 from napari_clickseg.benchmark.sequences import Movie
-from napari_clickseg.images import Image
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Predictor
 from napari_clickseg.models.load import load_model
-from napari_clickseg.propagate import carry
-from napari_clickseg.questions import Predictor
-from napari_clickseg.regions import Region
+from napari_clickseg.propagation.propagate import carry
 
 COLUMNS = ("source", "model", "part", "what", "frames", "objects", "seconds", "peak_mb")
 """`frames`: how many were carried to; `objects`: mean number per frame; `seconds`: of the processor; `peak_mb`: above

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.benchmark.layouts import Item, read_coco
-from napari_clickseg.files import read_image
-from napari_clickseg.images import Image
-from napari_clickseg.sources import read_labels, read_mask
+from napari_clickseg.core.images import Image
+from napari_clickseg.storage.image_label_pairs import read_labels, read_mask
+from napari_clickseg.storage.read_images import read_image
 
 VOID = 255
 

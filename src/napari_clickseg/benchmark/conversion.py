@@ -19,14 +19,14 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from napari_clickseg.benchmark.datasets import Item, Plane, list_targets, read_plane
-from napari_clickseg.benchmark.failures import DEBRIS, Failure, find_failures, overlaps
 from napari_clickseg.benchmark.run import timed_click
-from napari_clickseg.files import open_table
+from napari_clickseg.core.metrics import DEBRIS, Failure, find_failures, overlaps
+from napari_clickseg.core.object_size import estimate_diameter
+from napari_clickseg.core.requests import Predictor, Segmenter
+from napari_clickseg.core.simulated_user import next_click
 from napari_clickseg.models.load import load_model
-from napari_clickseg.questions import Predictor, Segmenter
-from napari_clickseg.robot import next_click
-from napari_clickseg.scale import estimate_diameter
-from napari_clickseg.session import Session
+from napari_clickseg.session.session import Session
+from napari_clickseg.storage.tables import open_table
 
 COLUMNS = (
     *("source", "image", "objects", "protocol", "labels", "model", "object", "kind", "area"),

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_clickseg.benchmark.metrics import Values, carried_on
 from napari_clickseg.benchmark.run import Row
 from napari_clickseg.benchmark.starts import SCRATCH
+from napari_clickseg.core.metrics import Values, carried_on
 
 NATURAL = "natural_"
 """Sources with this prefix are photographs; averages over microscopy leave them out."""

@@ -7,7 +7,6 @@ plane.
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,13 +19,10 @@ import numpy.typing as npt
 from napari_clickseg.benchmark.codings import Truth, read_truth
 from napari_clickseg.benchmark.layouts import LAYOUTS, find_layout
 from napari_clickseg.benchmark.layouts import Item as Item
-from napari_clickseg.clicks import Frame
-from napari_clickseg.files import read_image
-from napari_clickseg.images import CHANNEL, Image
-
-DATA_VARIABLE = "CLICKSEG_DATA"
-USUAL_PLACES = ("shared/data", "../shared/data")
-SMALLEST_OBJECT = 30
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.images import CHANNEL, Image
+from napari_clickseg.core.metrics import SMALLEST_OBJECT
+from napari_clickseg.storage.read_images import read_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +42,6 @@ class Plane:
     image: Image
     labels: npt.NDArray[Any]
     ignore: npt.NDArray[np.bool_] | None = None
-
-
-def find_data(folder: str | Path | None = None) -> Path:
-    """Return the folder of data: the one named, else $CLICKSEG_DATA, else the usual places.
-
-    Raises
-    ------
-    FileNotFoundError
-        Where there is none.
-    """
-    named = folder or os.environ.get(DATA_VARIABLE)
-    for place in [Path(named).expanduser()] if named else map(Path, USUAL_PLACES):
-        if place.is_dir():
-            return place
-    where = f"no folder {named}" if named else f"no data in {' or '.join(USUAL_PLACES)}"
-    raise FileNotFoundError(
-        f"There is {where}: name a folder with images/ and labels/, or one of such folders (--data)."
-    )
 
 
 def find_sources(data: Path, names: Sequence[str] = ()) -> dict[str, Path]:

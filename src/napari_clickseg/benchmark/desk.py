@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.benchmark.failures import overlaps
-from napari_clickseg.benchmark.metrics import LIMIT, iou
 from napari_clickseg.benchmark.sequences import Movie
-from napari_clickseg.clicks import Click, Frame
-from napari_clickseg.edits import Edit
-from napari_clickseg.questions import Predictor
-from napari_clickseg.robot import next_click
-from napari_clickseg.session import Session
+from napari_clickseg.core.clicks import Click, Frame
+from napari_clickseg.core.edits import Edit
+from napari_clickseg.core.metrics import LIMIT, iou, overlaps
+from napari_clickseg.core.requests import Predictor
+from napari_clickseg.core.simulated_user import next_click
+from napari_clickseg.session.session import Session
 
 COLUMNS = (
     *("source", "image", "frames", "rows", "columns", "model", "way"),

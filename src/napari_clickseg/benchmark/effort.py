@@ -14,12 +14,12 @@ from itertools import pairwise
 import numpy as np
 
 from napari_clickseg.benchmark.desk import GOAL, Desk, Place, Row
-from napari_clickseg.benchmark.failures import overlaps
 from napari_clickseg.benchmark.sequences import Movie
-from napari_clickseg.clicks import Frame
-from napari_clickseg.propagate import carry
-from napari_clickseg.questions import Predictor
-from napari_clickseg.review import Doubt, Review
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.metrics import overlaps
+from napari_clickseg.core.requests import Predictor
+from napari_clickseg.propagation.propagate import carry
+from napari_clickseg.review.rules import Doubt, Review
 
 SCRATCH, FILE_ORDER, CARRIED, BETWEEN = "from scratch", "file order", "carry and review", "between and review"
 APART = 5

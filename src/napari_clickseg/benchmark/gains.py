@@ -9,9 +9,8 @@ from itertools import groupby
 import numpy as np
 
 from napari_clickseg.benchmark.conversion import ALONE, FOUND, ORDERS, WORST, Corrector, Row
-from napari_clickseg.benchmark.failures import DEBRIS, GOOD_IOU, KINDS
-from napari_clickseg.benchmark.metrics import Values, carried_on
 from napari_clickseg.benchmark.report import table
+from napari_clickseg.core.metrics import DEBRIS, GOOD_IOU, KINDS, Values, carried_on
 
 PAPER = ("Jang and Kim, Table 4", "", "", (88.2, 88.9, 89.1, 89.4, 89.5, 89.6), (3.6, 1.8, 0.8, 1.3, 0.3))
 """U-Net on two sequences of PhC-U373: mean IoU after 0 to 5 clicks, and what each brought to the cells clicked on."""

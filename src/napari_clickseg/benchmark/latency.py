@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.journal import FOLDER_VARIABLE
+from napari_clickseg.storage.paths import JOURNALS_VARIABLE as FOLDER_VARIABLE
 
 SIZES = (512, 20_000)
 OBJECTS = 12

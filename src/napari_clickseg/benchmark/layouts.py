@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from napari_clickseg.sources import (
+from napari_clickseg.storage.image_label_pairs import (
     Pairs,
     files_in,
     find_pair,

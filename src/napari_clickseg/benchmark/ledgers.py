@@ -9,8 +9,8 @@ from pathlib import Path
 
 from napari_clickseg.benchmark import carrying, desk, effort, looking
 from napari_clickseg.benchmark.sequences import Movie
-from napari_clickseg.files import open_table
-from napari_clickseg.questions import Predictor
+from napari_clickseg.core.requests import Predictor
+from napari_clickseg.storage.tables import open_table
 
 Row = dict[str, str]
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_clickseg.files import write_table
+from napari_clickseg.core.simulated_user import next_click
 from napari_clickseg.models.load import load_model
-from napari_clickseg.robot import next_click
-from napari_clickseg.session import Session
+from napari_clickseg.session.session import Session
+from napari_clickseg.storage.tables import write_table
 
 COLUMNS = ("model", "peak_mb")
 MEGABYTE = 1 << 20

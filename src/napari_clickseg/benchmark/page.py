@@ -19,7 +19,6 @@ from napari_clickseg.benchmark.curves import NATURAL, Results, collect
 from napari_clickseg.benchmark.gains import aims_table, failures_table, gains_table
 from napari_clickseg.benchmark.ledgers import LEDGERS
 from napari_clickseg.benchmark.memory import read_peaks
-from napari_clickseg.benchmark.metrics import clicks_to_reach, mean_interval
 from napari_clickseg.benchmark.report import (
     AVERAGED,
     average_table,
@@ -33,6 +32,7 @@ from napari_clickseg.benchmark.report import (
 from napari_clickseg.benchmark.run import read_rows
 from napari_clickseg.benchmark.sequence_tables import TABLES, worst_table
 from napari_clickseg.benchmark.sequence_tables import aims_table as sequence_aims
+from napari_clickseg.core.metrics import clicks_to_reach, mean_interval
 from napari_clickseg.models.registry import WEIGHTLESS
 
 CLICKS = 20

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_clickseg.benchmark.curves import Comparison, Results
-from napari_clickseg.benchmark.metrics import LIMIT, curve_band
 from napari_clickseg.benchmark.report import ranking
-from napari_clickseg.files import written_whole
+from napari_clickseg.core.metrics import LIMIT, curve_band
 from napari_clickseg.models.registry import WEIGHTLESS
+from napari_clickseg.storage.atomic import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.benchmark.curves import Comparison, Measured, Results, Setting, shared
-from napari_clickseg.benchmark.metrics import (
+from napari_clickseg.core.metrics import (
     LIMIT,
     LONG,
     TARGETS,

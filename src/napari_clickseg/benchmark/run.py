@@ -24,17 +24,18 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from napari_clickseg.benchmark.datasets import Item, Plane, Target, read_plane
-from napari_clickseg.benchmark.metrics import boundary_f, corrected_share, iou
 from napari_clickseg.benchmark.starts import SCRATCH, Start, protocol_of, start_of
-from napari_clickseg.clicks import Click, Frame
-from napari_clickseg.files import open_table, written_whole
+from napari_clickseg.core.clicks import Click, Frame
+from napari_clickseg.core.jobs import connected, results
+from napari_clickseg.core.metrics import boundary_f, corrected_share, iou
+from napari_clickseg.core.object_size import estimate_diameter
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Predictor
+from napari_clickseg.core.simulated_user import next_click
 from napari_clickseg.models.load import load_model
-from napari_clickseg.questions import Predictor
-from napari_clickseg.regions import Region
-from napari_clickseg.robot import next_click
-from napari_clickseg.scale import estimate_diameter
-from napari_clickseg.session import Session
-from napari_clickseg.spread import connected, results
+from napari_clickseg.session.session import Session
+from napari_clickseg.storage.atomic import written_whole
+from napari_clickseg.storage.tables import open_table
 
 COLUMNS = (
     *("source", "image", "frame", "object", "area", "robot", "start", "model"),

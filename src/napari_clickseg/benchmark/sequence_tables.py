@@ -9,9 +9,9 @@ import numpy as np
 
 from napari_clickseg.benchmark import carrying, effort, looking
 from napari_clickseg.benchmark.desk import GOAL
-from napari_clickseg.benchmark.metrics import carried_on
 from napari_clickseg.benchmark.report import table
 from napari_clickseg.benchmark.starts import protocol_of
+from napari_clickseg.core.metrics import carried_on
 
 Row = dict[str, str]
 

@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.benchmark.codings import read_truth
-from napari_clickseg.benchmark.datasets import SMALLEST_OBJECT, Item, Plane, Target, at_frame
-from napari_clickseg.benchmark.metrics import iou
+from napari_clickseg.benchmark.datasets import Item, Plane, Target, at_frame
 from napari_clickseg.benchmark.run import Job, prepared
 from napari_clickseg.benchmark.starts import automatic_labels, start_of
-from napari_clickseg.clicks import Frame
-from napari_clickseg.files import read_image
-from napari_clickseg.images import CHANNEL, Image
-from napari_clickseg.scale import estimate_diameter
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.images import CHANNEL, Image
+from napari_clickseg.core.metrics import SMALLEST_OBJECT, iou
+from napari_clickseg.core.object_size import estimate_diameter
+from napari_clickseg.storage.read_images import read_image
 
 Labels = npt.NDArray[Any]
 NUMBERED = re.compile(r"(.+)_\d+")

@@ -20,11 +20,11 @@ from skimage.filters import threshold_local, threshold_otsu
 from skimage.segmentation import watershed
 
 from napari_clickseg.benchmark.datasets import Plane
-from napari_clickseg.benchmark.metrics import iou
-from napari_clickseg.damage import KINDS
+from napari_clickseg.core.metrics import iou
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Predictor, Segmenter
+from napari_clickseg.core.simulated_errors import KINDS
 from napari_clickseg.models.load import load_model
-from napari_clickseg.questions import Predictor, Segmenter
-from napari_clickseg.regions import Region
 
 Mask = npt.NDArray[np.bool_]
 Grey = npt.NDArray[np.float32]

@@ -71,10 +71,11 @@ def _tell_weighing(model: str) -> None:
 
 def _bench_jobs(chosen: argparse.Namespace, models: Sequence[str]) -> list[Job]:
     """Return every sampled object for every model, robot and start."""
-    from napari_clickseg.benchmark.datasets import find_data, find_sources, list_targets, read_items
+    from napari_clickseg.benchmark.datasets import find_sources, list_targets, read_items
     from napari_clickseg.benchmark.run import Job
     from napari_clickseg.benchmark.starts import STARTS
-    from napari_clickseg.robot import ROBOTS
+    from napari_clickseg.core.simulated_user import ROBOTS
+    from napari_clickseg.storage.image_label_pairs import find_data
 
     for what, names, there in (("robot", chosen.robot, ROBOTS), ("start", chosen.start, STARTS)):
         unknown = ", ".join(repr(name) for name in names if name not in there)
@@ -127,7 +128,7 @@ def _bench_report(chosen: argparse.Namespace) -> None:
 def _bench_page(chosen: argparse.Namespace) -> None:
     """Fill the tables of a page from the results in a folder."""
     from napari_clickseg.benchmark.page import fill
-    from napari_clickseg.files import written_whole
+    from napari_clickseg.storage.atomic import written_whole
 
     if len(chosen.report or ()) != 1 or not chosen.report[0].is_dir():
         raise ValueError("A page is filled from one folder of results; name it (--report FOLDER).")
@@ -154,9 +155,9 @@ def _write_report(
     from napari_clickseg.benchmark.plots import draw_curves
     from napari_clickseg.benchmark.report import card_metrics, main_part, ranking, report
     from napari_clickseg.benchmark.run import read_rows
-    from napari_clickseg.files import written_whole
     from napari_clickseg.models.card import record_metrics
     from napari_clickseg.models.registry import find_model
+    from napari_clickseg.storage.atomic import written_whole
 
     results = collect([row for table in tables for row in read_rows(table)], chosen.robot[0], chosen.max_clicks)
     page, text = chosen.out / "report.md", report(results, read_peaks(peaks))
@@ -179,7 +180,7 @@ def _bench_gui(chosen: argparse.Namespace) -> None:
 
     from napari_clickseg.benchmark.latency import measure
     from napari_clickseg.benchmark.yardstick import measure_yardstick
-    from napari_clickseg.files import write_table
+    from napari_clickseg.storage.tables import write_table
 
     rows = [asdict(row) for model in chosen.models for row in measure(model)]
     yardstick = asdict(measure_yardstick())

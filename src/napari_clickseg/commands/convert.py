@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from napari_clickseg.clicks import Frame
-    from napari_clickseg.images import Image
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.images import Image
     from napari_clickseg.models.import_model import Candidate
 
 USUAL = "as usual; nothing tells"
@@ -87,7 +87,7 @@ def written(value: Any) -> str:
 
 def _show(candidate: Candidate, conventions: Conventions, chosen: argparse.Namespace) -> None:
     """Segment the first frame of an image, tell what was found, and draw it where a file is named."""
-    from napari_clickseg.files import read_image
+    from napari_clickseg.storage.read_images import read_image
 
     image = read_image(chosen.image)
     frame = (0,) * len(image.frames_shape(conventions.ndim))
@@ -104,10 +104,10 @@ def _draw(path: Path, image: Image, frame: Frame, labels: npt.NDArray[np.int32])
     """Write the outlines on the image as a picture; of a volume, its middle plane."""
     from imageio import v3
 
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.core.regions import Region
     from napari_clickseg.demo import overlay
-    from napari_clickseg.files import written_whole
-    from napari_clickseg.images import Image
-    from napari_clickseg.regions import Region
+    from napari_clickseg.storage.atomic import written_whole
 
     middle = tuple(side // 2 for side in labels.shape[:-2])
     seen = image.block(frame, Region.whole(labels.shape))[(slice(None), *middle)]

@@ -36,7 +36,8 @@ def bench_corrections(chosen: argparse.Namespace) -> None:
 
 def _images(chosen: argparse.Namespace) -> list[Item]:
     from napari_clickseg.benchmark.conversion import sample_images
-    from napari_clickseg.benchmark.datasets import find_data, find_sources, read_items
+    from napari_clickseg.benchmark.datasets import find_sources, read_items
+    from napari_clickseg.storage.image_label_pairs import find_data
 
     sources = find_sources(find_data(chosen.data), chosen.sources)
     items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]

@@ -25,7 +25,8 @@ def run_models(chosen: argparse.Namespace) -> None:
 
 
 def _table() -> Iterator[str]:
-    from napari_clickseg.models.registry import list_models, user_folder
+    from napari_clickseg.models.registry import list_models
+    from napari_clickseg.storage.paths import user_folder
 
     entries = list_models()
     width = max(len(entry.name) for entry in entries)

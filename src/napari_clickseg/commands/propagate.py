@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from napari_clickseg.commands.named import find_named
 from napari_clickseg.commands.options import DEFAULT, DEVICE, MODEL, OUTPUT, Command, Option, comma_separated
 from napari_clickseg.commands.tracks import CTC, write_tracks
-from napari_clickseg.commands.walks import Walk, frame_range, named, walk_of
+from napari_clickseg.commands.walks import frame_range, named, walk_of
+from napari_clickseg.propagation.plan import Walk
 
 if TYPE_CHECKING:
-    from napari_clickseg.clicks import Frame
-    from napari_clickseg.events import Event
-    from napari_clickseg.images import Image
-    from napari_clickseg.questions import Predictor
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.core.requests import Predictor
+    from napari_clickseg.propagation.track_events import Event
 
 ALL = "all"
 EVENT_COLUMNS = ("frame", "kind", "object", "sentence", "where")
@@ -42,9 +43,10 @@ class Progress:
 def run_propagate(chosen: argparse.Namespace) -> None:
     """Carry objects and write the labels, also those of a walk that Ctrl+C ended."""
     from napari_clickseg.batch import room_for
-    from napari_clickseg.cell_tracking import check_ids, check_target
-    from napari_clickseg.files import check_labels_path, read_image
     from napari_clickseg.models.load import load_model
+    from napari_clickseg.storage.cell_tracking import check_ids, check_target
+    from napari_clickseg.storage.read_images import read_image
+    from napari_clickseg.storage.write_labels import check_labels_path
 
     check_labels_path(chosen.output)
     find_named(chosen.model)  # refused before the image is read
@@ -88,8 +90,8 @@ def _carry(
 ) -> None:
     from tqdm import tqdm
 
-    from napari_clickseg.drawing import write_edits
-    from napari_clickseg.propagate import carry
+    from napari_clickseg.propagation.propagate import carry
+    from napari_clickseg.session.drawing import write_edits
 
     steps = carry(
         image,
@@ -119,7 +121,7 @@ def _given_labels(path: Path, image: Image, ndim: int) -> Any:
     """Open labels of the whole image, or of one frame."""
     import numpy as np
 
-    from napari_clickseg.files import read_image
+    from napari_clickseg.storage.read_images import read_image
 
     labels = read_image(path).array
     if np.dtype(labels.dtype).kind not in "iu":
@@ -143,7 +145,7 @@ def _write_labels(output: Path, labels: Any, image: Image) -> None:
     OSError
         Saying what failed, and where the labels are now, if anywhere.
     """
-    from napari_clickseg.files import write_labels
+    from napari_clickseg.storage.write_labels import write_labels
 
     try:
         write_labels(output, labels, image.label_axes, image.spacing)
@@ -158,8 +160,8 @@ def _write_labels(output: Path, labels: Any, image: Image) -> None:
 
 
 def _write_tables(chosen: argparse.Namespace, labels: Any, walk: Walk, ndim: int, progress: Progress) -> None:
-    from napari_clickseg.cell_tracking import parents_of
-    from napari_clickseg.files import write_table
+    from napari_clickseg.storage.cell_tracking import parents_of
+    from napari_clickseg.storage.tables import write_table
 
     if chosen.ctc is not None:
         write_tracks(chosen.ctc, labels, parents_of(progress.events, labels))
@@ -179,7 +181,7 @@ def _event_row(event: Event) -> dict[str, object]:
 
 def _review_rows(labels: Any, walk: Walk, ndim: int, progress: Progress) -> list[dict[str, object]]:
     """What deserves a look first, among the frames that were carried to."""
-    from napari_clickseg.review import doubts
+    from napari_clickseg.review.rules import doubts
 
     frames = sorted({walk.source, *progress.confidence})
     right = {walk.source, *walk.confirmed}

@@ -13,9 +13,9 @@ from napari_clickseg.commands.options import DEVICE, OUTPUT, Command, Option
 from napari_clickseg.commands.tracks import CTC, write_tracks
 
 if TYPE_CHECKING:
-    from napari_clickseg.images import Image
-    from napari_clickseg.questions import Predictor
-    from napari_clickseg.session_file import Replay, Saved, Summary
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.core.requests import Predictor
+    from napari_clickseg.storage.session_file import Replay, Saved, Summary
 
 TOLD = 10
 """So many objects that came out otherwise are named one by one."""
@@ -26,10 +26,12 @@ def run_replay(chosen: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from napari_clickseg.batch import open_labels, room_for
-    from napari_clickseg.cell_tracking import check_target
-    from napari_clickseg.clicks import write_clicks_csv
-    from napari_clickseg.files import check_labels_path, read_image, write_labels, written_whole
-    from napari_clickseg.session_file import Replay, Summary, load_session
+    from napari_clickseg.storage.atomic import written_whole
+    from napari_clickseg.storage.cell_tracking import check_target
+    from napari_clickseg.storage.read_images import read_image
+    from napari_clickseg.storage.session_file import Replay, Summary, load_session
+    from napari_clickseg.storage.tables import write_clicks_csv
+    from napari_clickseg.storage.write_labels import check_labels_path, write_labels
 
     check_labels_path(chosen.output)
     saved = load_session(chosen.session)
@@ -85,8 +87,8 @@ def _loader(saved: Saved, chosen: argparse.Namespace) -> Callable[[str], Predict
     """What gives the model of a name: the one that --model names in place of all, else the one recorded."""
     from functools import cache
 
-    from napari_clickseg.files import checksum
     from napari_clickseg.models.load import load_model
+    from napari_clickseg.storage.atomic import checksum
 
     @cache
     def load(name: str) -> Predictor:

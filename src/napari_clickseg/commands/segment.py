@@ -60,8 +60,8 @@ def _watched(items: Sequence[Any], word: str) -> Iterable[Any]:
 
 def _segment_folder(chosen: argparse.Namespace) -> None:
     from napari_clickseg.batch import check_finds
+    from napari_clickseg.core.jobs import connected
     from napari_clickseg.models.load import load_model
-    from napari_clickseg.spread import connected
 
     if chosen.ctc is not None:
         raise ValueError(f"--ctc takes one movie, but {chosen.image} is a folder of images; name one of them.")
@@ -85,7 +85,7 @@ def _work(jobs: Sequence[Job], processes: int, cluster: Any | None) -> list[Done
     from tqdm import tqdm
 
     from napari_clickseg.batch import attempt
-    from napari_clickseg.spread import results
+    from napari_clickseg.core.jobs import results
 
     faults = []
     with tqdm(total=len(jobs), unit="image") as bar, closing(results(attempt, jobs, processes, cluster)) as answers:

@@ -16,11 +16,12 @@ def bench_sequences(chosen: argparse.Namespace) -> None:
     ValueError
         Where nothing of this name can be measured, or a source is no movie or stack.
     """
-    from napari_clickseg.benchmark.datasets import find_data, find_sources, read_items
+    from napari_clickseg.benchmark.datasets import find_sources, read_items
     from napari_clickseg.benchmark.ledgers import LEDGERS
     from napari_clickseg.benchmark.sequence_tables import TABLES
     from napari_clickseg.benchmark.sequences import read_movie
     from napari_clickseg.models.load import load_model
+    from napari_clickseg.storage.image_label_pairs import find_data
 
     if chosen.sequences not in LEDGERS:
         raise ValueError(f"There is no measure {chosen.sequences!r} of sequences; there are {', '.join(LEDGERS)}.")

@@ -21,7 +21,7 @@ def write_tracks(folder: Path, labels: Any, parents: Mapping[int, int]) -> None:
     ValueError, OSError
         As `cell_tracking.write_result`.
     """
-    from napari_clickseg.cell_tracking import write_result
+    from napari_clickseg.storage.cell_tracking import write_result
 
     tracks = write_result(folder, labels, parents, split_gaps=True)
     from_parents = sum(track.parent > 0 for track in tracks)

@@ -14,7 +14,7 @@ from napari_clickseg.commands.options import DEFAULT, DEVICE, Command, Option, c
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from napari_clickseg.questions import Stop
+    from napari_clickseg.core.jobs import Stop
     from napari_clickseg.training.checkpoint import Plan
     from napari_clickseg.training.recipe import Recipe
     from napari_clickseg.training.trainer import Progress
@@ -55,7 +55,7 @@ def _train_plan(chosen: argparse.Namespace) -> tuple[Recipe, Plan]:
     """Return the recipe with what the options change in it, and the run."""
     from dataclasses import replace
 
-    from napari_clickseg.benchmark.datasets import find_data
+    from napari_clickseg.storage.image_label_pairs import find_data
     from napari_clickseg.training.checkpoint import CHECKPOINT, Plan
     from napari_clickseg.training.data import find_folders
     from napari_clickseg.training.recipe import for_start, read_recipe
@@ -126,7 +126,7 @@ def _stopped_by_interrupt() -> Iterator[Stop]:
     """Give a stop that the first Ctrl+C requests, so that a checkpoint is written; the second one ends at once."""
     import signal
 
-    from napari_clickseg.questions import Stop, Stopped
+    from napari_clickseg.core.jobs import Stop, Stopped
 
     stop, usual = Stop(), signal.getsignal(signal.SIGINT)
 
@@ -147,7 +147,8 @@ def _place_of_model(name: str, out: Path, replaces: bool) -> Path:
     """Return where the picker finds a model of this name; a model that another run put there is not lost unasked."""
     from filecmp import cmp
 
-    from napari_clickseg.models.registry import SUFFIX, user_folder
+    from napari_clickseg.models.registry import SUFFIX
+    from napari_clickseg.storage.paths import user_folder
 
     place, own = user_folder() / f"{name}{SUFFIX}", out / f"{name}{SUFFIX}"
     if place.exists() and not replaces and not (own.is_file() and cmp(place, own, shallow=False)):
@@ -160,8 +161,8 @@ def _place_of_model(name: str, out: Path, replaces: bool) -> Path:
 def _install(weights: Path, place: Path) -> None:
     from shutil import copyfile
 
-    from napari_clickseg.files import written_whole
     from napari_clickseg.models.registry import list_models
+    from napari_clickseg.storage.atomic import written_whole
 
     place.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(place) as unfinished:

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 
-from napari_clickseg.clicks import Frame
 from napari_clickseg.commands.options import comma_separated
-
-
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """From which frame to which others, in order; `end` is the second frame that is right, if any."""
-
-    source: Frame
-    targets: tuple[Frame, ...]
-    confirmed: frozenset[Frame]
-    end: Frame | None = None
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.propagation.plan import Walk
 
 
 def walk_of(chosen: argparse.Namespace, axes: str, counts: tuple[int, ...]) -> Walk:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from napari_clickseg.core.requests import Request
 from napari_clickseg.gui import frame_status, status
 from napari_clickseg.gui.answering import Answering
 from napari_clickseg.gui.desk import Desk
@@ -15,7 +16,6 @@ from napari_clickseg.gui.showing import Showing
 from napari_clickseg.gui.shown import Panel, telling
 from napari_clickseg.gui.status import Status
 from napari_clickseg.gui.work import Work
-from napari_clickseg.questions import Request
 
 Act = Callable[[Work], None]
 Pick = Callable[[Work, tuple[float, ...]], None]

@@ -10,7 +10,8 @@ from typing import Any
 
 from psygnal import Signal
 
-from napari_clickseg.clicks import Frame
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.jobs import Outcome, Stop
 from napari_clickseg.gui import status
 from napari_clickseg.gui.background import Background
 from napari_clickseg.gui.desk import Desk
@@ -22,8 +23,6 @@ from napari_clickseg.gui.work import Work
 from napari_clickseg.gui.workshop import Candidate, Workshop, proposed_name
 from napari_clickseg.models.io_spec import Conventions
 from napari_clickseg.models.trust import ClassNeeded, Untrusted
-from napari_clickseg.questions import Stop
-from napari_clickseg.worker import Outcome
 
 
 class AddingModel:

@@ -8,14 +8,14 @@ from functools import partial
 from time import perf_counter
 from typing import cast
 
+from napari_clickseg.core.jobs import LatestWorker, Outcome, Stop
+from napari_clickseg.core.labels import highest_id
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.gui.background import Courier
 from napari_clickseg.gui.late import LatePredictor
 from napari_clickseg.gui.work import Work
-from napari_clickseg.labels import highest_id
-from napari_clickseg.masks import Prediction
 from napari_clickseg.models.load import present_devices
-from napari_clickseg.questions import Predictor, Request, Stop
-from napari_clickseg.worker import LatestWorker, Outcome
 
 
 @dataclass(frozen=True, slots=True, eq=False)

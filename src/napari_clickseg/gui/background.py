@@ -8,8 +8,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal, Slot
 
-from napari_clickseg.questions import Stop
-from napari_clickseg.worker import Job, LatestWorker, Outcome
+from napari_clickseg.core.jobs import Job, LatestWorker, Outcome, Stop
 
 Receive = Callable[[Outcome], None]
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_clickseg.acts import Act
-from napari_clickseg.clicks import Frame
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.regions import Region
 from napari_clickseg.gui import frame_status
 from napari_clickseg.gui.acts import ObjectActs
 from napari_clickseg.gui.carrying import Carrying, Trip
 from napari_clickseg.gui.desk import Desk
-from napari_clickseg.gui.routes import Route, along, backward, bracket, forward
 from napari_clickseg.gui.sequence import Carry, SequencePanel
 from napari_clickseg.gui.showing import Showing
 from napari_clickseg.gui.timeline import Timeline
 from napari_clickseg.gui.work import Work
-from napari_clickseg.propagate import Carried
-from napari_clickseg.regions import Region
+from napari_clickseg.propagation.plan import Route, along, backward, bracket, forward
+from napari_clickseg.propagation.propagate import Carried
+from napari_clickseg.session.replay import Act
 
 TRAVELS = frozenset(("undo", "redo"))
 QUIET = frozenset(("extend", "confirm", "reserve", "predictor", "diameter", "protect"))

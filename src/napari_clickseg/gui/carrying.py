@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 
 from psygnal import Signal
 
-from napari_clickseg.acts import Act
-from napari_clickseg.clicks import Frame
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.jobs import Outcome, Stop
 from napari_clickseg.gui.background import Background, Courier
-from napari_clickseg.gui.routes import Route
 from napari_clickseg.gui.work import Work
-from napari_clickseg.propagate import Carried, carry
-from napari_clickseg.questions import Stop
-from napari_clickseg.worker import Outcome
+from napari_clickseg.propagation.plan import Route
+from napari_clickseg.propagation.propagate import Carried, carry
+from napari_clickseg.session.replay import Act
 
 NOT_THE_USERS = frozenset(("reserve", "predictor"))
 """Acts of the panel itself, which end no carrying. Another model does: see `Carrying._on_acted`."""

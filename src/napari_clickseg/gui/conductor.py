@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from napari_clickseg.drawing import Protect
+from napari_clickseg.core.requests import Predictor
 from napari_clickseg.gui import status
 from napari_clickseg.gui.acts import ObjectActs
 from napari_clickseg.gui.adding import AddingModel
@@ -22,8 +22,8 @@ from napari_clickseg.gui.whole import WholeFrames
 from napari_clickseg.gui.work import Work
 from napari_clickseg.gui.workshop import Workshop
 from napari_clickseg.models.registry import ModelEntry
-from napari_clickseg.questions import Predictor
-from napari_clickseg.session import Session
+from napari_clickseg.session.drawing import Protect
+from napari_clickseg.session.session import Session
 
 OF_DESK = ("choose_image", "choose_channel", "choose_labels")
 """Requests that the desk answers. Their value may be None: no image, no channel, a new Labels layer."""

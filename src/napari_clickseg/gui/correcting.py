@@ -7,20 +7,20 @@ from functools import partial
 
 import numpy as np
 
-from napari_clickseg import verbs
-from napari_clickseg.clicks import Click, Frame
+from napari_clickseg.core.clicks import Click, Frame
+from napari_clickseg.core.jobs import Outcome
+from napari_clickseg.core.regions import Region
 from napari_clickseg.gui import frame_status
 from napari_clickseg.gui.acts import ObjectActs
 from napari_clickseg.gui.background import Background
 from napari_clickseg.gui.desk import Desk
-from napari_clickseg.gui.routes import along
 from napari_clickseg.gui.sequence import Extent, SequencePanel
 from napari_clickseg.gui.showing import Showing
 from napari_clickseg.gui.shown import Panel, telling
 from napari_clickseg.gui.timeline import Timeline
 from napari_clickseg.gui.work import Work
-from napari_clickseg.regions import Region
-from napari_clickseg.worker import Outcome
+from napari_clickseg.propagation.plan import along
+from napari_clickseg.session import label_operations as verbs
 
 Position = tuple[float, ...]
 Plan = Callable[..., verbs.Edits]

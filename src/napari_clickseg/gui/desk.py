@@ -10,7 +10,7 @@ from napari.layers import Image, Labels
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
-from napari_clickseg.drawing import Protect
+from napari_clickseg.core.requests import Predictor
 from napari_clickseg.gui import status
 from napari_clickseg.gui.geometry import TRANSFORMS, Channel, offered_channels
 from napari_clickseg.gui.layers import ClickLayers
@@ -18,8 +18,8 @@ from napari_clickseg.gui.offers import first_labels, images_in, labels_in, point
 from napari_clickseg.gui.ours import POLARITIES, plain, role_of
 from napari_clickseg.gui.shown import Panel, Picks, telling
 from napari_clickseg.gui.work import Work
-from napari_clickseg.questions import Predictor
-from napari_clickseg.session import Session
+from napari_clickseg.session.drawing import Protect
+from napari_clickseg.session.session import Session
 
 
 class Desk:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_clickseg.clicks import Frame
+from napari_clickseg.core.clicks import Frame
 from napari_clickseg.gui.sequence import Finding
 from napari_clickseg.gui.status import Status, error
-from napari_clickseg.states import ObjectState
+from napari_clickseg.session.state import ObjectState
 
 NOTHING_DOUBTFUL = Status("ready", "Nothing doubtful is left to look at. K confirms the frame in view.")
 JOIN_FIRST = Status("ready", "Click on the first of the two objects. Esc leaves it.")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.images import CHANNEL, Image
-from napari_clickseg.label_writers import UNITS
+from napari_clickseg.core.images import CHANNEL, Image
+from napari_clickseg.storage.write_labels import UNITS
 
 Matrix = npt.NDArray[np.float64]
 CHANNEL_NAMES = {"c", "ch", "channel", "channels"}

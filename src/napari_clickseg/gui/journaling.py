@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from napari_clickseg.core.jobs import Outcome, Stop
 from napari_clickseg.gui import frame_status
 from napari_clickseg.gui.background import Background, Courier
 from napari_clickseg.gui.desk import Desk
 from napari_clickseg.gui.sequence import SequencePanel
 from napari_clickseg.gui.showing import Showing
 from napari_clickseg.gui.work import Work
-from napari_clickseg.journal import Journal
-from napari_clickseg.questions import Stop
-from napari_clickseg.recovery import Found, clean, discard, find, recover
-from napari_clickseg.session import Session
-from napari_clickseg.worker import Outcome
+from napari_clickseg.session.session import Session
+from napari_clickseg.storage.event_log import Journal
+from napari_clickseg.storage.recovery import Found, clean, discard, find, recover
 
 MARK = "napari-clickseg journal"
 """The key in a layer's metadata by which the journals of what is in it are known: they need not be offered back."""

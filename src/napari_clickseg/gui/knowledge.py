@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_clickseg.clicks import Frame
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.jobs import Stop
 from napari_clickseg.gui.sequence import Finding, FrameState
 from napari_clickseg.gui.work import Work
-from napari_clickseg.propagate import Carried
-from napari_clickseg.questions import Stop
-from napari_clickseg.review import DOUBTFUL, Doubt, Review
-from napari_clickseg.states import Notes
+from napari_clickseg.propagation.propagate import Carried
+from napari_clickseg.review.rules import DOUBTFUL, Doubt, Review
+from napari_clickseg.session.state import Notes
 
 TOLD = 2
 """So many reasons of a doubt are told, the weightiest."""

@@ -8,10 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.clicks import Frame
-from napari_clickseg.images import Image
-from napari_clickseg.masks import Prediction
-from napari_clickseg.questions import NEVER, Predictor, Request, Segmenter, Stop
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.requests import Predictor, Request, Segmenter
 
 
 class LatePredictor:

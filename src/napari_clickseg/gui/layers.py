@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
-from napari_clickseg.clicks import Click
+from napari_clickseg.core.clicks import Click
 from napari_clickseg.gui.actions import Bindings, Run, bind, unbind
 from napari_clickseg.gui.geometry import Placement, world_matrix
 from napari_clickseg.gui.mouse import MODES_OF_NAPARI, Grip, Mouse

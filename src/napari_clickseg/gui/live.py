@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QTimer
 
-from napari_clickseg.clicks import Frame
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.masks import Prediction
 from napari_clickseg.gui.layers import ClickLayers
 from napari_clickseg.gui.preview import changed_region, picture
 from napari_clickseg.gui.work import Work
-from napari_clickseg.masks import Prediction
-from napari_clickseg.session import Session
+from napari_clickseg.session.session import Session
 
 FLASH_MS = 450
 """How long the pixels gained and lost by an answer stand out."""

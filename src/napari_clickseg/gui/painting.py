@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_clickseg.regions import Region
+from napari_clickseg.core.regions import Region
 
 
 def painted_regions(strokes: Iterable[Any], thin: int | None) -> Iterator[Region]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_clickseg.clicks import Click
+from napari_clickseg.core.clicks import Click
 
 SAME = 1e-3
 """Positions closer than this are the same click, in pixels."""

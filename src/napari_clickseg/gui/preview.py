@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_clickseg.masks import Prediction
-from napari_clickseg.regions import Region
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
 
 Picture = npt.NDArray[np.uint8]
 MARGIN = 2

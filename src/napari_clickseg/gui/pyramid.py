@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_clickseg.regions import Region
+from napari_clickseg.core.regions import Region
 
 LARGEST_PLAIN = 3072
 """Planes with a longer side are shown as a pyramid: refreshing a plain layer takes time in proportion to its pixels."""

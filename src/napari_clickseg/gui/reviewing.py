@@ -6,8 +6,9 @@ from functools import partial
 
 from qtpy.QtCore import QTimer
 
-from napari_clickseg.acts import Act
-from napari_clickseg.clicks import Frame
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.jobs import Outcome
+from napari_clickseg.core.regions import Region
 from napari_clickseg.gui import frame_status
 from napari_clickseg.gui.background import Background
 from napari_clickseg.gui.carrying import Carrying, Trip
@@ -15,14 +16,13 @@ from napari_clickseg.gui.desk import Desk
 from napari_clickseg.gui.knowledge import Known, Looked, look
 from napari_clickseg.gui.layers import ClickLayers
 from napari_clickseg.gui.preview import ring
-from napari_clickseg.gui.routes import along
 from napari_clickseg.gui.sequence import Finding, SequencePanel, Strip
 from napari_clickseg.gui.showing import Showing
 from napari_clickseg.gui.timeline import Timeline
 from napari_clickseg.gui.work import Work
-from napari_clickseg.propagate import Carried
-from napari_clickseg.regions import Region
-from napari_clickseg.worker import Outcome
+from napari_clickseg.propagation.plan import along
+from napari_clickseg.propagation.propagate import Carried
+from napari_clickseg.session.replay import Act
 
 RING_SHARE = 0.75
 """The radius of the ring around the place that is looked at, in diameters of an object."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_clickseg.files import write_labels
+from napari_clickseg.core.jobs import Outcome, Stop
 from napari_clickseg.gui import frame_status
 from napari_clickseg.gui.background import Background
 from napari_clickseg.gui.desk import Desk
@@ -17,13 +17,11 @@ from napari_clickseg.gui.journaling import Journaling
 from napari_clickseg.gui.sequence import SequencePanel
 from napari_clickseg.gui.showing import Showing
 from napari_clickseg.gui.work import Work
-from napari_clickseg.journal import Journal
 from napari_clickseg.models.registry import ModelEntry
-from napari_clickseg.questions import Stop
-from napari_clickseg.record import Past
-from napari_clickseg.recovery import recover
-from napari_clickseg.session_file import save_session
-from napari_clickseg.worker import Outcome
+from napari_clickseg.storage.event_log import Journal
+from napari_clickseg.storage.recovery import recover
+from napari_clickseg.storage.session_file import Past, save_session
+from napari_clickseg.storage.write_labels import write_labels
 
 Kind = Literal["labels", "session"]
 NAMES: dict[Kind, str] = {"labels": "{} objects.tif", "session": "{} session.json"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from napari_clickseg.clicks import Frame
+from napari_clickseg.core.clicks import Frame
 
 FrameState = Literal["empty", "drawn", "carried", "doubtful", "confirmed"]
 Extent = Literal["frame", "onwards", "all"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from napari_clickseg.clicks import on_frame
-from napari_clickseg.session import Session
+from napari_clickseg.core.clicks import on_frame
+from napari_clickseg.session.session import Session
 
 Kind = Literal["loading", "ready", "thinking", "error"]
 

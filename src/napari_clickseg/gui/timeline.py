@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from psygnal import Signal
 
-from napari_clickseg.clicks import Frame
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.images import CHANNEL
+from napari_clickseg.core.regions import Region
 from napari_clickseg.gui.desk import Desk
 from napari_clickseg.gui.ours import assign, camera_of
 from napari_clickseg.gui.sequence import Axis, SequencePanel
 from napari_clickseg.gui.work import Work
-from napari_clickseg.images import CHANNEL
-from napari_clickseg.regions import Region
 
 RIM = 0.1
 """A place this near to the rim of the view, as a share of it, is brought to the middle."""

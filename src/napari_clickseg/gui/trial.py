@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
 
-from napari_clickseg.clicks import Frame
+from napari_clickseg.core.clicks import Frame
 from napari_clickseg.gui.ours import MARK, assign
 from napari_clickseg.gui.work import Work
 

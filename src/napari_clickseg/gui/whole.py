@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QTimer
 
-from napari_clickseg.clicks import Frame
-from napari_clickseg.edits import Edit
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.edits import Edit
+from napari_clickseg.core.jobs import Outcome, Stop
+from napari_clickseg.core.requests import Segmenter
 from napari_clickseg.gui import status
 from napari_clickseg.gui.acts import ObjectActs
 from napari_clickseg.gui.answering import Answering
@@ -20,8 +22,6 @@ from napari_clickseg.gui.desk import Desk
 from napari_clickseg.gui.showing import Showing
 from napari_clickseg.gui.shown import Panel, WholeFrame, telling
 from napari_clickseg.gui.work import Work
-from napari_clickseg.questions import Segmenter, Stop
-from napari_clickseg.worker import Outcome
 
 LOOK_MS = 200
 """So often the bar follows what is done."""

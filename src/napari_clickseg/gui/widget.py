@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
+from napari_clickseg.core.requests import Predictor
 from napari_clickseg.gui.conductor import Conductor
 from napari_clickseg.gui.preferences import preference
 from napari_clickseg.gui.stack import PanelStack
 from napari_clickseg.gui.workshop import ForeignModels, Workshop
 from napari_clickseg.models.load import load_model
 from napari_clickseg.models.registry import ModelEntry, list_models
-from napari_clickseg.questions import Predictor
 
 if TYPE_CHECKING:
     import napari.viewer

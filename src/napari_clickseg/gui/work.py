@@ -11,17 +11,17 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import QTimer
 
-from napari_clickseg.clicks import Click, Frame
-from napari_clickseg.drawing import Protect
+from napari_clickseg.core.clicks import Click, Frame
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.labels import highest_id
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.gui.geometry import Channel, Placement
 from napari_clickseg.gui.ours import assign, make_labels, role_of
 from napari_clickseg.gui.painting import painted_regions
 from napari_clickseg.gui.pyramid import copy_down, levels_for
-from napari_clickseg.images import Image
-from napari_clickseg.labels import highest_id
-from napari_clickseg.questions import Predictor, Request
-from napari_clickseg.regions import Region
-from napari_clickseg.session import Session
+from napari_clickseg.session.drawing import Protect
+from napari_clickseg.session.session import Session
 
 COUNTED_AT_ONCE = 1 << 24
 """Labels of more pixels are searched for their highest id in the background."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from napari_clickseg.core.requests import Segmenter
 from napari_clickseg.gui.steps import Choice
 from napari_clickseg.models.io_spec import Conventions
-from napari_clickseg.questions import Segmenter
 
 ODD = re.compile(r"[^A-Za-z0-9._-]+")
 NAMELESS = "model"

@@ -19,8 +19,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from napari_clickseg.clicks import Frame
-from napari_clickseg.images import Image
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.core.masks import CERTAIN, Prediction
+from napari_clickseg.core.object_size import estimate_diameter
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Request
 from napari_clickseg.inference.automatic_window import CLOSE, USUAL, box_of, choose_sight, from_grid, on_frame, to_grid
 from napari_clickseg.inference.brs import Budget
 from napari_clickseg.inference.click_enforcement import obey
@@ -41,11 +46,7 @@ from napari_clickseg.inference.io_transforms import (
 from napari_clickseg.inference.object_proposals import Mask, Pixel, Values, depth
 from napari_clickseg.inference.proposal_choice import Clicks, Scene, expected_diameter, meant, typical_diameter
 from napari_clickseg.inference.tiling import Sides, cover
-from napari_clickseg.masks import CERTAIN, Prediction
 from napari_clickseg.models.io_spec import Conventions
-from napari_clickseg.questions import NEVER, Request, Stop
-from napari_clickseg.regions import Region
-from napari_clickseg.scale import estimate_diameter
 
 Answer = TypeVar("Answer")
 Reading = Callable[[Tensor, Conventions], Tensor]

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
 from napari_clickseg.inference.proposal_choice import AROUND
 from napari_clickseg.inference.tiling import Sides
-from napari_clickseg.masks import Prediction
-from napari_clickseg.regions import Region
 
 Values = npt.NDArray[np.float32]
 

@@ -18,8 +18,8 @@ from typing import Any, Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from napari_clickseg.core.jobs import Stop
 from napari_clickseg.inference.device import Features
-from napari_clickseg.questions import Stop
 
 INERTIA = 1e-3
 """Lambda, the weight of the inertial energy."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.regions import Region
+from napari_clickseg.core.regions import Region
 
 SURE = 1.0
 """The logit that a corrected pixel is given at the click itself (probability 0.73)."""

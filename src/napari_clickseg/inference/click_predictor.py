@@ -12,8 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from napari_clickseg.clicks import Frame
-from napari_clickseg.images import Image
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.object_size import estimate_diameter
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Request
 from napari_clickseg.inference.brs import VARIABLES, Asked, Budget, Clicked, check_layer, refine
 from napari_clickseg.inference.click_enforcement import contradicted, obey
 from napari_clickseg.inference.device import (
@@ -38,13 +43,9 @@ from napari_clickseg.inference.window import (
     put_back,
     to_window,
 )
-from napari_clickseg.masks import Prediction
 from napari_clickseg.models.card import ModelCard, read_click_card
 from napari_clickseg.models.load import new_network, read_weights
 from napari_clickseg.networks.catalogue import streams_of, switch_filter
-from napari_clickseg.questions import NEVER, Request, Stop
-from napari_clickseg.regions import Region
-from napari_clickseg.scale import estimate_diameter
 
 PASSES = 3
 """How often a window may be chosen anew within one answer."""

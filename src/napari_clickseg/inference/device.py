@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 import torch
 from torch import Tensor
 
-from napari_clickseg.images import Image
+from napari_clickseg.core.images import Image
 
 Features = tuple[Tensor, ...]
 CACHE_BYTES = 256 * 2**20

@@ -14,8 +14,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from napari_clickseg.core.simulated_user import NARROWEST
 from napari_clickseg.inference.superpixels import box_of_superpixels, centroid_distances, of_windows
-from napari_clickseg.robot import NARROWEST
 
 NOWHERE = -1e4
 """Coordinate that stands for "no click": its Gaussian is zero everywhere."""

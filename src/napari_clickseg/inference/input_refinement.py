@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_clickseg.core.jobs import Stop
 from napari_clickseg.inference.brs import Clicked, Variables, refine
 from napari_clickseg.inference.object_proposals import Pixel, distance_from
-from napari_clickseg.questions import Stop
 
 SPREAD = 0.25
 """Standard deviation of the Gaussian around a click, in diameters."""

@@ -18,10 +18,10 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from napari_clickseg.clicks import Frame
-from napari_clickseg.images import Image
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.regions import Region
 from napari_clickseg.models.io_spec import Conventions
-from napari_clickseg.regions import Region
 
 Values = npt.NDArray[np.float32]
 

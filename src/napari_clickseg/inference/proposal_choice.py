@@ -18,6 +18,9 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 from scipy.special import expit
 
+from napari_clickseg.core.object_size import equivalent_diameter
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Request
 from napari_clickseg.inference.instances import split_at_necks
 from napari_clickseg.inference.object_proposals import (
     Contradiction,
@@ -29,9 +32,6 @@ from napari_clickseg.inference.object_proposals import (
     pieces,
     reaches_rim,
 )
-from napari_clickseg.questions import Request
-from napari_clickseg.regions import Region
-from napari_clickseg.scale import equivalent_diameter
 
 TYPICAL = 3
 """From so many whole objects in a window on, their median tells how large objects are."""

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from napari_clickseg.regions import Region
+from napari_clickseg.core.regions import Region
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_clickseg.clicks import Frame
-from napari_clickseg.images import Image
-from napari_clickseg.masks import CERTAIN, Prediction
-from napari_clickseg.regions import Region
-from napari_clickseg.scale import equivalent_diameter
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.masks import CERTAIN, Prediction
+from napari_clickseg.core.object_size import equivalent_diameter
+from napari_clickseg.core.regions import Region
 
 Points = Sequence[tuple[tuple[float, ...], bool]]
 """(position within the frame, positive) of each click."""

@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from napari_clickseg.files import checksum
 from napari_clickseg.models.loaded import Opened
 from napari_clickseg.models.safe_archive import inside, unpack
 from napari_clickseg.models.state_dict import Blueprint
+from napari_clickseg.storage.atomic import checksum
 
 OLD, NEW = "0.4", "0.5"
 TYPES = {"b": "batch", "c": "channel", "z": "space", "y": "space", "x": "space"}

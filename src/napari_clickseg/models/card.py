@@ -14,8 +14,8 @@ from typing import Any, Self
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from napari_clickseg.files import written_whole
 from napari_clickseg.models.io_spec import Conventions
+from napari_clickseg.storage.atomic import written_whole
 
 KEY = "clickseg"
 FORMAT = 2

@@ -19,11 +19,12 @@ from scipy.sparse import csgraph
 from skimage.graph import MCP_Geometric
 from skimage.segmentation import random_walker, slic
 
-from napari_clickseg.images import Image
-from napari_clickseg.masks import CERTAIN, Prediction
-from napari_clickseg.questions import NEVER, Request, Stop
-from napari_clickseg.regions import Region
-from napari_clickseg.scale import estimate_diameter
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.core.masks import CERTAIN, Prediction
+from napari_clickseg.core.object_size import estimate_diameter
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Request
 
 Plane = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

@@ -15,15 +15,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from napari_clickseg.files import checksum, written_whole
 from napari_clickseg.models.card import READABLE, ConvertedCard
 from napari_clickseg.models.infer_spec import check, guess
 from napari_clickseg.models.io_spec import Conventions
 from napari_clickseg.models.load import FILE_TENSOR, _allowing, _predictor, open_foreign
 from napari_clickseg.models.loaded import Adapter, Opened, canonical
-from napari_clickseg.models.registry import SUFFIX, list_models, user_folder
+from napari_clickseg.models.registry import SUFFIX, list_models
 from napari_clickseg.models.state_dict import Blueprint
 from napari_clickseg.models.trust import digest, remember
+from napari_clickseg.storage.atomic import checksum, written_whole
+from napari_clickseg.storage.paths import user_folder
 
 if TYPE_CHECKING:
     from napari_clickseg.inference.automatic_predictor import ClickablePredictor

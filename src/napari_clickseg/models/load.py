@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from napari_clickseg.files import written_whole
+from napari_clickseg.core.requests import Predictor
 from napari_clickseg.inference.guidance import Encoding, Guidance
 from napari_clickseg.models import onnx_graph, state_dict
 from napari_clickseg.models import torchscript as programs
@@ -26,7 +26,7 @@ from napari_clickseg.models.safe_archive import check_not_cut, check_size, membe
 from napari_clickseg.models.state_dict import Blueprint, open_state_dict, open_weights
 from napari_clickseg.models.trust import Untrusted, remember, trusted
 from napari_clickseg.networks.catalogue import build_network
-from napari_clickseg.questions import Predictor
+from napari_clickseg.storage.atomic import written_whole
 
 if TYPE_CHECKING:
     from napari_clickseg.inference.automatic_predictor import ClickablePredictor

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_clickseg.user_data import user_data
+from napari_clickseg.storage.paths import user_folder
 
 if TYPE_CHECKING:
     from napari_clickseg.models.card import ConvertedCard, ModelCard
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 DEFAULT = "default"
 SUFFIX = ".safetensors"
 ENTRY_POINTS = "napari_clickseg.models"
-FOLDER_VARIABLE = "CLICKSEG_MODELS"
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
 
 SWITCHED = re.compile(r"(?P<model>.+?)(?P<switches>(:\w+=\w*)+)")
@@ -131,11 +130,6 @@ def _switches(entry: ModelEntry, text: str) -> dict[str, bool]:
     if odd:
         raise ValueError(f"A refinement is switched {' or '.join(POSITIONS)}, not {', '.join(odd)}.")
     return {name: POSITIONS[value] for name, value in pairs}
-
-
-def user_folder() -> Path:
-    """Return the folder of the user's own models: $CLICKSEG_MODELS, else one in the platform's user data."""
-    return user_data("models", FOLDER_VARIABLE)
 
 
 # -- sources: each gives rows of the table -----------------------------------------------------------------------------

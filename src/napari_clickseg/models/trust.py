@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_clickseg.files import written_whole
-from napari_clickseg.models.registry import user_folder
+from napari_clickseg.storage.atomic import written_whole
+from napari_clickseg.storage.paths import user_folder
 
 FILE = "trusted.json"
 SHOWN = 12

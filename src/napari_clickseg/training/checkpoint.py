@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from napari_clickseg.files import write_table, written_whole
 from napari_clickseg.inference.guidance import Encoding
 from napari_clickseg.models.card import ModelCard, read_click_card
 from napari_clickseg.models.load import new_network, read_weights
+from napari_clickseg.storage.atomic import written_whole
+from napari_clickseg.storage.tables import write_table
 from napari_clickseg.training.distributed import Team
 from napari_clickseg.training.recipe import Recipe
 from napari_clickseg.training.simulated_training import Memory

@@ -17,14 +17,13 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from napari_clickseg.clicks import Frame
-from napari_clickseg.files import read_image
-from napari_clickseg.images import Image
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.object_size import equivalent_diameter
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.simulated_user import first_clicks
 from napari_clickseg.inference.window import three_channels
-from napari_clickseg.regions import Region
-from napari_clickseg.robot import first_clicks
-from napari_clickseg.scale import equivalent_diameter
-from napari_clickseg.sources import (
+from napari_clickseg.storage.image_label_pairs import (
     IMAGES,
     Pair,
     Pairs,
@@ -36,6 +35,7 @@ from napari_clickseg.sources import (
     read_mask,
     split_ranges,
 )
+from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.training.recipe import SYNTHETIC, Recipe, for_sources
 from napari_clickseg.training.synthetic import Cutout, synthetic_plane
 

@@ -302,7 +302,7 @@ TABLES = {
     "refinement": "napari_clickseg.models.card:REFINEMENTS",
     "loss": "napari_clickseg.training.losses:LOSSES",
     "simulated user": "napari_clickseg.training.simulated_training:USERS",
-    "robot": "napari_clickseg.robot:ROBOTS",
+    "robot": "napari_clickseg.core.simulated_user:ROBOTS",
     "optimiser": "napari_clickseg.training.checkpoint:OPTIMISERS",
 }
 """What a recipe names, and where the table of such names lies. Imported when a recipe is read."""

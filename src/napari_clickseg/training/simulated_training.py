@@ -19,9 +19,9 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from napari_clickseg.clicks import Click
-from napari_clickseg.damage import damage
-from napari_clickseg.robot import NARROWEST, depth, first_click, next_click, pick_beside
+from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.simulated_errors import damage
+from napari_clickseg.core.simulated_user import NARROWEST, depth, first_click, next_click, pick_beside
 from napari_clickseg.training.data import Pool
 from napari_clickseg.training.recipe import Clicks, Recipe
 from napari_clickseg.training.windows import Windows, cut_windows, join_windows

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_clickseg.regions import Region
+from napari_clickseg.core.regions import Region
 
 Plane = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.int32]

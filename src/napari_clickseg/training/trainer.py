@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_clickseg.core.jobs import NEVER, Stop, Stopped
 from napari_clickseg.inference.guidance import Encoding, Guidance, PointSet
 from napari_clickseg.inference.window import normalise
 from napari_clickseg.models.card import ModelCard
 from napari_clickseg.models.load import save_model
 from napari_clickseg.networks.catalogue import streams_of
-from napari_clickseg.questions import NEVER, Stop, Stopped
 from napari_clickseg.training.augment import vary
 from napari_clickseg.training.checkpoint import CHECKPOINT, Plan, Run, Write, open_logs, write_nothing
 from napari_clickseg.training.data import Pool, Tell, load_pool, planes_to_draw

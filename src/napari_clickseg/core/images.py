@@ -1,0 +1,177 @@
+"""Image: an array with named axes and spacing, read frame by frame and block by block, never as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.regions import Region
+
+CHANNEL = "C"
+KNOWN_AXES = frozenset("TZCYX")
+"""The letters that image files name axes by, as far as they mean something here."""
+COLOUR_COUNTS = (3, 4)
+
+
+def guess_axes(shape: Sequence[int]) -> str:
+    """Guess axis names from a shape: a last axis of 3 or 4 is colour, what stands before Y and X are Z and T.
+
+    >>> guess_axes((512, 512)), guess_axes((512, 512, 3)), guess_axes((40, 512, 512)), guess_axes((9, 40, 512, 512))
+    ('YX', 'YXC', 'ZYX', 'TZYX')
+
+    Raises
+    ------
+    ValueError
+        Below two or above four axes besides colour.
+    """
+    colour = CHANNEL if len(shape) >= 3 and shape[-1] in COLOUR_COUNTS else ""
+    rest = len(shape) - len(colour)
+    if not 2 <= rest <= 4:
+        raise ValueError(f"An image of shape {tuple(shape)} has no obvious axes; name them, for example axes='TZYX'.")
+    return "TZYX"[4 - rest :] + colour
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Image:
+    """An image as the rest of the package sees it.
+
+    Parameters
+    ----------
+    array : array-like
+        Any integer, float or bool dtype; numpy, dask, zarr or a memory map. Only the blocks asked for are read.
+    axes : str
+        One letter per axis, spatial ones last apart from `C`: "YX", "YXC", "TZYX", "TCYX" ..
+    spacing : tuple of float
+        Size of a pixel along each axis but the channel's, in any one unit.
+    channel : int or None
+        The one channel to use; None uses all of them (up to three, as colours).
+
+    Raises
+    ------
+    ValueError
+        Where axes or spacing do not fit the array, or the image is empty.
+    TypeError
+        Where the pixels are not numbers (complex, strings, objects).
+    """
+
+    array: Any
+    axes: str
+    spacing: tuple[float, ...]
+    channel: int | None = None
+    _channel_axis: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.array.shape)
+        if len(self.axes) != len(shape) or len(set(self.axes)) != len(self.axes):
+            raise ValueError(f"axes={self.axes!r} must name each of the {len(shape)} axes of the shape {shape} once.")
+        if 0 in shape:
+            raise ValueError(f"The image is empty: its shape is {shape}.")
+        if np.dtype(self.array.dtype).kind not in "biuf":
+            raise TypeError(f"Pixels must be integers, floats or booleans, but these are {self.array.dtype}.")
+        object.__setattr__(self, "_channel_axis", self.axes.index(CHANNEL) if CHANNEL in self.axes else None)
+        if len(self.shape) < 2:
+            raise ValueError(f"axes={self.axes!r} leave fewer than two axes to draw on.")
+        if len(self.spacing) != len(self.shape):
+            raise ValueError(f"spacing={self.spacing} must hold one number for each of the axes {self.label_axes}.")
+        if not all(np.isfinite(s) and s > 0 for s in self.spacing):
+            raise ValueError(f"spacing={self.spacing} must be positive numbers.")
+        if self.channel is not None and not 0 <= self.channel < self.channels:
+            raise ValueError(f"There is no channel {self.channel}: this image has {self.channels}, counted from 0.")
+
+    @classmethod
+    def of(
+        cls, image: Any, axes: str | None = None, spacing: Sequence[float] | None = None, channel: int | None = None
+    ) -> Image:
+        """Return an Image from an array (or pass an Image through), guessing the axes where they are not named.
+
+        >>> Image.of(np.zeros((64, 64, 3), np.uint8)).shape
+        (64, 64)
+        """
+        if isinstance(image, Image):
+            if axes is None and spacing is None and channel is None:
+                return image
+            return cls(
+                image.array,
+                (axes or image.axes).upper(),
+                image.spacing if spacing is None else tuple(spacing),
+                image.channel if channel is None else channel,
+            )
+        array = image if hasattr(image, "shape") and hasattr(image, "dtype") else np.asarray(image)
+        axes = (axes or guess_axes(array.shape)).upper()
+        steps = (1.0,) * len(axes.replace(CHANNEL, "")) if spacing is None else tuple(float(s) for s in spacing)
+        return cls(array, axes, steps, channel)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape without channels: that of the labels."""
+        return tuple(n for n, a in zip(self.array.shape, self.axes, strict=True) if a != CHANNEL)
+
+    @property
+    def label_axes(self) -> str:
+        """The axes without channels."""
+        return self.axes.replace(CHANNEL, "")
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def channels(self) -> int:
+        return 1 if self._channel_axis is None else int(self.array.shape[self._channel_axis])
+
+    def frame_shape(self, ndim: int) -> tuple[int, ...]:
+        """Return the shape of one frame for a model that sees the last `ndim` axes."""
+        return self.shape[self.ndim - ndim :]
+
+    def frames_shape(self, ndim: int) -> tuple[int, ...]:
+        """Return how many frames there are along each axis that the model does not see."""
+        return self.shape[: self.ndim - ndim]
+
+    def block(self, frame: Frame, region: Region) -> npt.NDArray[np.float32]:
+        """Read a region of one frame.
+
+        Parameters
+        ----------
+        region : Region
+            Must lie inside the frame.
+
+        Returns
+        -------
+        ndarray of float32
+            Shape (channels, *region.shape), one to three channels; NaN and infinities replaced by the nearest finite
+            extreme of the block (NaN by its median).
+        """
+        return _finite(self._read(frame, region.slices)[:3])
+
+    def everywhere(self, frame: Frame, step: int, ndim: int) -> npt.NDArray[np.float32]:
+        """Read every `step`-th pixel of a frame along each axis: a cheap overview, shape (channels, ...)."""
+        return _finite(self._read(frame, (slice(None, None, step),) * ndim)[:3])
+
+    def _read(self, frame: Frame, slices: tuple[slice, ...]) -> npt.NDArray[Any]:
+        """Read slices of one frame in the file's own dtype, shape (channels, ...)."""
+        index: list[Any] = [*frame, *slices]
+        if self._channel_axis is None:
+            return np.asarray(self.array[tuple(index)])[np.newaxis]
+        one = slice(None) if self.channel is None else slice(self.channel, self.channel + 1)
+        index.insert(self._channel_axis, one)
+        dropped = sum(not isinstance(i, slice) for i in index[: self._channel_axis])
+        return np.moveaxis(np.asarray(self.array[tuple(index)]), self._channel_axis - dropped, 0)
+
+
+def _finite(raw: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    if raw.dtype.kind != "f":
+        return raw.astype(np.float32)
+    with np.errstate(over="ignore"):
+        values = raw.astype(np.float32)
+    finite = np.isfinite(values)
+    if finite.all():
+        return values
+    known = values[finite]
+    if known.size == 0:
+        return np.zeros_like(values)
+    return np.nan_to_num(values, nan=float(np.median(known)), posinf=float(known.max()), neginf=float(known.min()))

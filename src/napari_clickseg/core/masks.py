@@ -1,0 +1,210 @@
+"""Masks: Prediction, an answer as logits on a region; Patch, a write into labels that can be taken back."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_clickseg.core.regions import Region
+
+Drawing = tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]
+"""Which pixels of a block to write, and their values."""
+
+CERTAIN = 6.0
+"""The logit that stands for a pixel known to belong to an object (probability 0.9975)."""
+FASTEST = 1
+"""The level of compression of patches: undo unpacks them on the thread that draws."""
+
+
+def probability_to_logit(probability: float) -> float:
+    """Return the logit of a probability between 0 and 1 (both excluded).
+
+    >>> probability_to_logit(0.5)
+    0.0
+    """
+    return float(np.log(probability / (1 - probability)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a predictor answers: logits on a region of one frame; outside the region there is no object.
+
+    Attributes
+    ----------
+    region : Region
+        Where, in the frame's pixels.
+    logits : ndarray of float32
+        Shape `region.shape`; 0 is probability 0.5.
+    note : str
+        A sentence for the user about how the answer came about ("The GPU ran out of memory ..."), mostly empty.
+    window : Region or None
+        Where the predictor looked, possibly beyond the frame: a hint to look there again for the next click.
+
+    Raises
+    ------
+    ValueError
+        Where the logits do not have the region's shape.
+    """
+
+    region: Region
+    logits: npt.NDArray[np.float32]
+    note: str = ""
+    window: Region | None = None
+
+    def __post_init__(self) -> None:
+        if self.logits.shape != self.region.shape:
+            raise ValueError(f"The logits are of shape {self.logits.shape}, their region of {self.region.shape}.")
+
+    @classmethod
+    def from_mask(cls, mask: npt.NDArray[np.bool_], region: Region) -> Prediction:
+        """Return a certain prediction, as for an object that is already in the labels."""
+        return cls(region, np.where(mask, CERTAIN, -CERTAIN).astype(np.float32))
+
+    def mask(self, threshold: float = 0.5) -> npt.NDArray[np.bool_]:
+        """Return where the probability exceeds `threshold`, shape `region.shape`."""
+        return self.logits > probability_to_logit(threshold)
+
+    def mask_on(self, region: Region, threshold: float = 0.5) -> npt.NDArray[np.bool_]:
+        """Return the mask on another region, False where this prediction says nothing."""
+        mask = np.zeros(region.shape, bool)
+        shared = self.region.intersection(region)
+        if shared.size:
+            mask[shared.within(region).slices] = self.mask(threshold)[shared.within(self.region).slices]
+        return mask
+
+    def full_mask(self, shape: tuple[int, ...], threshold: float = 0.5) -> npt.NDArray[np.bool_]:
+        """Return the mask on the whole frame of this shape."""
+        return self.mask_on(Region.whole(shape), threshold)
+
+    def logits_on(self, region: Region) -> npt.NDArray[np.float32]:
+        """Return the logits on another region, -CERTAIN where this one says nothing."""
+        values = np.full(region.shape, -CERTAIN, np.float32)
+        shared = self.region.intersection(region)
+        if shared.size:
+            values[shared.within(region).slices] = self.logits[shared.within(self.region).slices]
+        return values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """A write into a label array, with what was there before: no larger than the pixels written.
+
+    Taking it back restores a pixel only where what was written still stands: what somebody painted over it since is
+    theirs.
+    """
+
+    region: Region
+    written: npt.NDArray[np.bool_]
+    before: npt.NDArray[Any]
+    after: npt.NDArray[Any]
+
+    @classmethod
+    def write(cls, labels: Any, region: Region, draw: Callable[[npt.NDArray[Any]], Drawing]) -> Patch:
+        """Write what `draw` makes of the block that is there; `region` must lie inside `labels`.
+
+        `labels` is anything with numpy's basic indexing (numpy, zarr): the block is read, changed and written back.
+
+        Parameters
+        ----------
+        draw : callable
+            Takes the block of labels, returns (which pixels to write, their values).
+        """
+        there = np.array(labels[region.slices])
+        written, values = draw(there)
+        box = Region.of_mask(written) or Region((0,) * there.ndim, (0,) * there.ndim)
+        after = there.copy()
+        np.copyto(after, values, casting="unsafe", where=written)
+        patch = cls(box.placed_in(region), written[box.slices], there[box.slices], after[box.slices])
+        if patch.region.size:
+            labels[patch.region.slices] = patch.after
+        return patch
+
+    def take_back(self, labels: Any) -> None:
+        """Restore what was there before, except where it was painted over since."""
+        if not self.region.size:
+            return
+        there = np.array(labels[self.region.slices])
+        ours = self.written & (there == self.after)
+        labels[self.region.slices] = np.where(ours, self.before, there)
+
+    def count(self, label: int) -> int:
+        """Return how many pixels were given this label."""
+        return int(np.count_nonzero(self.written & (self.after == label)))
+
+    def write_again(self, labels: Any) -> Patch:
+        """Write the same once more, whatever is there now; return the patch that takes this back."""
+        return Patch.write(labels, self.region, lambda there: (self.written, self.after))
+
+    def packed(self) -> PackedPatch:
+        """Return the patch as a few bytes, to be kept for long."""
+        pixels = zlib.compress(np.packbits(self.written).tobytes(), FASTEST)
+        before, after = PackedIds.of(self.before[self.written]), PackedIds.of(self.after[self.written])
+        return PackedPatch(self.region, pixels, before, after)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedIds:
+    """The ids of some pixels in few bytes: one id where all are alike, else each in the narrowest type."""
+
+    dtype: np.dtype[Any]
+    squeezed: bytes
+
+    @classmethod
+    def of(cls, ids: npt.NDArray[Any]) -> PackedIds:
+        """Pack ids, one axis.
+
+        >>> PackedIds.of(np.array([7, 300, 7])).dtype, PackedIds.of(np.zeros(9, int)).unpacked(2)
+        (dtype('uint16'), array([0, 0], dtype=uint8))
+        """
+        narrow = np.min_scalar_type(int(ids.max(initial=0)))
+        if narrow.itemsize < ids.itemsize and ids.min(initial=0) == 0:
+            ids = ids.astype(narrow)
+        alike = bool((ids[:1] == ids).all())
+        return cls(ids.dtype, zlib.compress((ids[:1] if alike else ids).tobytes(), FASTEST))
+
+    def unpacked(self, count: int) -> npt.NDArray[Any]:
+        """Return the ids of `count` pixels, not to be written into."""
+        ids = np.frombuffer(zlib.decompress(self.squeezed), self.dtype)
+        return ids if ids.size == count else np.broadcast_to(ids, count)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedPatch:
+    """A patch in few bytes: which pixels of a region, and of these what was there and what was written."""
+
+    region: Region
+    pixels: bytes
+    before: PackedIds
+    after: PackedIds
+
+    def take_back(self, labels: Any) -> None:
+        """Restore what was there before, except where it was painted over since."""
+        if not self.region.size:
+            return
+        there, where = self._read(labels)
+        now = there[where]
+        ours = now == self.after.unpacked(where.size)
+        there[where] = np.where(ours, self.before.unpacked(where.size), now)
+        labels[self.region.slices] = there.reshape(self.region.shape)
+
+    def write_again(self, labels: Any) -> PackedPatch:
+        """Write the same once more, whatever is there now; return the patch that takes this back."""
+        if not self.region.size:
+            return self
+        there, where = self._read(labels)
+        now = there[where]
+        there[where] = self.after.unpacked(where.size)
+        labels[self.region.slices] = there.reshape(self.region.shape)
+        known = bool((now == self.before.unpacked(where.size)).all())
+        return self if known else replace(self, before=PackedIds.of(now))
+
+    def _read(self, labels: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+        """A copy of the region's labels in a row, and the places in it that the patch is about."""
+        there = np.array(labels[self.region.slices], order="C").reshape(-1)
+        bits = np.frombuffer(zlib.decompress(self.pixels), np.uint8)
+        return there, np.flatnonzero(np.unpackbits(bits, count=there.size).view(bool))

@@ -1,0 +1,104 @@
+"""Ledger: what was kept below the object being drawn, which ids are taken, how large objects are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.edits import Edit
+from napari_clickseg.core.masks import Patch
+
+REMEMBERED_DIAMETERS = 25
+UNDOABLE_OBJECTS = 200
+"""So many kept objects and edits can be undone; older ones stay in the labels, but their history is forgotten."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """An object that was kept, or an edit.
+
+    Attributes
+    ----------
+    label : int
+        The object's id; the highest id that an edit wrote.
+    patches : mapping of Frame to Patch
+        What undo needs to open the object again; empty for an edit, whose state of history has them.
+    diameter : float or None
+        How large the object is, in pixels.
+    """
+
+    label: int
+    patches: Mapping[Frame, Patch]
+    diameter: float | None
+
+
+class Ledger:
+    """Mutable owner of what was kept, oldest first, of the ids taken besides, and of a threshold for each object.
+
+    Parameters
+    ----------
+    taken : int
+        The highest id that is taken from the start.
+    threshold : float
+        Of the first object.
+    """
+
+    def __init__(self, taken: int, threshold: float) -> None:
+        self._taken = taken
+        self._kept: list[Kept] = []
+        self._thresholds = {0: threshold}
+
+    @property
+    def highest(self) -> int:
+        """The highest id taken."""
+        return max([self._taken, *(kept.label for kept in self._kept)])
+
+    @property
+    def diameter(self) -> float | None:
+        """The median diameter of the objects kept last, in pixels; None before the first one."""
+        diameters = [kept.diameter for kept in self._kept if kept.diameter is not None]
+        return float(np.median(diameters[-REMEMBERED_DIAMETERS:])) if diameters else None
+
+    def reserve(self, label: int) -> bool:
+        """Take note that an id is taken; tell whether that was news."""
+        news = label > self._taken
+        self._taken = max(self._taken, label)
+        return news
+
+    def threshold(self, level: int) -> float:
+        """Return the threshold of the object that lies upon `level` kept ones."""
+        return self._thresholds[level]
+
+    def set_threshold(self, level: int, value: float) -> None:
+        self._thresholds[level] = value
+
+    def keep(self, kept: Kept) -> None:
+        """Put something on top of what was kept."""
+        self._kept.append(kept)
+
+    def open(self) -> Kept:
+        """Take off what was kept last."""
+        return self._kept.pop()
+
+    def forget_oldest(self, level: int) -> int:
+        """Forget what can be undone no more, but not its ids; return the lowest level that history may still reach.
+
+        Parameters
+        ----------
+        level : int
+            The level of the object being drawn.
+        """
+        while len(self._kept) > UNDOABLE_OBJECTS:
+            self.reserve(self._kept.pop(0).label)
+        oldest = level - len(self._kept)
+        self._thresholds = {k: value for k, value in self._thresholds.items() if k >= oldest}
+        return oldest
+
+
+def _new_objects(edits: Mapping[Frame, Edit], highest: int) -> int:
+    """How many ids edits write that nobody had; as numbering goes on, those are above the highest one."""
+    ids = {label for edit in edits.values() if edit.highest > highest for label in edit.ids()}
+    return sum(label > highest for label in ids)

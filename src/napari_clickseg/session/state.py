@@ -1,0 +1,212 @@
+"""States: ObjectState, one entry of history, and what follows from two of them. Pure; the session decides when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import numpy as np
+
+from napari_clickseg.core.clicks import Click, Frame, on_frame
+from napari_clickseg.core.edits import Edit
+from napari_clickseg.core.masks import PackedPatch, Prediction
+from napari_clickseg.core.object_size import equivalent_diameter
+from napari_clickseg.core.requests import Request
+
+NOTHING: Mapping[Frame, Prediction] = MappingProxyType({})
+SURE: Mapping[Frame, Mapping[int, float]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Notes:
+    """What is known of frames beside their pixels.
+
+    Attributes
+    ----------
+    confirmed : frozenset of Frame
+        Frames that the user called right.
+    confidence : mapping of Frame to mapping of int to float
+        How sure the carrying of each object was, 0 to 1; objects that were corrected since are no longer named.
+    """
+
+    confirmed: frozenset[Frame] = frozenset()
+    confidence: Mapping[Frame, Mapping[int, float]] = field(default_factory=lambda: SURE)
+
+    def confirm(self, frame: Frame, yes: bool) -> Notes:
+        """Return the notes with a frame confirmed, or no longer."""
+        return replace(self, confirmed=self.confirmed | {frame} if yes else self.confirmed - {frame})
+
+    def corrected(self, label: int, frames: Iterable[Frame]) -> Notes:
+        """Return the notes after a user drew an object on these frames: it was carried there, but now it is theirs."""
+        return self._with_confidence({f: {label: None} for f in frames if label in self.confidence.get(f, {})})
+
+    def edited(self, edits: Mapping[Frame, Edit]) -> Notes:
+        """Return the notes after edits: what they write has their confidence, or none."""
+        return self._with_confidence({f: {**dict.fromkeys(e.ids()), **e.confidence} for f, e in edits.items()})
+
+    def for_frames(self, before: tuple[int, ...], after: tuple[int, ...]) -> Notes:
+        """Return the notes for a model that sees other axes: volumes of which all planes are confirmed, and so on.
+
+        Parameters
+        ----------
+        before, after : tuple of int
+            How many frames there are along each axis that the models do not see.
+        """
+        parts = list(np.ndindex(*max(before, after, key=len)))
+        open_to_doubt = {part[: len(after)] for part in parts if part[: len(before)] not in self.confirmed}
+        return Notes(confirmed=frozenset(part[: len(after)] for part in parts) - open_to_doubt)
+
+    def _with_confidence(self, news: Mapping[Frame, Mapping[int, float | None]]) -> Notes:
+        merged = {frame: {**self.confidence.get(frame, {}), **values} for frame, values in news.items()}
+        known = {frame: {k: v for k, v in values.items() if v is not None} for frame, values in merged.items()}
+        return replace(self, confidence={f: v for f, v in {**self.confidence, **known}.items() if v})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """An edit as it was written.
+
+    Attributes
+    ----------
+    number : int
+        Tells the edits of a session apart.
+    patches : tuple of (Frame, PackedPatch)
+        In the order written; the last one is taken back first.
+    highest : int
+        The highest id written.
+    """
+
+    number: int
+    patches: tuple[tuple[Frame, PackedPatch], ...]
+    highest: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectState:
+    """One entry of history: an object, what was said of it, and how it is drawn.
+
+    Attributes
+    ----------
+    label : int
+        The object's id.
+    clicks : tuple of Click
+        In the order given, on any frames.
+    masks : mapping of Frame to Prediction
+        What is shown on each frame; replaced, never written into.
+    taken_up : mapping of Frame to Prediction
+        The object's masks as they stood in the labels when it was resumed; empty for a new object.
+    waiting : tuple of Frame
+        Frames whose clicks changed and whose answer is not there yet.
+    moved : int or None
+        Index of the click whose drag made this state; a further drag of it amends the state.
+    kept : int
+        How many objects and edits of this history lie below this one.
+    objects : int
+        How many objects those drew: one where an object was kept, as many as have new ids where an edit was written.
+    notes : Notes
+        What is known of frames.
+    written : Written or None
+        The edit that made this state, an object of which nothing was said yet; None where something else made it.
+    """
+
+    label: int
+    clicks: tuple[Click, ...] = ()
+    masks: Mapping[Frame, Prediction] = field(default_factory=lambda: NOTHING)
+    taken_up: Mapping[Frame, Prediction] = field(default_factory=lambda: NOTHING)
+    waiting: tuple[Frame, ...] = ()
+    moved: int | None = None
+    kept: int = 0
+    objects: int = 0
+    notes: Notes = field(default_factory=Notes)
+    written: Written | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Nothing said, nothing drawn, nothing taken up."""
+        return not (self.clicks or self.masks or self.taken_up)
+
+
+def frames_of(clicks: Iterable[Click], ndim: int) -> list[Frame]:
+    """Return the frames that carry clicks, in the order of their first click."""
+    return list(dict.fromkeys(click.frame(ndim) for click in clicks))
+
+
+def with_clicks(state: ObjectState, clicks: tuple[Click, ...], ndim: int) -> ObjectState:
+    """Return the state with other clicks.
+
+    Frames that lost their last click show what they showed without any. Negative clicks ask nothing where there is no
+    object yet, neither clicked nor taken up.
+    """
+    masks = dict(state.masks)
+    waiting = list(state.waiting)
+    for frame in frames_of(state.clicks + clicks, ndim):
+        said = on_frame(clicks, frame, ndim)
+        if said == on_frame(state.clicks, frame, ndim):
+            continue
+        waiting = [f for f in waiting if f != frame]
+        if asks(state, said, frame):
+            waiting.append(frame)
+        elif frame in state.taken_up:
+            masks[frame] = state.taken_up[frame]
+        else:
+            masks.pop(frame, None)
+    moved = _moved_click(state.clicks, clicks)
+    return replace(state, clicks=clicks, masks=masks, waiting=tuple(waiting), moved=moved, written=None)
+
+
+def asks(state: ObjectState, said: tuple[Click, ...], frame: Frame) -> bool:
+    """Tell whether clicks on a frame ask for an answer: they name an object, or correct one that was taken up there."""
+    return any(click.positive for click in said) or (bool(said) and frame in state.taken_up)
+
+
+def differing_frames(before: ObjectState, after: ObjectState) -> list[Frame]:
+    """Return the frames on which two states are drawn differently."""
+    frames = dict.fromkeys([*before.taken_up, *before.masks, *after.taken_up, *after.masks])
+    if (before.label, before.taken_up) != (after.label, after.taken_up):
+        return list(frames)
+    return [frame for frame in frames if before.masks.get(frame) is not after.masks.get(frame)]
+
+
+def _moved_click(before: tuple[Click, ...], after: tuple[Click, ...]) -> int | None:
+    """The index of the one click that changed its place, None where anything else happened."""
+    if len(before) != len(after):
+        return None
+    different = [k for k, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
+    if len(different) == 1 and before[different[0]].positive == after[different[0]].positive:
+        return different[0]
+    return None
+
+
+def question(past: Sequence[ObjectState], ndim: int, diameter: float | None) -> Request | None:
+    """Return the question that the newest state raises: about the frame on which something was said last.
+
+    Parameters
+    ----------
+    past : sequence of ObjectState
+        The states up to the current one, newest first.
+    diameter : float or None
+        The expected diameter in pixels, where it is known; an object taken up is asked about at its own size.
+    """
+    state = past[0]
+    if not state.waiting:
+        return None
+    frame = state.waiting[-1]
+    clicks = on_frame(state.clicks, frame, ndim)
+    taken_up = state.taken_up.get(frame)
+    own_size = None if taken_up is None else equivalent_diameter(int(taken_up.mask().sum()), ndim)
+    return Request(frame, clicks, _prior(past, frame, clicks, ndim), own_size or diameter)
+
+
+def _prior(past: Sequence[ObjectState], frame: Frame, clicks: tuple[Click, ...], ndim: int) -> Prediction | None:
+    """The newest answered mask of this object whose clicks are all still there, else the mask that was taken up."""
+    now = past[0]
+    for state in past:
+        if state.label != now.label or state.kept != now.kept:
+            break
+        said = on_frame(state.clicks, frame, ndim)
+        if not said:
+            break
+        if frame in state.masks and frame not in state.waiting and said == clicks[: len(said)]:
+            return state.masks[frame]
+    return now.taken_up.get(frame)

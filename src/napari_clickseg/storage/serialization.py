@@ -1,0 +1,371 @@
+"""Packing: what acts say, as JSON and back: clicks, regions, predictions, edits, arrays. No number changes on the way.
+
+Arrays are packed (zlib, base64): booleans as bits, numbers in the narrowest type that holds them unchanged.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_clickseg.core.clicks import Click, Frame
+from napari_clickseg.core.edits import Edit
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Predictor
+from napari_clickseg.session.drawing import Protect
+from napari_clickseg.session.replay import Act
+from napari_clickseg.session.session import Session
+
+
+def click_to_json(click: Click) -> dict[str, Any]:
+    """Return the click as plain JSON values."""
+    return {"position": list(click.position), "positive": click.positive}
+
+
+def click_from_json(value: Mapping[str, Any]) -> Click:
+    """Return the click written by `click_to_json`."""
+    return Click(tuple(float(p) for p in value["position"]), bool(value["positive"]))
+
+
+Json = Any
+"""None, bool, int, float, str, and lists and string-keyed dicts of these."""
+
+TAG = "$"
+FASTEST = 1
+NARROWER = {"f": (np.float16, np.float32), "i": (np.uint8, np.int16, np.uint16, np.int32), "u": (np.uint8, np.uint16)}
+"""By kind of dtype: the types to try, the narrowest first."""
+
+
+class Packer(NamedTuple):
+    """How values of one type become JSON under a tag of their own, and come back."""
+
+    kind: type
+    pack: Callable[[Any], Json]
+    unpack: Callable[[Json], Any]
+
+
+def pack(value: Any) -> Json:
+    """Return a value of an act as JSON.
+
+    Lists, tuples and sets all come back as tuples; mappings may have any keys.
+
+    >>> pack(Click((4.0, 5.5)))
+    {'$click': {'position': [4.0, 5.5], 'positive': True}}
+
+    Raises
+    ------
+    TypeError
+        For a type that is none of those.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple | set | frozenset):
+        return [pack(item) for item in value]
+    if isinstance(value, Mapping):
+        return {f"{TAG}map": [[pack(key), pack(item)] for key, item in value.items()]}
+    for name, packer in PACKERS.items():
+        if isinstance(value, packer.kind):
+            return {TAG + name: packer.pack(value)}
+    raise TypeError(f"A {type(value).__name__} cannot be packed; acts hold {', '.join(PACKERS)} and plain values.")
+
+
+def unpack(value: Json) -> Any:
+    """Return what `pack` made JSON of.
+
+    >>> unpack(pack({(3,): Region((0, 0), (2, 4))}))
+    {(3,): Region(start=(0, 0), stop=(2, 4))}
+
+    Raises
+    ------
+    ValueError
+        Where `pack` cannot have made it.
+    """
+    if isinstance(value, list):
+        return tuple(unpack(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    if len(value) != 1:
+        raise ValueError(f"An object with the keys {', '.join(value) or 'none'} is nothing that was packed here.")
+    ((tag, content),) = value.items()
+    if tag == f"{TAG}map":
+        return {unpack(key): unpack(item) for key, item in content}
+    packer = PACKERS.get(tag.removeprefix(TAG)) if tag.startswith(TAG) else None
+    if packer is None:
+        raise ValueError(f"{tag!r} is none of the kinds of values that acts hold: {', '.join(PACKERS)}.")
+    return packer.unpack(content)
+
+
+def pack_array(array: npt.NDArray[Any]) -> Json:
+    """Return an array of booleans or numbers as JSON: its type, the type it travels in, its shape, its bytes."""
+    told = np.dtype(array.dtype).str
+    if array.dtype.kind == "b":
+        return {"dtype": told, "shape": list(array.shape), "data": _squeezed(np.packbits(array).tobytes())}
+    narrow = _narrowest(array)
+    lanes = np.ascontiguousarray(narrow).view(np.uint8).reshape(-1, narrow.itemsize)
+    return {
+        "dtype": told,
+        "as": narrow.dtype.str,
+        "shape": list(array.shape),
+        "data": _squeezed(lanes.T.tobytes()),  # alike bytes side by side pack better
+    }
+
+
+def unpack_array(value: Json) -> npt.NDArray[Any]:
+    """Return the array that `pack_array` packed."""
+    shape, dtype = tuple(value["shape"]), np.dtype(value["dtype"])
+    flat = np.frombuffer(zlib.decompress(base64.b64decode(value["data"])), np.uint8)
+    count = int(np.prod(shape))
+    if dtype.kind == "b":
+        return np.unpackbits(flat, count=count).astype(bool).reshape(shape)
+    narrow = np.dtype(value["as"])
+    values = np.ascontiguousarray(flat.reshape(narrow.itemsize, count).T).view(narrow)
+    array: npt.NDArray[Any] = values.reshape(shape).astype(dtype)
+    return array
+
+
+def _narrowest(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array in the narrowest type that holds all of its values unchanged."""
+    for dtype in NARROWER.get(array.dtype.kind, ()):
+        if np.dtype(dtype).itemsize < array.itemsize:
+            with np.errstate(over="ignore", invalid="ignore"):
+                narrow = array.astype(dtype)
+            if np.array_equal(narrow, array):
+                return narrow
+    return array
+
+
+def _squeezed(content: bytes) -> str:
+    return base64.b64encode(zlib.compress(content, FASTEST)).decode()
+
+
+def _pack_prediction(answer: Prediction) -> Json:
+    window = None if answer.window is None else pack(answer.window)
+    return {"region": pack(answer.region), "logits": pack_array(answer.logits), "note": answer.note, "window": window}
+
+
+def _unpack_prediction(value: Json) -> Prediction:
+    region, window = unpack(value["region"]), unpack(value["window"])
+    return Prediction(region, unpack_array(value["logits"]), value["note"], window)
+
+
+def _pack_edit(edit: Edit) -> Json:
+    values = np.where(edit.written, edit.values, 0).astype(
+        edit.values.dtype
+    )  # the rest does not count, and packs worse
+    parts = {"region": edit.region, "written": edit.written, "values": values, "confidence": edit.confidence}
+    return {**{name: pack(part) for name, part in parts.items()}, "fresh": edit.fresh}
+
+
+PACKERS = {
+    "click": Packer(Click, click_to_json, click_from_json),
+    "region": Packer(
+        Region,
+        lambda region: [list(region.start), list(region.stop)],
+        lambda ends: Region(tuple(ends[0]), tuple(ends[1])),
+    ),
+    "array": Packer(np.ndarray, pack_array, unpack_array),
+    "prediction": Packer(Prediction, _pack_prediction, _unpack_prediction),
+    "edit": Packer(Edit, _pack_edit, lambda value: Edit(**{name: unpack(part) for name, part in value.items()})),
+}
+"""By tag: what an act may hold besides plain values."""
+
+
+TRAVELS = ("undo", "redo")
+SETTINGS = (*Session.SETTINGS, "predictor")
+IDLE = (*SETTINGS, "reserve")
+"""Acts that draw nothing: a session of these alone is not worth coming back to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a session's answers and drawings depend on beside the acts.
+
+    Attributes
+    ----------
+    model : str
+        The predictor's name.
+    ndim : int
+        The axes that it sees of this image.
+    threshold, diameter, protect
+        As in the session.
+    """
+
+    model: str
+    ndim: int
+    threshold: float
+    diameter: float | None
+    protect: Protect
+
+    @classmethod
+    def of(cls, session: Session) -> Settings:
+        """Return what is set in a session now."""
+        return cls(session.predictor.name, session.ndim, session.threshold, session.diameter, session.protect)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Settings:
+        """Return the settings written by `to_json`.
+
+        Raises
+        ------
+        ValueError
+            Where one is missing or is no setting.
+        """
+        try:
+            settings = cls(**value)
+        except TypeError as error:
+            raise ValueError(f"These are no settings of a session: {error}.") from error
+        if settings.protect not in get_args(Protect):
+            raise ValueError(f"protect={settings.protect!r} is none of {', '.join(get_args(Protect))}.")
+        return settings
+
+    def session(self, image: Image, predictor: Predictor, labels: Any, highest: int) -> Session:
+        """Return a new session with these settings; `highest` is the highest id that it knows of."""
+        session = Session(image, predictor, labels, diameter=self.diameter, protect=self.protect, highest=highest)
+        session.threshold = self.threshold
+        return session
+
+    def to_json(self) -> Json:
+        """Return the settings as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """An act and where it led.
+
+    Attributes
+    ----------
+    act : Act
+        What was done.
+    step : int
+        How many steps of history lay behind the session then (`Session.step`).
+    kept : int
+        How many objects and edits were kept then.
+    label : int
+        The id of the object being drawn then.
+    settings : Settings
+        As they were after the act.
+    """
+
+    act: Act
+    step: int
+    kept: int
+    label: int
+    settings: Settings
+
+    @classmethod
+    def of(cls, session: Session, act: Act) -> Entry:
+        """Return the entry of an act that was done just now."""
+        return cls(act, session.step, session.state.kept, session.label, Settings.of(session))
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Entry:
+        """Return the entry written by `to_json`."""
+        arguments = {name: unpack(argument) for name, argument in value["with"].items()}
+        settings = Settings.from_json(value["settings"])
+        return cls(Act(value["act"], arguments), value["step"], value["kept"], value["label"], settings)
+
+    def to_json(self) -> Json:
+        """Return the entry as JSON, arrays packed."""
+        arguments = {name: pack(argument) for name, argument in self.act.arguments.items()}
+        where = {"step": self.step, "kept": self.kept, "label": self.label}
+        return {"act": self.act.name, "with": arguments, **where, "settings": self.settings.to_json()}
+
+
+START = Entry(Act("start"), 0, 0, 0, Settings("", 0, 0.5, None, "background"))
+
+
+def check_new(session: Session) -> None:
+    """Raise ValueError where something was done in a session already: what listens from here on would miss it."""
+    if session.step or not session.state.empty:
+        raise ValueError("Something was done in this session already; listen to it from its beginning.")
+
+
+SAMPLED = 64
+"""Side of the blocks that are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is known of an image.
+
+    Attributes
+    ----------
+    name : str
+        The file's name, or "" where there is none: to be shown, not to be compared.
+    shape : tuple of int
+        With channels.
+    axes, dtype, spacing
+        As in the image.
+    sample : str
+        A checksum over blocks of some planes.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    axes: str
+    dtype: str
+    spacing: tuple[float, ...]
+    sample: str
+
+    @classmethod
+    def of(cls, image: Image, path: str | Path | None = None) -> Identity:
+        """Return the identity of an image; reads at most five blocks of three planes along each axis."""
+        array = image.array
+        name = "" if path is None else Path(path).name
+        return cls(name, tuple(array.shape), image.axes, str(np.dtype(array.dtype)), image.spacing, _sample(image))
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Identity:
+        """Return the identity written by `to_json`."""
+        name, axes, dtype, sample = (str(value[name]) for name in ("name", "axes", "dtype", "sample"))
+        return cls(name, tuple(value["shape"]), axes, dtype, tuple(value["spacing"]), sample)
+
+    def to_json(self) -> Json:
+        """Return the identity as JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def may_be(self, image: Image) -> bool:
+        """Tell, without reading a pixel, whether an image may be this one."""
+        return (self.shape, self.dtype) == (tuple(image.array.shape), str(np.dtype(image.array.dtype)))
+
+    def shows(self, image: Image) -> bool:
+        """Tell whether an image is this one, as far as the sample tells; axes and spacing may be named otherwise."""
+        renamed = Image(image.array, self.axes, self.spacing) if self.may_be(image) else None
+        return renamed is not None and _sample(renamed) == self.sample
+
+
+def _sample(image: Image) -> str:
+    """A checksum that is the same whichever channel is chosen."""
+    whole = Image(image.array, image.axes, image.spacing)
+    digest = hashlib.sha256()
+    for frame in _some_frames(whole):
+        for region in _some_blocks(whole.shape[-2:]):
+            digest.update(whole.block(frame, region).tobytes())
+    return digest.hexdigest()
+
+
+def _some_frames(image: Image) -> Iterator[Frame]:
+    """The first, the middle and the last plane along each axis in front."""
+    yield from product(*({0: None, n // 2: None, n - 1: None} for n in image.frames_shape(2)))
+
+
+def _some_blocks(shape: tuple[int, ...]) -> Iterator[Region]:
+    """Blocks in the middle and half-way to the corners, which in many images are empty."""
+    yield from (
+        Region.around([share * n for share, n in zip(shares, shape, strict=True)], (SAMPLED, SAMPLED)).clip(shape)
+        for shares in ((0.5, 0.5), (0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75))
+    )

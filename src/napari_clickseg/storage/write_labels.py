@@ -1,0 +1,270 @@
+"""Label writers: one per file format, each plane by plane; `files` sees to it that a file is whole or not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from napari_clickseg.core.images import KNOWN_AXES
+from napari_clickseg.storage.atomic import written_whole
+from napari_clickseg.storage.read_images import read_attributes
+
+BIG_TIFF = 2**32 - 2**25
+CHUNK = 512
+"""Side of the chunks of a plane in zarr."""
+SMALLEST_OVERVIEW = 1024
+"""Planes longer than this get coarser levels beside them, each half as long, down to it."""
+NGFF = {2: "0.4", 3: "0.5"}
+"""The version of OME-Zarr that goes with a version of zarr's own format."""
+ZARR_FORMAT = 2
+"""Of a file of its own: the version that more programs read."""
+UNITS = {
+    "T": ("time", "second"),
+    "Z": ("space", "micrometer"),
+    "Y": ("space", "micrometer"),
+    "X": ("space", "micrometer"),
+}
+INSIDE = "labels"
+"""The group of an OME-Zarr image that holds its labels; also the name of that way of writing."""
+
+Writer = Callable[[Path, Any, "np.dtype[Any]", str, Mapping[str, float]], None]
+"""Takes the path, the labels, the dtype to write, their axes, and the known spacing by axis."""
+
+
+def kind_of(path: Path) -> str:
+    """Return under which key of `LABEL_WRITERS` a path belongs, by its name; a suffix that is none of them otherwise.
+
+    >>> kind_of(Path("a.TIF")), kind_of(Path("cells.zarr/labels/nuclei"))
+    ('.tif', 'labels')
+    """
+    inside = path.parent.name == INSIDE and path.parent.parent.suffix == ".zarr"
+    return INSIDE if inside else path.suffix.lower()
+
+
+def narrow_dtype(labels: Any) -> np.dtype[Any]:
+    """Return uint16 where the ids fit, else uint32; reads plane by plane.
+
+    Raises
+    ------
+    ValueError
+        Where the labels are no integers, or an id fits neither.
+    """
+    if np.dtype(labels.dtype).kind not in "iub":
+        raise ValueError(f"Labels must be integers, but these are {labels.dtype}.")
+    lowest, highest = 0, 0
+    for plane in _planes(labels):
+        if plane.size:
+            lowest, highest = min(lowest, int(plane.min())), max(highest, int(plane.max()))
+    if lowest < 0 or highest >= 2**32:
+        raise ValueError(
+            f"Labels from {lowest} to {highest} fit no image file: ids must lie between 0 and {2**32 - 1}."
+        )
+    return np.dtype(np.uint16 if highest < 2**16 else np.uint32)
+
+
+def _planes(labels: Any) -> Iterator[npt.NDArray[Any]]:
+    return (np.asarray(labels[index]) for index in np.ndindex(*labels.shape[:-2]))
+
+
+def _write_tiff(path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacing: Mapping[str, float]) -> None:
+    metadata: dict[str, Any] = {"axes": axes}
+    for axis in set(axes) & set("XYZ") & set(spacing):
+        metadata |= {f"PhysicalSize{axis}": spacing[axis], f"PhysicalSize{axis}Unit": "µm"}
+    if "T" in axes and "T" in spacing:
+        metadata |= {"TimeIncrement": spacing["T"], "TimeIncrementUnit": "s"}
+    shape = tuple(labels.shape)
+    tifffile.imwrite(
+        path,
+        (plane.astype(dtype) for plane in _planes(labels)),
+        shape=shape,
+        dtype=dtype,
+        ome=set(axes) <= KNOWN_AXES,
+        bigtiff=int(np.prod(shape)) * dtype.itemsize > BIG_TIFF,
+        metadata=metadata,
+        compression="zlib",
+        photometric="minisblack",
+    )
+
+
+def _write_png(path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacing: Mapping[str, float]) -> None:
+    from imageio import v3
+
+    if len(labels.shape) != 2 or dtype != np.uint16:
+        raise ValueError(
+            f"A PNG holds one plane with ids up to 65535, but these labels have the shape {tuple(labels.shape)} "
+            f"and ids up to {max(int(plane.max()) for plane in _planes(labels))}; write a .tif instead."
+        )
+    v3.imwrite(path, np.asarray(labels).astype(dtype), plugin="pillow")
+
+
+def _write_npy(path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacing: Mapping[str, float]) -> None:
+    np.save(path, np.asarray(labels).astype(dtype), allow_pickle=False)
+
+
+# -- OME-Zarr ----------------------------------------------------------------------------------------------------------
+
+
+def _write_zarr(path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacing: Mapping[str, float]) -> None:
+    write_pyramid(path, labels, dtype, axes, spacing, ZARR_FORMAT)
+
+
+def _write_inside(path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacing: Mapping[str, float]) -> None:
+    """Write in the zarr format of the image that the labels go into."""
+    write_pyramid(path, labels, dtype, axes, spacing, _format_of(path.parent.parent))
+
+
+def write_pyramid(
+    path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacing: Mapping[str, float], zarr_format: int
+) -> None:
+    """Write labels as an OME-Zarr label image, with coarser levels where its planes are large.
+
+    A pixel of a coarser level is the first of those that it stands for, so that ids stay ids.
+    """
+    zarr = _zarr()
+    *front, rows, columns = labels.shape
+    steps = _steps(max(rows, columns))
+    group = zarr.open_group(path, mode="w", zarr_format=zarr_format)
+    levels = [
+        _new_array(group, str(k), (*front, -(-rows // step), -(-columns // step)), dtype, zarr_format)
+        for k, step in enumerate(steps)
+    ]
+    strip = CHUNK * steps[-1]
+    for index in np.ndindex(*front):
+        for top in range(0, rows, strip):
+            block = np.asarray(labels[(*index, slice(top, top + strip))]).astype(dtype)
+            for step, level in zip(steps, levels, strict=True):
+                coarse = block[::step, ::step]
+                level[(*index, slice(top // step, top // step + len(coarse)))] = coarse
+    _describe(group, axes, spacing, steps, NGFF[zarr_format])
+
+
+def register(path: Path) -> None:
+    """Name labels that were written into an OME-Zarr image in the list of its labels."""
+    group = _zarr().open_group(path.parent, mode="a", zarr_format=_format_of(path.parent.parent))
+    told = dict(group.attrs)
+    names = list(told.get("ome", told).get(INSIDE, ()))
+    news = {INSIDE: [*names, *({path.name} - set(names))]}
+    group.attrs.update(news if group.metadata.zarr_format == 2 else {"ome": {"version": NGFF[3], **news}})
+
+
+def _steps(longest: int) -> list[int]:
+    steps = [1]
+    while longest > SMALLEST_OVERVIEW * steps[-1]:
+        steps.append(2 * steps[-1])
+    return steps
+
+
+def _new_array(group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], zarr_format: int) -> Any:
+    chunks = (*(1 for _ in shape[:-2]), *(min(side, CHUNK) for side in shape[-2:]))
+    keys = {"name": "v2" if zarr_format == 2 else "default", "separator": "/"}
+    return group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, fill_value=0, chunk_key_encoding=keys)
+
+
+def _describe(group: Any, axes: str, spacing: Mapping[str, float], steps: list[int], version: str) -> None:
+    """Write the metadata of an OME-Zarr label image: named axes, and the scale of each level."""
+    named = [_axis(axis, spacing) for axis in axes]
+    datasets = [
+        {
+            "path": str(k),
+            "coordinateTransformations": [
+                {"type": "scale", "scale": [spacing.get(a, 1.0) * (step if a in axes[-2:] else 1) for a in axes]}
+            ],
+        }
+        for k, step in enumerate(steps)
+    ]
+    image = {"name": group.basename or INSIDE, "axes": named, "datasets": datasets}
+    if version == NGFF[2]:
+        group.attrs.update({"multiscales": [{"version": version, **image}], "image-label": {"version": version}})
+    else:
+        group.attrs.update({"ome": {"version": version, "multiscales": [image], "image-label": {}}})
+
+
+def _axis(axis: str, spacing: Mapping[str, float]) -> dict[str, str]:
+    kind, unit = UNITS.get(axis, ("channel", ""))
+    return {"name": axis.lower(), "type": kind, **({"unit": unit} if unit and axis in spacing else {})}
+
+
+def _format_of(image: Path) -> int:
+    """The version of zarr's format that an OME-Zarr image is written in."""
+    read_attributes(image)
+    return int(_zarr().open_group(image, mode="r").metadata.zarr_format)
+
+
+def _zarr() -> Any:
+    try:
+        import zarr
+    except ImportError as error:
+        raise ValueError('Writing zarr needs the package zarr: pip install "napari-clickseg[zarr]".') from error
+    return zarr
+
+
+LABEL_WRITERS: dict[str, Writer] = {
+    ".tif": _write_tiff,
+    ".tiff": _write_tiff,
+    ".zarr": _write_zarr,
+    ".png": _write_png,
+    ".npy": _write_npy,
+    INSIDE: _write_inside,
+}
+ENDINGS = [kind for kind in LABEL_WRITERS if kind != INSIDE]
+"""What the names of files of labels end in."""
+
+
+def write_labels(
+    path: str | Path, labels: Any, axes: str | None = None, spacing: Sequence[float] | None = None
+) -> None:
+    """Write labels as .tif / .tiff (OME metadata, compressed), .zarr (OME-Zarr), .png (16 bit, one plane) or .npy.
+
+    TIFF and zarr have 16 bits per pixel where the ids allow it and 32 otherwise, and are written plane by plane: the
+    labels may be lazy. IMAGE.zarr/labels/NAME adds the labels to an OME-Zarr image that is there.
+
+    Parameters
+    ----------
+    labels : array-like
+        Of integers; numpy, zarr or a memory map.
+    axes : str, optional
+        One letter per axis of the labels; the last ones of "TZYX" where absent.
+    spacing : sequence of float, optional
+        Pixel size along each axis, in micrometres, and seconds along T; 1 stands for unknown and is left out.
+
+    Raises
+    ------
+    ValueError
+        Where the name ends otherwise, or the format cannot hold the labels.
+    OSError
+        Where the disk refuses; no part of the file is left then.
+    """
+    path = Path(path)
+    array = labels if hasattr(labels, "shape") and hasattr(labels, "dtype") else np.asarray(labels)
+    check_labels_path(path)
+    axes = axes or "TZYX"[4 - len(array.shape) :]
+    if len(axes) != len(array.shape):
+        raise ValueError(f"axes={axes!r} must name each of the {len(array.shape)} axes of the labels.")
+    known = {axis: float(size) for axis, size in zip(axes, spacing or (), strict=False) if size != 1}
+    dtype = narrow_dtype(array)
+    kind = kind_of(path)
+    with written_whole(path) as unfinished:
+        LABEL_WRITERS[kind](unfinished, array, dtype, axes, known)
+    if kind == "labels":
+        register(path)
+
+
+def check_labels_path(path: str | Path, axes: str = "") -> None:
+    """Raise ValueError or FileNotFoundError where labels cannot be written to `path`, before any work is done.
+
+    With their axes, it is also checked that the format can hold labels of so many.
+    """
+    path = Path(path)
+    if kind_of(path) not in LABEL_WRITERS:
+        raise ValueError(f"Labels cannot be written to {path}: its name must end in {', '.join(ENDINGS)}.")
+    if kind_of(path) == ".png" and len(axes) > 2:
+        raise ValueError(
+            f"{path.name} would hold one plane, but the labels have the axes {axes}; write a .tif instead."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
