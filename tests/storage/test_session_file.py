@@ -1,4 +1,4 @@
-"""Record: what was undone and where a click was dragged does not count; what counts can be done again."""
+"""Session files: what was done is told in a file that can be read, and the same labels come out again."""
 
 from __future__ import annotations
 
@@ -10,118 +10,141 @@ import pytest
 
 from doubles import Disks
 from napari_clickseg.core.clicks import Click
-from napari_clickseg.core.masks import Prediction
-from napari_clickseg.core.requests import Nobody
-from napari_clickseg.session.replay import Act
+from napari_clickseg.core.images import Image
 from napari_clickseg.session.session import Session
-from napari_clickseg.storage.event_log import Journal
-from napari_clickseg.storage.recovery import recover
-from napari_clickseg.storage.serialization import Entry, Settings
-from napari_clickseg.storage.session_file import Past, Record, folded
+from napari_clickseg.storage.atomic import checksum, written_whole
+from napari_clickseg.storage.serialization import Identity
+from napari_clickseg.storage.session_file import Record, Replay, Summary, load_session, save_session
 from random_acts import User
 
-SETTINGS = Settings("disks", 2, 0.5, None, "background")
+SHAPE = (3, 12, 11)
+MODELS = {"disks": Disks(), **{f"disks of {k} axes": Disks(k, 1.5, f"disks of {k} axes") for k in (2, 3)}}
 
 
-def done(*steps: tuple[str, int]) -> list[tuple[str, int]]:
-    """What is left of acts, given as (name, step)."""
-    entries = [Entry(Act(name), step, 0, 1, SETTINGS) for name, step in steps]
-    return [(entry.act.name, entry.step) for entry in folded(entries)]
+def an_image() -> Image:
+    return Image.of(np.random.default_rng(5).random(SHAPE).astype(np.float32), "TYX", (2.0, 0.5, 0.5))
 
 
-def test_what_was_undone_does_not_count() -> None:
-    assert done(("set_clicks", 1), ("apply", 1), ("set_clicks", 2), ("undo", 1)) == [("set_clicks", 1), ("apply", 1)]
+def some_labels() -> np.ndarray:
+    labels = np.zeros(SHAPE, np.int32)
+    labels[:, :3, :3] = 4
+    return labels
 
 
-def test_redo_makes_it_count_again_but_not_what_was_done_instead() -> None:
-    assert done(("set_clicks", 1), ("commit", 2), ("undo", 1), ("redo", 2)) == [("set_clicks", 1), ("commit", 2)]
-    assert done(("set_clicks", 1), ("commit", 2), ("undo", 1), ("cancel", 2)) == [("set_clicks", 1), ("cancel", 2)]
-
-
-def test_of_a_dragged_click_the_places_that_were_answered_count_and_the_last_one() -> None:
-    dragged = done(*[("set_clicks", 1)] * 3, ("apply", 1), *[("set_clicks", 1)] * 2)
-    assert dragged == [("set_clicks", 1), ("apply", 1), ("set_clicks", 1)]
-
-
-@pytest.mark.parametrize("change", ["paint", "protect"])
-def test_where_undo_draws_what_looks_otherwise_by_now_everything_counts(change: str) -> None:
-    steps = (("set_clicks", 1), ("apply", 1), (change, 1), ("undo", 0), ("redo", 1))
-    assert done(*steps) == list(steps)
-
-
-def test_an_edit_that_goes_on_counts_as_a_whole() -> None:
-    assert done(("edit", 1), ("extend", 1), ("extend", 1)) == [("edit", 1), ("extend", 1), ("extend", 1)]
-    assert done(("edit", 1), ("extend", 1), ("undo", 0)) == []
-
-
-def test_an_id_that_was_reserved_stays_so_whatever_is_undone() -> None:
-    began = (("set_clicks", 1), ("commit", 2), ("reserve", 2), ("undo", 1))
-    assert done(*began) == [("set_clicks", 1), ("reserve", 2)]
-    assert done(*began, ("set_clicks", 2)) == [("set_clicks", 1), ("reserve", 2), ("set_clicks", 2)]
-
-
-@pytest.mark.parametrize("seed", range(60))
-def test_what_counts_draws_the_same_labels_as_all_that_was_done(seed: int) -> None:
-    shape = (3, 10, 9)
-    session = Session(np.zeros(shape), Disks(radius=1.5))
-    entries: list[Entry] = []
-    session.acted.connect(lambda act: entries.append(Entry.of(session, act)))
-    user = User(session, seed)
-    user.threshold = user.protect = user.model = lambda: None  # type: ignore[method-assign]
-    user.act(40)
-    other = Session(np.zeros(shape), Nobody(2))
-    for entry in folded(entries):
-        if entry.act.name == "set_clicks" and other.state.empty and other.label != entry.label:
-            other.start_new(entry.label)
-        if entry.act.name in ("commit", "start_new"):
-            other.stop_waiting()
-        if entry.act.name != "apply" or other.pending is not None:
-            other.perform(entry.act)
-    np.testing.assert_array_equal(session.labels, other.labels)
-    assert session.clicks == other.clicks
-
-
-def test_a_record_holds_no_masks_and_names_the_model_with_each_entry() -> None:
-    session = Session(np.zeros((20, 20)), Disks())
+def saved_session(path: Path) -> Session:
+    """Two objects, the second corrected; a third one thought better of."""
+    session = Session(an_image(), Disks(), labels=some_labels())
     record = Record(session)
-    session.threshold = 0.3
-    session.click((5, 5))
-    session.predictor = Disks(name="others")
-    session.click((9, 9))
-    entries = record.entries()
-    assert [entry.act.name for entry in entries] == ["threshold", *["set_clicks", "apply"] * 2]
-    assert not any(isinstance(value, Prediction) for entry in entries for value in entry.act.arguments.values())
-    assert [(entry.settings.model, entry.settings.threshold) for entry in entries[1::2]] == [
-        ("disks", 0.3),
-        ("others", 0.3),
-    ]
+    session.click((0, 7, 7))
+    session.commit()
+    session.click((1, 7, 7))
+    session.click((1, 7, 8), positive=False)
+    session.threshold = 0.4
+    session.commit()
+    session.click((2, 3, 3))
+    session.cancel()
+    save_session(path, record, "folder/cells.tif")
+    return session
 
 
-def test_entries_come_back_from_json() -> None:
-    entry = Entry(Act("set_clicks", {"clicks": (Click((1.5, 2.0)),)}), 4, 2, 7, SETTINGS)
-    back = Entry.from_json(json.loads(json.dumps(entry.to_json())))
-    assert (back.act.name, back.act.arguments, back.step, back.kept, back.label, back.settings) == (
-        "set_clicks", {"clicks": (Click((1.5, 2.0)),)}, 4, 2, 7, SETTINGS,
-    )  # fmt: skip
+def replayed(path: Path, labels: np.ndarray | None) -> Replay:
+    saved = load_session(path)
+    session = Session(an_image(), MODELS[saved.began.model], labels, highest=saved.highest)
+    replay = Replay(saved, session, lambda name: MODELS[name])
+    assert list(replay.steps()) == list(range(1, len(saved.entries) + 1))
+    return replay
 
 
-@pytest.mark.parametrize("value", [{}, {**SETTINGS.to_json(), "protect": "all"}, {**SETTINGS.to_json(), "more": 1}])
-def test_what_are_no_settings_is_refused(value: dict) -> None:
-    with pytest.raises(ValueError, match=r"no settings of a session|is none of background"):
-        Settings.from_json(value)
+def test_a_session_comes_back_from_its_file_with_the_same_labels(tmp_path: Path) -> None:
+    session = saved_session(tmp_path / "a.json")
+    replay = replayed(tmp_path / "a.json", some_labels())
+    np.testing.assert_array_equal(replay.session.labels, session.labels)
+    assert replay.problems == []
+    assert Summary.of(replay.session.labels) == replay.saved.labels
+    assert replay.saved.image == Identity.of(an_image(), "cells.tif")
+    assert (replay.saved.highest, replay.session.threshold, replay.session.label) == (4, 0.4, session.label)
 
 
-def test_a_past_told_by_a_journal_counts_what_a_record_counts(tmp_path: Path) -> None:
-    session = Session(np.eye(16), Disks())
+@pytest.mark.parametrize("seed", range(40))
+def test_random_sessions_come_back_with_the_same_labels(tmp_path: Path, seed: int) -> None:
+    session = Session(an_image(), Disks(), some_labels())
     record = Record(session)
-    journal = Journal.start(session, folder=tmp_path)
-    for position in ((4, 4), (12, 12)):
-        session.click(position)
-        session.commit()
-    session.undo()
-    journal.wait()
-    told = recover(journal.path)
-    past = Past(session, told.began, told.highest, told.entries)
-    assert [entry.to_json() for entry in past.entries()] == [entry.to_json() for entry in record.entries()]
-    assert (past.began, past.highest) == (record.began, record.highest)
-    journal.close()
+    User(session, seed).act(40)
+    save_session(tmp_path / "a.json", record)
+    replay = replayed(tmp_path / "a.json", some_labels())
+    np.testing.assert_array_equal(replay.session.labels, session.labels)
+    assert replay.session.clicks == session.clicks
+
+
+def test_undo_and_redo_of_a_replay_bring_each_objects_own_threshold(tmp_path: Path) -> None:
+    session = Session(an_image(), Disks())
+    record = Record(session)
+    session.click((0, 7, 7))
+    session.commit()
+    session.click((1, 7, 7))
+    session.threshold = 0.8
+    for travel in (session.undo, session.undo, session.redo, session.redo):
+        travel()
+    save_session(tmp_path / "a.json", record)
+    replay = replayed(tmp_path / "a.json", None)
+    np.testing.assert_array_equal(replay.session.labels, session.labels)
+    assert replay.session.threshold == 0.8
+
+
+def test_the_file_can_be_read_by_eye_and_holds_no_path(tmp_path: Path) -> None:
+    saved_session(tmp_path / "a.json")
+    text = (tmp_path / "a.json").read_text("utf-8")
+    value = json.loads(text)
+    assert '"name": "cells.tif"' in text
+    assert "folder" not in text
+    assert sum('"act": "set_clicks"' in line for line in text.splitlines()) == 4
+    assert (value["kind"], value["format"], value["models"]) == ("napari-clickseg session", 1, {"disks": ""})
+    assert len(text) < 6000
+
+
+def test_clicks_of_each_object_can_be_taken_out_as_a_table(tmp_path: Path) -> None:
+    saved_session(tmp_path / "a.json")
+    clicks = load_session(tmp_path / "a.json").clicks()
+    assert clicks[5] == [Click((0.0, 7.0, 7.0))]
+    assert clicks[6] == [Click((1.0, 7.0, 7.0)), Click((1.0, 7.0, 8.0), False)]
+
+
+def test_the_weights_of_a_model_are_told_by_their_checksum(tmp_path: Path) -> None:
+    (tmp_path / "disks.safetensors").write_bytes(b"weights")
+    session = Session(an_image(), Disks())
+    save_session(tmp_path / "a.json", Record(session), weights={"disks": tmp_path / "disks.safetensors"})
+    assert load_session(tmp_path / "a.json").models == {"disks": checksum(tmp_path / "disks.safetensors")}
+
+
+def test_what_another_model_cannot_do_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
+    saved_session(tmp_path / "a.json")
+    saved = load_session(tmp_path / "a.json")
+    session = Session(an_image(), Disks(radius=0.0), labels=some_labels(), highest=4)
+    session.labels[0, 6:9, 6:9] = 4  # so that the first object finds no room
+    replay = Replay(saved, session, lambda name: Disks())
+    list(replay.steps())
+    assert [problem.split(":")[0] for problem in replay.problems] == ["Act 3 (commit, object 5)"]
+    assert session.labels[1, 7, 7] == 6
+
+
+def test_summaries_know_neither_dtype_nor_memory_order() -> None:
+    labels = some_labels()
+    assert Summary.of(labels) == Summary.of(np.asfortranarray(labels.astype(np.uint8)))
+    assert Summary.of(labels).areas == {4: 27}
+    assert Summary.of(labels) != Summary.of(labels[:2])
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "napari-clickseg session", "format": 2}', "\x00"])
+def test_what_is_no_session_file_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=r"a\.json is no session file that can be read"):
+        load_session(tmp_path / "a.json")
+
+
+def test_a_damaged_entry_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    saved_session(tmp_path / "a.json")
+    text = (tmp_path / "a.json").read_text("utf-8").replace('"$click"', '"$clack"')
+    with written_whole(tmp_path / "a.json") as unfinished:
+        unfinished.write_text(text)
+    with pytest.raises(ValueError, match=r"'\$clack' is none of the kinds of values"):
+        load_session(tmp_path / "a.json")
