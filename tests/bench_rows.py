@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from napari_clickseg.benchmark.run import KEY
+from napari_clickseg.benchmark.click_runs import KEY
 
 Row = dict[str, str]
 

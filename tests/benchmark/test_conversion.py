@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from doubles import Disks
 from napari_clickseg.benchmark import conversion
+from napari_clickseg.benchmark.annotation_formats import Item
 from napari_clickseg.benchmark.conversion import (
     Corrected,
     Corrector,
@@ -24,7 +25,6 @@ from napari_clickseg.benchmark.conversion import (
     sample_images,
 )
 from napari_clickseg.benchmark.datasets import Plane, read_items
-from napari_clickseg.benchmark.layouts import Item
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from movies import BrightPiece, movie
-from napari_clickseg.benchmark import effort
-from napari_clickseg.benchmark.desk import GOAL
-from napari_clickseg.benchmark.effort import CARRIED, FILE_ORDER, SCRATCH, measure
+from napari_clickseg.benchmark import sequence_effort as effort
+from napari_clickseg.benchmark.sequence_effort import CARRIED, FILE_ORDER, GOAL, SCRATCH, measure
 from napari_clickseg.benchmark.sequences import Movie
 
 STILL = {1: (14.0, 20.0, 7.0), 2: (30.0, 60.0, 7.0)}

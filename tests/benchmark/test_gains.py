@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_clickseg.benchmark.conversion import COLUMNS, Corrector, Row
-from napari_clickseg.benchmark.gains import (
+from napari_clickseg.benchmark.correction_tables import (
     aims_table,
     failures_table,
     found_metrics,

@@ -14,8 +14,8 @@ from imageio import v3
 from PIL import Image as Picture
 from scipy.io import savemat
 
+from napari_clickseg.benchmark.annotation_formats import find_layout
 from napari_clickseg.benchmark.datasets import find_sources, list_targets, read_items, read_plane
-from napari_clickseg.benchmark.layouts import find_layout
 
 OLD_ARRAY_PROTOCOL = "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 """pycocotools hands its masks to NumPy in the way of NumPy 1."""

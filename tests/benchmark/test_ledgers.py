@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_clickseg.benchmark.ledgers import LEDGERS, Ledger
+from napari_clickseg.benchmark.sequence_tables import LEDGERS, Ledger
 
 LEDGER = Ledger(
     "effort", ("source", "model", "way", "clicks"), "way", ("a", "b"), lambda movie, predictor, name, way: []

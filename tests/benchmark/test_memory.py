@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_clickseg.benchmark import memory
-from napari_clickseg.benchmark.memory import measure_peak, peak_bytes, read_peaks, record_peaks
+from napari_clickseg.benchmark import costs as memory
+from napari_clickseg.benchmark.costs import measure_peak, peak_bytes, read_peaks, record_peaks
 
 
 def test_the_peak_of_a_process_only_grows_and_holds_what_was_once_used() -> None:

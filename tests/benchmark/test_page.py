@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench_rows import Row, rows_of
+from napari_clickseg.benchmark.click_runs import COLUMNS
 from napari_clickseg.benchmark.page import PLACES, PUBLISHED, fill
-from napari_clickseg.benchmark.run import COLUMNS
 
 DOCS = Path(__file__).parents[2] / "docs"
 SLOW, FAST = [0.5, 0.6, 0.7, 0.8, 0.95], [0.5, 0.95, 0.95, 0.95, 0.95]

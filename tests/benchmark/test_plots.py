@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench_rows import rows_of
-from napari_clickseg.benchmark.curves import Results, collect
 from napari_clickseg.benchmark.plots import columns_of, curves_figure, draw_curves, styles_of
+from napari_clickseg.benchmark.results import Results, collect
 
 CURVE = [0.5, 0.7, 0.9]
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from imageio import v3
 
+from napari_clickseg.benchmark.click_runs import Job
 from napari_clickseg.benchmark.datasets import list_targets, read_items, read_plane
-from napari_clickseg.benchmark.run import Job
 from napari_clickseg.benchmark.sequences import read_movie, worst_frames
-from napari_clickseg.benchmark.starts import start_of
+from napari_clickseg.benchmark.starting_masks import start_of
 from napari_clickseg.core.metrics import iou
 
 

@@ -10,7 +10,7 @@ import tifffile
 from imageio import v3
 
 from command_lines import discs, write_clicks
-from napari_clickseg.benchmark import memory
+from napari_clickseg.benchmark import costs as memory
 from napari_clickseg.models import registry
 
 

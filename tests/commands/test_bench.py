@@ -9,7 +9,8 @@ import pytest
 from imageio import v3
 
 from command_lines import discs, refused
-from napari_clickseg.benchmark import latency, yardstick
+from napari_clickseg.benchmark import latency
+from napari_clickseg.benchmark import latency as yardstick
 from napari_clickseg.cli import main
 from napari_clickseg.commands import bench as command
 

@@ -10,7 +10,7 @@ import tifffile
 from imageio import v3
 
 from command_lines import discs, refused, segment, write_clicks
-from napari_clickseg import batch
+from napari_clickseg.batch import segment as batch
 from napari_clickseg.cli import main
 from napari_clickseg.storage.cell_tracking import Track, read_result
 

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from command_lines import discs, refused
-from napari_clickseg.benchmark import memory
+from napari_clickseg.benchmark import costs as memory
 from napari_clickseg.cli import main
 
 

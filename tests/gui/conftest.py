@@ -137,7 +137,7 @@ class Bench:
     def __init__(
         self, viewer: Any, qtbot: Any, models: dict[str, Any], workshop: Any = None, real: bool = False
     ) -> None:
-        from napari_clickseg.benchmark.canvas import Canvas
+        from napari_clickseg.benchmark.latency import Canvas
         from napari_clickseg.gui.widget import ClickWidget
 
         self.viewer, self.qtbot, self.models, self.workshop = viewer, qtbot, models, workshop
@@ -198,7 +198,7 @@ class Bench:
         self.answered()
 
     def key(self, key: Any, modifiers: Any = None) -> None:
-        from napari_clickseg.benchmark.canvas import PLAIN
+        from napari_clickseg.benchmark.latency import PLAIN
 
         self.hand.key(key, PLAIN if modifiers is None else modifiers)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_clickseg.benchmark.canvas import RIGHT, SHIFT
+from napari_clickseg.benchmark.latency import RIGHT, SHIFT
 from napari_clickseg.gui.preview import FILL
 
 pytestmark = pytest.mark.viewer

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from napari_clickseg.benchmark.click_runs import timed_click
 from napari_clickseg.benchmark.datasets import Item, Plane, list_targets, read_plane
-from napari_clickseg.benchmark.run import timed_click
 from napari_clickseg.core.metrics import DEBRIS, Failure, find_failures, overlaps
 from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.requests import Predictor, Segmenter

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.benchmark.codings import Truth, read_truth
-from napari_clickseg.benchmark.layouts import LAYOUTS, find_layout
-from napari_clickseg.benchmark.layouts import Item as Item
+from napari_clickseg.benchmark.annotation_formats import LAYOUTS, Truth, find_layout, read_truth
+from napari_clickseg.benchmark.annotation_formats import Item as Item
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import CHANNEL, Image
 from napari_clickseg.core.metrics import SMALLEST_OBJECT

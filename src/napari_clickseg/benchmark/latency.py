@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -17,8 +17,124 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_clickseg.gui.ours import camera_of
 from napari_clickseg.storage.paths import JOURNALS_VARIABLE as FOLDER_VARIABLE
+
+NETWORK = "hrnet18s"
+GUIDANCE = 3
+"""Click channels: inside, outside, the mask before."""
+SIDE = 400
+"""Pixels: the size to which the methods that use this network bring every image."""
+PASSES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class YardstickRow:
+    """What one network took for one forward pass.
+
+    Attributes
+    ----------
+    network : str
+    side : int
+        Of the square input, in pixels.
+    device, precision : str
+        Where it computed, and in which numbers.
+    forward : float
+        Milliseconds; the median of several passes after one to warm up.
+    """
+
+    network: str
+    side: int
+    device: str
+    precision: str
+    forward: float
+
+
+def measure_yardstick(side: int = SIDE, device: str = "auto") -> YardstickRow:
+    """Time forward passes of the network on a square input; what the weights are makes no difference to that."""
+    import torch
+
+    from napari_clickseg.inference.device import choose_device, choose_precision
+    from napari_clickseg.networks.catalogue import build_network
+
+    where, order = choose_device(device), torch.channels_last
+    precision = choose_precision(where)
+    network: Any = build_network(NETWORK, {"guidance": GUIDANCE})
+    network.eval().to(where, precision).to(memory_format=order)
+    inputs = [
+        torch.rand(1, channels, side, side).to(where, precision, memory_format=order) for channels in (3, GUIDANCE)
+    ]
+    times = []
+    with torch.no_grad():
+        for _ in range(1 + PASSES):
+            begun = time.perf_counter()
+            network(*inputs).float().cpu()  # an answer is there once it is on the CPU
+            times.append((time.perf_counter() - begun) * 1000)
+    return YardstickRow(NETWORK, side, where.type, str(precision).removeprefix("torch."), float(np.median(times[1:])))
+
+
+LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+PLAIN, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
+
+
+class Canvas:
+    """Sends real Qt events to the canvas of a viewer that shows two dimensions.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    docked : QWidget
+        Any widget docked in its window.
+    """
+
+    def __init__(self, viewer: Any, docked: QWidget) -> None:
+        self._camera = camera_of(viewer)
+        self._native = docked.window().findChild(QOpenGLWidget)
+
+    def pixel(self, world: Sequence[float]) -> QPoint:
+        """Return where a point of the world (its last two coordinates) lies on the canvas."""
+        size = self._native.size()
+        across = size.width() / 2 + (world[-1] - self._camera.center[-1]) * self._camera.zoom
+        down = size.height() / 2 + (world[-2] - self._camera.center[-2]) * self._camera.zoom
+        return QPoint(round(across), round(down))
+
+    def point_at(self, world: Sequence[float]) -> None:
+        """Move the cursor there, without a button."""
+        self._move(self.pixel(world), Qt.MouseButton.NoButton)
+
+    def click(self, world: Sequence[float], button: Any = LEFT, modifiers: Any = PLAIN) -> None:
+        """Press and release a button there."""
+        self.point_at(world)
+        QTest.mouseClick(self._native, button, modifiers, self.pixel(world))
+
+    def drag(self, start: Sequence[float], stop: Sequence[float], button: Any = LEFT, steps: int = 6) -> None:
+        """Press a button at one place, move in steps and release it at another."""
+        begin, end = self.pixel(start), self.pixel(stop)
+        self._move(begin, Qt.MouseButton.NoButton)
+        QTest.mousePress(self._native, button, PLAIN, begin)
+        for k in range(1, steps + 1):
+            at = begin + (end - begin) * (k / steps)
+            self._move(at, button)
+        QTest.mouseRelease(self._native, button, PLAIN, end)
+
+    def key(self, key: Any, modifiers: Any = PLAIN) -> None:
+        """Press and release a key with the canvas in focus."""
+        QTest.keyClick(self._native, key, modifiers)
+
+    def _move(self, at: QPoint, button: Any) -> None:
+        """Move with a button held or none; QTest's own move leaves the button out and needs the screen's pointer."""
+
+        everywhere = QPointF(self._native.mapToGlobal(at))
+        move = QMouseEvent(QEvent.Type.MouseMove, QPointF(at), everywhere, Qt.MouseButton.NoButton, button, PLAIN)
+        QApplication.sendEvent(self._native, move)
+        QApplication.processEvents()
+
 
 SIZES = (512, 20_000)
 OBJECTS = 12
@@ -205,7 +321,6 @@ class _Run:
     """Mutable: a viewer with an open panel, and a hand on its mouse."""
 
     def __init__(self, viewer: Any, widget: Any, drawn: Stopwatch) -> None:
-        from napari_clickseg.benchmark.canvas import Canvas
 
         self._widget = widget
         self._canvas = Canvas(viewer, widget)
@@ -230,7 +345,6 @@ class _Run:
 
     def _click(self, position: npt.NDArray[np.float64], right: bool) -> Timing:
         """Press and release the mouse; time it until the labels are refreshed with the answer."""
-        from napari_clickseg.benchmark.canvas import LEFT, RIGHT
 
         session = self._widget.conductor.session
         known, drawn, begun = len(session.clicks), sum(self._drawn.times), time.perf_counter()

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_clickseg.benchmark.backpropagation import backpropagation_table
+from napari_clickseg.benchmark.click_runs import read_rows
 from napari_clickseg.benchmark.conversion import Row, read_corrections
-from napari_clickseg.benchmark.curves import NATURAL, Results, collect
-from napari_clickseg.benchmark.gains import aims_table, failures_table, gains_table
-from napari_clickseg.benchmark.ledgers import LEDGERS
-from napari_clickseg.benchmark.memory import read_peaks
-from napari_clickseg.benchmark.report import (
+from napari_clickseg.benchmark.correction_tables import aims_table, backpropagation_table, failures_table, gains_table
+from napari_clickseg.benchmark.costs import read_peaks
+from napari_clickseg.benchmark.results import NATURAL, Results, collect
+from napari_clickseg.benchmark.sequence_tables import LEDGERS, TABLES, worst_table
+from napari_clickseg.benchmark.sequence_tables import aims_table as sequence_aims
+from napari_clickseg.benchmark.tables import (
     AVERAGED,
     average_table,
     main_table,
@@ -29,9 +30,6 @@ from napari_clickseg.benchmark.report import (
     starts_part,
     table,
 )
-from napari_clickseg.benchmark.run import read_rows
-from napari_clickseg.benchmark.sequence_tables import TABLES, worst_table
-from napari_clickseg.benchmark.sequence_tables import aims_table as sequence_aims
 from napari_clickseg.core.metrics import clicks_to_reach, mean_interval
 from napari_clickseg.models.registry import WEIGHTLESS
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_clickseg.benchmark.curves import Comparison, Results
-from napari_clickseg.benchmark.report import ranking
+from napari_clickseg.benchmark.results import Comparison, Results
+from napari_clickseg.benchmark.tables import ranking
 from napari_clickseg.core.metrics import LIMIT, curve_band
 from napari_clickseg.models.registry import WEIGHTLESS
 from napari_clickseg.storage.atomic import written_whole

@@ -2,18 +2,86 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from napari_clickseg.benchmark import carrying, effort, looking
-from napari_clickseg.benchmark.desk import GOAL
-from napari_clickseg.benchmark.report import table
-from napari_clickseg.benchmark.starts import protocol_of
+from napari_clickseg.benchmark import costs as carrying
+from napari_clickseg.benchmark import sequence_effort as desk
+from napari_clickseg.benchmark import sequence_effort as effort
+from napari_clickseg.benchmark import sequence_review as looking
+from napari_clickseg.benchmark.sequence_effort import GOAL
+from napari_clickseg.benchmark.sequences import Movie
+from napari_clickseg.benchmark.starting_masks import protocol_of
+from napari_clickseg.benchmark.tables import table
 from napari_clickseg.core.metrics import carried_on
+from napari_clickseg.core.requests import Predictor
+from napari_clickseg.storage.tables import open_table
 
 Row = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """One question about sequences.
+
+    Attributes
+    ----------
+    file : str
+        Name of its table, without ending.
+    columns : tuple of str
+    part : str
+        The column that tells the parts of the work on one movie apart.
+    parts : tuple of str
+        Its values.
+    measure : callable
+        (movie, predictor, model's name, part) -> rows.
+    """
+
+    file: str
+    columns: tuple[str, ...]
+    part: str
+    parts: tuple[str, ...]
+    measure: Callable[[Movie, Predictor, str, str], list[Row]]
+
+    def read(self, path: Path) -> list[Row]:
+        """Return the rows of a table, which may be packed (.csv.gz).
+
+        Raises
+        ------
+        ValueError
+            Where its columns are others.
+        """
+        with open_table(path) as table:
+            if tuple(table.fieldnames or ()) != self.columns:
+                raise ValueError(f"{path} is another table: wanted are the columns {', '.join(self.columns)}.")
+            return list(table)
+
+    def done(self, path: Path) -> set[tuple[str, str, str]]:
+        """Source, model and part of all that a table holds."""
+        rows = self.read(path) if path.exists() else []
+        return {(row["source"], row["model"], row[self.part]) for row in rows}
+
+    def append(self, path: Path, rows: Sequence[Row]) -> None:
+        """Add rows to a table, which is begun where there is none."""
+        with open(path, "a", newline="", encoding="utf-8") as handle:
+            table = csv.DictWriter(handle, self.columns, lineterminator="\n")
+            if handle.tell() == 0:
+                table.writeheader()
+            table.writerows(rows)
+
+
+LEDGERS: dict[str, Ledger] = {
+    "effort": Ledger("effort", desk.COLUMNS, "way", tuple(effort.WAYS), effort.measure),
+    "review": Ledger("review", looking.COLUMNS, "labels", tuple(looking.KINDS), looking.measure),
+    "cost": Ledger("carrying", carrying.CARRYING_COLUMNS, "part", tuple(carrying.PARTS), carrying.measure),
+}
+"""By what is asked."""
+
 
 PAPERS: Mapping[str, Sequence[float]] = {
     "itis": (0.670, 0.771, 0.828),

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.benchmark.codings import read_truth
+from napari_clickseg.benchmark.annotation_formats import read_truth
+from napari_clickseg.benchmark.click_runs import Job, prepared
 from napari_clickseg.benchmark.datasets import Item, Plane, Target, at_frame
-from napari_clickseg.benchmark.run import Job, prepared
-from napari_clickseg.benchmark.starts import automatic_labels, start_of
+from napari_clickseg.benchmark.starting_masks import automatic_labels, start_of
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import CHANNEL, Image
 from napari_clickseg.core.metrics import SMALLEST_OBJECT, iou

@@ -11,14 +11,95 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_clickseg.commands.corrections import bench_corrections
-from napari_clickseg.commands.named import find_named
-from napari_clickseg.commands.options import DEFAULT, DEVICE, Command, Option, comma_separated, count
-from napari_clickseg.commands.sequences import bench_sequences
+from napari_clickseg.commands.options import DEFAULT, DEVICE, Command, Option, comma_separated, count, find_named
 
 if TYPE_CHECKING:
+    from napari_clickseg.benchmark.annotation_formats import Item
+    from napari_clickseg.benchmark.click_runs import Job
+    from napari_clickseg.benchmark.conversion import Corrector, Row
     from napari_clickseg.benchmark.datasets import Target
-    from napari_clickseg.benchmark.run import Job
+
+
+def bench_sequences(chosen: argparse.Namespace) -> None:
+    """Measure what was asked for on each movie and model, and print its table.
+
+    Raises
+    ------
+    ValueError
+        Where nothing of this name can be measured, or a source is no movie or stack.
+    """
+    from napari_clickseg.benchmark.datasets import find_sources, read_items
+    from napari_clickseg.benchmark.sequence_tables import LEDGERS, TABLES
+    from napari_clickseg.benchmark.sequences import read_movie
+    from napari_clickseg.models.load import load_model
+    from napari_clickseg.storage.image_label_pairs import find_data
+
+    if chosen.sequences not in LEDGERS:
+        raise ValueError(f"There is no measure {chosen.sequences!r} of sequences; there are {', '.join(LEDGERS)}.")
+    ledger = LEDGERS[chosen.sequences]
+    names = [find_named(name).name if not Path(name).is_file() else name for name in chosen.models]
+    sources = find_sources(find_data(chosen.data), chosen.sources)
+    items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
+    movies = [read_movie(item, chosen.frames, chosen.side) for item in items]
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    path = chosen.out / f"{ledger.file}.csv"
+    done = ledger.done(path)
+    for name in names:
+        predictor = load_model(name, chosen.device)
+        for movie in movies:
+            for part in ledger.parts:
+                if (movie.source, name, part) not in done:
+                    print(f"{name} on {movie.source}: {part}", flush=True)
+                    ledger.append(path, ledger.measure(movie, predictor, name, part))
+    print(TABLES[chosen.sequences](ledger.read(path)))
+    print(f"written: {path}")
+
+
+TABLE = "conversion.csv"
+
+
+def bench_corrections(chosen: argparse.Namespace) -> None:
+    """Correct what failed on a sample of images, and tell what the clicks brought."""
+    from napari_clickseg.benchmark.conversion import correctors, read_corrections, run_corrections
+    from napari_clickseg.benchmark.correction_tables import aims_table, failures_table, gains_table
+
+    images = _images(chosen)
+    names = [find_named(name).name if not Path(name).is_file() else name for name in chosen.models]
+    by = correctors(names, chosen.device)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    path = chosen.out / TABLE
+    run_corrections(images, by, path, chosen.failures, chosen.device)
+    rows = read_corrections(path)
+    print("\n\n".join(told(rows) for told in (aims_table, gains_table, failures_table)))
+    print(f"written: {path}")
+    if chosen.record:
+        _record(rows, by)
+
+
+def _images(chosen: argparse.Namespace) -> list[Item]:
+    from napari_clickseg.benchmark.conversion import sample_images
+    from napari_clickseg.benchmark.datasets import find_sources, read_items
+    from napari_clickseg.storage.image_label_pairs import find_data
+
+    sources = find_sources(find_data(chosen.data), chosen.sources)
+    items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
+    images = sample_images(items, chosen.images, chosen.seed)
+    if not images:
+        raise ValueError(f"There are no planes with objects in the split {chosen.split!r} of {', '.join(sources)}.")
+    return images
+
+
+def _record(rows: Sequence[Row], by: Sequence[Corrector]) -> None:
+    """Tell the cards of models that corrected their own labels what they find before any click."""
+    from napari_clickseg.benchmark.correction_tables import found_metrics
+    from napari_clickseg.models.card import record_metrics
+    from napari_clickseg.models.registry import find_model
+
+    for entry in (find_model(who.model) for who in by if who.labels == who.model):
+        if entry.path is not None and not entry.switches:
+            record_metrics(entry.path, found_metrics(rows, entry.name))
+            print(f"recorded in the card of {entry.path}")
+
 
 CLICKS_TABLE, MEMORY_TABLE = "clicks.csv", "memory.csv"
 
@@ -44,9 +125,9 @@ def run_bench(chosen: argparse.Namespace) -> None:
 
 
 def _bench(chosen: argparse.Namespace) -> None:
-    from napari_clickseg.benchmark.memory import record_peaks
-    from napari_clickseg.benchmark.run import read_rows, run_jobs
-    from napari_clickseg.benchmark.starts import SCRATCH
+    from napari_clickseg.benchmark.click_runs import read_rows, run_jobs
+    from napari_clickseg.benchmark.costs import record_peaks
+    from napari_clickseg.benchmark.starting_masks import SCRATCH
 
     models = [find_named(name).name if not Path(name).is_file() else name for name in chosen.models]
     jobs = _bench_jobs(chosen, models)
@@ -71,9 +152,9 @@ def _tell_weighing(model: str) -> None:
 
 def _bench_jobs(chosen: argparse.Namespace, models: Sequence[str]) -> list[Job]:
     """Return every sampled object for every model, robot and start."""
+    from napari_clickseg.benchmark.click_runs import Job
     from napari_clickseg.benchmark.datasets import find_sources, list_targets, read_items
-    from napari_clickseg.benchmark.run import Job
-    from napari_clickseg.benchmark.starts import STARTS
+    from napari_clickseg.benchmark.starting_masks import STARTS
     from napari_clickseg.core.simulated_user import ROBOTS
     from napari_clickseg.storage.image_label_pairs import find_data
 
@@ -98,7 +179,7 @@ def _bench_jobs(chosen: argparse.Namespace, models: Sequence[str]) -> list[Job]:
 def _sampled(chosen: argparse.Namespace, objects: Sequence[Target], start: str) -> list[Target]:
     """A sample of objects; with --worst, of each only the frame on which the mask to start from is worst."""
     from napari_clickseg.benchmark.datasets import sample_targets
-    from napari_clickseg.benchmark.starts import SCRATCH
+    from napari_clickseg.benchmark.starting_masks import SCRATCH
 
     if not chosen.worst:
         return sample_targets(objects, chosen.objects, chosen.seed)
@@ -150,11 +231,11 @@ def _write_report(
     chosen: argparse.Namespace, tables: Sequence[Path], peaks: Sequence[Path], recorded: Sequence[str] = ()
 ) -> None:
     """Write report and plots into the folder; tell the cards of some models what was measured of them."""
-    from napari_clickseg.benchmark.curves import collect
-    from napari_clickseg.benchmark.memory import read_peaks
+    from napari_clickseg.benchmark.click_runs import read_rows
+    from napari_clickseg.benchmark.costs import read_peaks
     from napari_clickseg.benchmark.plots import draw_curves
-    from napari_clickseg.benchmark.report import card_metrics, main_part, ranking, report
-    from napari_clickseg.benchmark.run import read_rows
+    from napari_clickseg.benchmark.results import collect
+    from napari_clickseg.benchmark.tables import card_metrics, main_part, ranking, report
     from napari_clickseg.models.card import record_metrics
     from napari_clickseg.models.registry import find_model
     from napari_clickseg.storage.atomic import written_whole
@@ -178,8 +259,7 @@ def _bench_gui(chosen: argparse.Namespace) -> None:
     """Measure clicks in a real window at each size of image, and a plain HRNet-18s beside them; milliseconds."""
     from dataclasses import asdict
 
-    from napari_clickseg.benchmark.latency import measure
-    from napari_clickseg.benchmark.yardstick import measure_yardstick
+    from napari_clickseg.benchmark.latency import measure, measure_yardstick
     from napari_clickseg.storage.tables import write_table
 
     rows = [asdict(row) for model in chosen.models for row in measure(model)]

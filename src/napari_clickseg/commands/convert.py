@@ -104,9 +104,9 @@ def _draw(path: Path, image: Image, frame: Frame, labels: npt.NDArray[np.int32])
     """Write the outlines on the image as a picture; of a volume, its middle plane."""
     from imageio import v3
 
+    from napari_clickseg.batch.demo import overlay
     from napari_clickseg.core.images import Image
     from napari_clickseg.core.regions import Region
-    from napari_clickseg.demo import overlay
     from napari_clickseg.storage.atomic import written_whole
 
     middle = tuple(side // 2 for side in labels.shape[:-2])

@@ -14,7 +14,7 @@ def run_demo(chosen: argparse.Namespace) -> None:
         return _open_napari()
     from tqdm import tqdm
 
-    from napari_clickseg.demo import read_sample, segment_sample, write_results
+    from napari_clickseg.batch.demo import read_sample, segment_sample, write_results
     from napari_clickseg.models.load import load_model
 
     predictor = load_model(chosen.model, chosen.device)
@@ -31,7 +31,7 @@ def run_demo(chosen: argparse.Namespace) -> None:
 def _open_napari() -> None:
     import napari
 
-    from napari_clickseg.demo import read_sample
+    from napari_clickseg.batch.demo import read_sample
 
     image, _ = read_sample()
     viewer = napari.Viewer()

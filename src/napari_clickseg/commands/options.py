@@ -6,7 +6,36 @@ import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_clickseg.models.registry import ModelEntry
+
+
+def find_named(name: str) -> ModelEntry:
+    """Return the row of a model's name or path in the table of models, as `find_model`.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        As `find_model`; where a recipe has this name, the sentence tells how it is made into a model.
+    """
+    from napari_clickseg.models.registry import find_model
+    from napari_clickseg.training.recipe import list_recipes
+
+    recipe = name.partition(":")[0]
+    try:
+        return find_model(name)
+    except ValueError as error:
+        if recipe not in list_recipes() or recipe in _models():
+            raise
+        raise ValueError(f"{error} {recipe} is a recipe: `clickseg train {recipe}` makes it.") from error
+
+
+def _models() -> set[str]:
+    from napari_clickseg.models.registry import list_models
+
+    return {entry.name for entry in list_models()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +102,23 @@ OUTPUT = Option.of(
     help="labels to write: .tif, .zarr, .png, .npy",
 )
 DEVICE = Option.of("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps" + DEFAULT)
+
+
+CTC = Option.of("--ctc", type=Path, metavar="FOLDER", help="also write a movie as a Cell Tracking Challenge result")
+
+
+def write_tracks(folder: Path, labels: Any, parents: Mapping[int, int]) -> None:
+    """Write a movie's labels as a result folder, and tell how many tracks it has.
+
+    An object that vanishes and comes back goes on as a track of its own, as the challenge wants it.
+
+    Raises
+    ------
+    ValueError, OSError
+        As `cell_tracking.write_result`.
+    """
+    from napari_clickseg.storage.cell_tracking import write_result
+
+    tracks = write_result(folder, labels, parents, split_gaps=True)
+    from_parents = sum(track.parent > 0 for track in tracks)
+    print(f"written: {folder} ({len(tracks)} tracks, {from_parents} of them from a parent)")

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.commands.named import find_named
-from napari_clickseg.commands.options import DEVICE, OUTPUT, Command, Option
-from napari_clickseg.commands.tracks import CTC, write_tracks
+from napari_clickseg.commands.options import CTC, DEVICE, OUTPUT, Command, Option, find_named, write_tracks
 
 if TYPE_CHECKING:
     from napari_clickseg.core.images import Image
@@ -25,7 +23,7 @@ def run_replay(chosen: argparse.Namespace) -> None:
     """Do a saved session again and write the labels; tell whether they are those that were recorded."""
     from tqdm import tqdm
 
-    from napari_clickseg.batch import open_labels, room_for
+    from napari_clickseg.batch.segment import open_labels, room_for
     from napari_clickseg.storage.atomic import written_whole
     from napari_clickseg.storage.cell_tracking import check_target
     from napari_clickseg.storage.read_images import read_image
@@ -71,7 +69,7 @@ def _check_image(saved: Saved, image: Image, path: Path) -> None:
 
 def _start(saved: Saved, image: Image, path: Path | None) -> Any | None:
     """The labels that the session began with, if any."""
-    from napari_clickseg.batch import open_labels
+    from napari_clickseg.batch.segment import open_labels
 
     if path is not None:
         return open_labels(path, image)

@@ -10,12 +10,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.commands.named import find_named
-from napari_clickseg.commands.options import DEFAULT, DEVICE, MODEL, Command, Option, Unfinished, count, size
-from napari_clickseg.commands.tracks import CTC
+from napari_clickseg.commands.options import (
+    CTC,
+    DEFAULT,
+    DEVICE,
+    MODEL,
+    Command,
+    Option,
+    Unfinished,
+    count,
+    find_named,
+    size,
+)
 
 if TYPE_CHECKING:
-    from napari_clickseg.batch import Done, Job
+    from napari_clickseg.batch.segment import Done, Job
 
 ENDING = ".tif"
 
@@ -31,7 +40,7 @@ def run_segment(chosen: argparse.Namespace) -> None:
 
 def _job(chosen: argparse.Namespace, **paths: Any) -> Job:
     """The job of these paths; a weights file is named so that other processes find it."""
-    from napari_clickseg.batch import Job
+    from napari_clickseg.batch.segment import Job
 
     settings = {name: getattr(chosen, name) for name in ("device", "axes", "channel", "diameter")}
     model = str(Path(chosen.model).resolve()) if Path(chosen.model).is_file() else chosen.model
@@ -39,7 +48,7 @@ def _job(chosen: argparse.Namespace, **paths: Any) -> Job:
 
 
 def _segment_one(chosen: argparse.Namespace) -> None:
-    from napari_clickseg.batch import segment_image
+    from napari_clickseg.batch.segment import segment_image
 
     paths = {name: getattr(chosen, name) for name in ("image", "output", "clicks", "labels")}
     done = segment_image(_job(chosen, **paths, tracks=chosen.ctc), _watched)
@@ -59,7 +68,7 @@ def _watched(items: Sequence[Any], word: str) -> Iterable[Any]:
 
 
 def _segment_folder(chosen: argparse.Namespace) -> None:
-    from napari_clickseg.batch import check_finds
+    from napari_clickseg.batch.segment import check_finds
     from napari_clickseg.core.jobs import connected
     from napari_clickseg.models.load import load_model
 
@@ -84,7 +93,7 @@ def _work(jobs: Sequence[Job], processes: int, cluster: Any | None) -> list[Done
     """Do the jobs; tell of each that fails, and return those."""
     from tqdm import tqdm
 
-    from napari_clickseg.batch import attempt
+    from napari_clickseg.batch.segment import attempt
     from napari_clickseg.core.jobs import results
 
     faults = []
@@ -101,7 +110,7 @@ def _work(jobs: Sequence[Job], processes: int, cluster: Any | None) -> list[Done
 
 def _jobs_of(chosen: argparse.Namespace) -> list[Job]:
     """One job per image below the folder; tables of clicks and labels lie below theirs under the same names."""
-    from napari_clickseg.batch import find_images
+    from napari_clickseg.batch.segment import find_images
 
     folder = chosen.image.resolve()
     jobs: dict[Path, Job] = {}

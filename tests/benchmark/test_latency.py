@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_clickseg.benchmark.yardstick import measure_yardstick
+from napari_clickseg.benchmark.latency import measure_yardstick
 
 
 def test_the_yardstick_says_what_was_measured_and_how() -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from napari_clickseg.commands.train import changed
 from napari_clickseg.training.recipe import read_recipe
-from napari_clickseg.training.settings import changed
 
 
 def test_settings_change_keys_at_any_depth_and_leave_the_rest():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bench_rows import Row, rows_of
-from napari_clickseg.benchmark.curves import collect
-from napari_clickseg.benchmark.report import card_metrics, ranking, report
+from napari_clickseg.benchmark.results import collect
+from napari_clickseg.benchmark.tables import card_metrics, ranking, report
 
 ROWS = [
     *rows_of("cells", "default", {"1": [0.95, 0.95, 0.95], "2": [0.80, 0.92, 0.96]}, seconds=0.01),

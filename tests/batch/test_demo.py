@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_clickseg.batch.demo import Segmented, overlay, read_sample
 from napari_clickseg.core.images import Image
-from napari_clickseg.demo import Segmented, overlay, read_sample
 
 
 def test_the_sample_has_a_label_image_of_its_shape() -> None:

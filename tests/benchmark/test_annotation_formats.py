@@ -10,8 +10,7 @@ import tifffile
 from imageio import v3
 from scipy.io import savemat
 
-from napari_clickseg.benchmark.codings import read_truth
-from napari_clickseg.benchmark.layouts import Item
+from napari_clickseg.benchmark.annotation_formats import Item, read_truth
 
 
 def item(labels: Path, coding: str, image: Path = Path("none.png")) -> Item:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from movies import BrightPiece, movie
-from napari_clickseg.benchmark import looking
-from napari_clickseg.benchmark.looking import CARRIED, DAMAGED, measure
+from napari_clickseg.benchmark import sequence_review as looking
+from napari_clickseg.benchmark.sequence_review import CARRIED, DAMAGED, measure
 from napari_clickseg.benchmark.sequences import Movie
 
 STILL = {1: (14.0, 20.0, 7.0), 2: (30.0, 60.0, 7.0), 3: (14.0, 84.0, 6.0)}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from movies import BrightPiece, movie
-from napari_clickseg.benchmark.desk import Desk
+from napari_clickseg.benchmark.sequence_effort import Desk
 from napari_clickseg.benchmark.sequences import Movie
 
 FIRST: tuple[int, ...] = (0,)

@@ -12,9 +12,9 @@ import pytest
 
 from bench_rows import key_of
 from doubles import Disks
-from napari_clickseg.benchmark import run
+from napari_clickseg.benchmark import click_runs as run
+from napari_clickseg.benchmark.click_runs import COLUMNS, Job, click_through, read_rows, run_jobs
 from napari_clickseg.benchmark.datasets import Target, list_targets, read_items
-from napari_clickseg.benchmark.run import COLUMNS, Job, click_through, read_rows, run_jobs
 from napari_clickseg.core import jobs as spread
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.benchmark.curves import Comparison, Measured, Results, Setting, shared
+from napari_clickseg.benchmark.results import Comparison, Measured, Results, Setting, shared
 from napari_clickseg.core.metrics import (
     LIMIT,
     LONG,

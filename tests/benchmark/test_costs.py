@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from movies import BrightPiece, movie
-from napari_clickseg.benchmark import carrying
-from napari_clickseg.benchmark.carrying import COLUMNS, measure_memory, measure_seconds, there_and_back, virtual_movie
+from napari_clickseg.benchmark import costs as carrying
+from napari_clickseg.benchmark.costs import CARRYING_COLUMNS as COLUMNS
+from napari_clickseg.benchmark.costs import measure_memory, measure_seconds, there_and_back, virtual_movie
 from napari_clickseg.benchmark.sequences import Movie
 
 STILL = {1: (14.0, 20.0, 7.0), 2: (30.0, 60.0, 7.0)}

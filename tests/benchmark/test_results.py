@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench_rows import rows_of
-from napari_clickseg.benchmark.curves import Setting, collect
+from napari_clickseg.benchmark.results import Setting, collect
 
 LONG = [0.5, 0.6, 0.7, 0.8]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench_rows import rows_of
-from napari_clickseg.benchmark.backpropagation import backpropagation_table, models_with_both
-from napari_clickseg.benchmark.curves import collect
+from napari_clickseg.benchmark.correction_tables import backpropagation_table, models_with_both
+from napari_clickseg.benchmark.results import collect
 
 QUICK, SLOW = [0.5, 0.9, 0.9, 0.9], [0.5, 0.6, 0.7, 0.9]
 

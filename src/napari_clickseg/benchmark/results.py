@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_clickseg.benchmark.run import Row
-from napari_clickseg.benchmark.starts import SCRATCH
+from napari_clickseg.benchmark.click_runs import Row
+from napari_clickseg.benchmark.starting_masks import SCRATCH
 from napari_clickseg.core.metrics import Values, carried_on
 
 NATURAL = "natural_"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from doubles import Disks, Finding
-from napari_clickseg.benchmark import starts
+from napari_clickseg.benchmark import starting_masks as starts
 from napari_clickseg.benchmark.datasets import Plane
-from napari_clickseg.benchmark.starts import BAD_IOU, STARTS, automatic_labels, protocol_of, start_of
+from napari_clickseg.benchmark.starting_masks import BAD_IOU, STARTS, automatic_labels, protocol_of, start_of
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.metrics import iou
 from napari_clickseg.core.simulated_errors import KINDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_clickseg.commands.named import find_named
+from napari_clickseg.commands.options import find_named
 
 
 def test_a_model_is_found_by_its_name() -> None:

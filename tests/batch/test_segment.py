@@ -13,8 +13,8 @@ import zarr
 from skimage.measure import label as components
 
 from doubles import Disks
-from napari_clickseg import batch
-from napari_clickseg.batch import Job, attempt, find_images, room_for, segment_image
+from napari_clickseg.batch import segment as batch
+from napari_clickseg.batch.segment import Job, attempt, find_images, room_for, segment_image
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.storage.read_images import read_image

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from napari_clickseg.benchmark.datasets import Item, Plane, Target, read_plane
-from napari_clickseg.benchmark.starts import SCRATCH, Start, protocol_of, start_of
+from napari_clickseg.benchmark.starting_masks import SCRATCH, Start, protocol_of, start_of
 from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.jobs import connected, results
 from napari_clickseg.core.metrics import boundary_f, corrected_share, iou
