@@ -17,8 +17,8 @@ from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Request
-from napari_clickseg.gui.ours import camera_of
-from napari_clickseg.gui.steps import Choice
+from napari_clickseg.gui.plugin_layers import camera_of
+from napari_clickseg.gui.view.protocol import Choice
 from napari_clickseg.models.io_spec import Conventions
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.models.trust import ClassNeeded, Untrusted
@@ -226,7 +226,7 @@ def bench(
     make_napari_viewer: Any, qtbot: Any, models: dict[str, Any], workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Bench]]:
     """Return a function that opens a viewer with an image (None: with none) and the panel; `real`: with real models."""
-    monkeypatch.setattr("napari_clickseg.gui.answering.present_devices", lambda: ("auto", "cpu"))
+    monkeypatch.setattr("napari_clickseg.gui.controllers.models.present_devices", lambda: ("auto", "cpu"))
     benches = []
 
     def opened(

@@ -8,8 +8,8 @@ import torch
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_clickseg.gui.model_panel import ADD_TEXT
-from napari_clickseg.gui.ours import role_of
+from napari_clickseg.gui.plugin_layers import role_of
+from napari_clickseg.gui.view.model_panel import ADD_TEXT
 from napari_clickseg.models.trust import Untrusted
 
 pytestmark = pytest.mark.viewer
@@ -299,7 +299,7 @@ def test_the_answer_of_a_new_model_is_no_layer_to_draw_into(adding, cells):
 
 def test_a_model_from_elsewhere_asks_for_trust_when_it_is_chosen(bench, plane, models, monkeypatch):
     said = []
-    monkeypatch.setattr("napari_clickseg.gui.choosing.remember", said.append)
+    monkeypatch.setattr("napari_clickseg.gui.controllers.models.remember", said.append)
     finder, models["finder"] = models["finder"], Untrusted("finder", "0123456789abcdef")
     b = bench(plane)
     b.conductor.answer("choose_model", "finder")

@@ -10,10 +10,10 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLabel
 
-from napari_clickseg.gui.convention_form import ConventionForm
-from napari_clickseg.gui.steps import Question
-from napari_clickseg.gui.trusting import TrustQuestion
-from napari_clickseg.gui.workshop import proposed_name
+from napari_clickseg.gui.controllers.model_import import proposed_name
+from napari_clickseg.gui.view.protocol import Question
+from napari_clickseg.gui.view.spec_form import ConventionForm
+from napari_clickseg.gui.view.widgets import TrustQuestion
 from napari_clickseg.models.io_spec import ACTIVATIONS, NORMALISATIONS, Conventions
 
 ODD = Conventions(

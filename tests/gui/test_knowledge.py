@@ -9,8 +9,8 @@ import pytest
 
 from doubles import Disks, disk
 from napari_clickseg.core.jobs import NEVER
-from napari_clickseg.gui.knowledge import Known, look
-from napari_clickseg.gui.sequence import Finding
+from napari_clickseg.gui.controllers.review import Known, look
+from napari_clickseg.gui.view.protocol import Finding
 from napari_clickseg.session.session import Session
 from napari_clickseg.session.state import Notes
 

@@ -12,14 +12,15 @@ from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, run_job
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
-from napari_clickseg.gui import samples, status
+from napari_clickseg.gui import panel_state as status
+from napari_clickseg.gui import samples
 from napari_clickseg.gui.actions import ACTIONS, bind, unbind
-from napari_clickseg.gui.geometry import Channel, Placement, offered_channels
-from napari_clickseg.gui.late import LatePredictor
-from napari_clickseg.gui.model_panel import ADD_TEXT, ModelPanel
-from napari_clickseg.gui.pairing import merged
+from napari_clickseg.gui.click_layers import merged
+from napari_clickseg.gui.controllers.models import LatePredictor
+from napari_clickseg.gui.layer_pair import copy_down, levels_for
+from napari_clickseg.gui.placement import Channel, Placement, offered_channels
 from napari_clickseg.gui.preview import CONTOUR, FILL, GAINED, LOST, changed_region, picture
-from napari_clickseg.gui.pyramid import copy_down, levels_for
+from napari_clickseg.gui.view.model_panel import ADD_TEXT, ModelPanel
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.session.session import Session
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from napari_clickseg.core.regions import Region
-from napari_clickseg.gui import frame_status
-from napari_clickseg.gui.painting import painted_regions
-from napari_clickseg.gui.sequence import Finding
+from napari_clickseg.gui.layer_pair import painted_regions
+from napari_clickseg.gui.view import messages as frame_status
+from napari_clickseg.gui.view.protocol import Finding
 from napari_clickseg.propagation.plan import Route, backward, bracket, forward
 
 MaskedStroke = namedtuple("MaskedStroke", "slice_key mask old_values new_value")

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from qtpy.QtCore import Qt
 
-from napari_clickseg.gui import saving
+from napari_clickseg.gui.controllers import saving
 from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.storage.session_file import Summary, load_session
 

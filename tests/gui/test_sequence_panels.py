@@ -9,15 +9,12 @@ from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtGui import QColor, QKeyEvent
 
 from napari_clickseg.gui.actions import ACTIONS
-from napari_clickseg.gui.axes import AxesPanel
-from napari_clickseg.gui.buttons import key_text
-from napari_clickseg.gui.corrections import CorrectionsPanel
-from napari_clickseg.gui.findings import FindingsPanel
-from napari_clickseg.gui.fold import Fold
-from napari_clickseg.gui.frames import FramesPanel
-from napari_clickseg.gui.offer_line import OfferLine
-from napari_clickseg.gui.sequence import Axis, Carry, Finding, Strip
-from napari_clickseg.gui.strip import HEIGHT, LOOKS, FrameStrip
+from napari_clickseg.gui.view.corrections_panel import CorrectionsPanel
+from napari_clickseg.gui.view.files_panel import OfferLine
+from napari_clickseg.gui.view.frames_panel import HEIGHT, LOOKS, AxesPanel, FramesPanel, FrameStrip
+from napari_clickseg.gui.view.protocol import Axis, Carry, Finding, Strip
+from napari_clickseg.gui.view.review_panel import FindingsPanel
+from napari_clickseg.gui.view.widgets import Fold, key_text
 
 LEFT = Qt.MouseButton.LeftButton
 

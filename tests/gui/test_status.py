@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_clickseg.gui import status
+from napari_clickseg.gui.view import messages as status
 
 
 @pytest.mark.parametrize("say", [status.no_answer, status.not_found, status.not_answered])

@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Labels
 from qtpy.QtCore import Qt
 
-from napari_clickseg.gui.ours import role_of
+from napari_clickseg.gui.plugin_layers import role_of
 
 pytestmark = pytest.mark.viewer
 
@@ -178,7 +178,7 @@ def test_existing_labels_can_be_corrected(bench, plane):
 
 
 def test_large_labels_are_read_in_the_background_and_clicked_on_afterwards(bench, plane, models, monkeypatch):
-    monkeypatch.setattr("napari_clickseg.gui.work.COUNTED_AT_ONCE", 0)
+    monkeypatch.setattr("napari_clickseg.gui.layer_pair.COUNTED_AT_ONCE", 0)
     objects = np.zeros((64, 64), np.uint16)
     objects[10:20, 10:20] = 5
     b = bench(plane)

@@ -23,7 +23,7 @@ from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_clickseg.gui.ours import camera_of
+from napari_clickseg.gui.plugin_layers import camera_of
 from napari_clickseg.storage.paths import JOURNALS_VARIABLE as FOLDER_VARIABLE
 
 NETWORK = "hrnet18s"
@@ -146,12 +146,12 @@ BREATH = 0.0005
 PATIENCE = 60.0
 """Seconds after which an answer that has not come is an error."""
 OURS = {
-    "conductor:Conductor": ("answer", "_on_answer", "_on_prepared", "_on_viewer_stepped"),
-    "acts:ObjectActs": ("_on_layers_clicked", "_on_layers_edited"),
-    "desk:Desk": ("_mend", "_on_viewer_inserted", "_on_viewer_removed"),
-    "live:LivePreview": ("_on_flash_over",),
-    "carrying:Carrying": ("_on_frame", "_on_outcome"),
-    "reviewing:Reviewing": ("_look", "_on_looked"),
+    "controller:Conductor": ("answer", "_on_answer", "_on_prepared", "_on_viewer_stepped"),
+    "controllers.objects:ObjectActs": ("_on_layers_clicked", "_on_layers_edited"),
+    "workspace:Desk": ("_mend", "_on_viewer_inserted", "_on_viewer_removed"),
+    "preview:LivePreview": ("_on_flash_over",),
+    "controllers.propagation:Carrying": ("_on_frame", "_on_outcome"),
+    "controllers.review:Reviewing": ("_look", "_on_looked"),
 }
 """The panel's methods, by module and class, at which Qt and napari enter our code on the GUI thread."""
 
@@ -261,7 +261,7 @@ def _measure_size(model_name: str, side: int) -> LatencyRow:
     import napari
     from vispy.scene import SceneCanvas
 
-    from napari_clickseg.gui.ours import camera_of
+    from napari_clickseg.gui.plugin_layers import camera_of
     from napari_clickseg.gui.widget import ClickWidget
     from napari_clickseg.models.registry import find_model
 

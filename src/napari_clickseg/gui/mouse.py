@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from napari_clickseg.gui.ours import Polarity
+from napari_clickseg.gui.plugin_layers import Polarity
 
 LEFT, RIGHT = 1, 2
 STILL = 5.0

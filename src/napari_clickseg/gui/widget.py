@@ -5,19 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import napari.settings
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_clickseg.core.requests import Predictor
-from napari_clickseg.gui.conductor import Conductor
-from napari_clickseg.gui.preferences import preference
-from napari_clickseg.gui.stack import PanelStack
-from napari_clickseg.gui.workshop import ForeignModels, Workshop
+from napari_clickseg.gui.controller import Conductor
+from napari_clickseg.gui.controllers.model_import import ForeignModels, Workshop
+from napari_clickseg.gui.view.panel import PanelStack
 from napari_clickseg.models.load import load_model
 from napari_clickseg.models.registry import ModelEntry, list_models
 
 if TYPE_CHECKING:
     import napari.viewer
+
+
+PLUGIN = "napari-clickseg"
+GROUP = "click_segmentation"
+
+
+def preference(name: str) -> str | None:
+    """Return a setting of the manifest's `configurations`; None where it is not set or napari has none."""
+    if not hasattr(napari.settings, "get_plugin_settings"):
+        return None
+    known = napari.settings.get_plugin_settings()
+    if PLUGIN not in known:
+        return None
+    value = getattr(getattr(known[PLUGIN], GROUP), name)
+    return str(value) if value else None
 
 
 class ClickWidget(QWidget):

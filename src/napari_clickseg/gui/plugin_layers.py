@@ -1,0 +1,105 @@
+"""Ours: the layers that this plugin makes, how they look, where they lie, and how they are known again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from napari.layers import Image, Labels, Points
+
+from napari_clickseg.gui.placement import Placement
+
+Polarity = Literal["positive", "negative"]
+POLARITIES: tuple[Polarity, Polarity] = ("positive", "negative")
+MARK = "napari-clickseg"
+"""The key in a layer's metadata by which our layers are known again."""
+SCREEN_SIZE = 13
+"""Clicks are drawn this many screen pixels wide, at any zoom."""
+LOOKS: dict[Polarity, dict[str, Any]] = {
+    "positive": {
+        "name": "include (clicks)",
+        "symbol": "o",
+        "face_color": "#00000000",
+        "border_color": "#3ddc84",
+        "border_width": 0.22,
+    },
+    "negative": {
+        "name": "exclude (clicks)",
+        "symbol": "x",
+        "face_color": "#ff5252",
+        "border_color": "#ff5252",
+        "border_width": 0.0,
+    },
+}
+
+
+def plain(thing: Any) -> Any:
+    """Return the object behind napari's proxy for plugins; layers are compared by identity, and proxies are not."""
+    return getattr(thing, "__wrapped__", thing)
+
+
+def camera_of(viewer: Any) -> Any:
+    """Return a viewer's camera, which belongs to its scene from napari 0.9 on."""
+    return getattr(viewer, "scene", viewer).camera
+
+
+def role_of(layer: Any) -> str | None:
+    """Return what this plugin made a layer for: "positive", "negative", "labels", "preview", "trial", or None."""
+    mark = layer.metadata.get(MARK)
+    return mark.get("role") if isinstance(mark, dict) else None
+
+
+def make_points(polarity: Polarity, placement: Placement, zoom: float) -> Any:
+    """Return an empty click channel of an image; `zoom` is the camera's now."""
+    return Points(
+        ndim=placement.ndim,
+        size=SCREEN_SIZE / max(zoom, 1e-6) / _mean_scale(placement),
+        canvas_size_limits=(SCREEN_SIZE, SCREEN_SIZE),
+        metadata={MARK: {"role": polarity}},
+        **LOOKS[polarity],
+        **placement.options,
+    )
+
+
+def make_preview(placement: Placement) -> Any:
+    """Return an empty preview, made before the first answer: making a layer takes longer than a click may."""
+    named = {name: placement.options[name] for name in ("units", "axis_labels") if name in placement.options}
+    return Image(
+        np.zeros((1,) * placement.ndim + (4,), np.uint8),
+        rgb=True,
+        affine=placement.matrix,
+        name="preview",
+        blending="translucent_no_depth",
+        visible=False,
+        metadata={MARK: {"role": "preview"}},
+        **named,
+    )
+
+
+def make_labels(placement: Placement, levels: Sequence[Any], name: str, image_id: str) -> Any:
+    """Return a Labels layer that shows a session's array, or the pyramid over it."""
+    views = [placement.labels_view(level) for level in levels]
+    several = len(views) > 1
+    return Labels(
+        views if several else views[0],
+        multiscale=several,
+        name=name,
+        opacity=0.45,
+        metadata={MARK: {"role": "labels", "image": image_id}},
+        **placement.options,
+    )
+
+
+def assign(layer: Any, **values: Any) -> None:
+    """Set attributes of a layer that are not so already: napari draws anew for each that is set."""
+    for name, value in values.items():
+        now = getattr(layer, name)
+        now = now.affine_matrix if name == "affine" else now
+        same = now == value if isinstance(value, tuple) else np.allclose(now, value)
+        if not same:
+            setattr(layer, name, value)
+
+
+def _mean_scale(placement: Placement) -> float:
+    return float(np.abs(placement.options["scale"])[-2:].mean())
