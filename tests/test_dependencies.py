@@ -14,80 +14,48 @@ import pytest
 import napari_clickseg
 
 PACKAGE = Path(napari_clickseg.__file__).parent
-VOCABULARY = (
-    "clicks",
-    "regions",
-    "images",
-    "masks",
-    "questions",
-    "history",
-    "states",
-    "labels",
-    "session",
-    "clicking",
-    "keeping",
-    "verbs",
-    "splitting",
-    "drawing",
-    "ledger",
-    "asking",
-    "acts",
-    "edits",
-    "worker",
-    "robot",
-    "damage",
-    "scale",
-    "outlines",
-    "weighing",
-    "motion",
-    "deciding",
-    "confidence",
-    "events",
-    "propagate",
-    "review",
-    "carrier",
-    "newcomers",
-    "facts",
-    "packing",
-    "lines",
-    "locks",
-    "identity",
-    "user_data",
-    "record",
+FILES = tuple(
+    f"storage.{name}"
+    for name in ("paths", "atomic", "tables", "read_images", "read_labels", "write_labels", "image_label_pairs")
 )
-ON_DISK = ("readers", "label_writers", "files", "cell_tracking", "journal", "recovery", "session_file")
-"""What reads and writes files, as light as the vocabulary that it stands on."""
+"""What reads and writes arrays, tables and folders, and knows no session."""
+MODELS_FIRST = ("models.card", "models.io_spec")
+"""What says what a model is; the rest of `models` stands on inference."""
 MAY_PRINT = ("commands", "cli")
 HEAVY = ("torch", "napari", "qtpy", "PyQt6", "PyQt5", "PySide6", "PySide2", "vispy", "magicgui")
+LIGHT = ("core", "session", "propagation", "review", "files", "storage")
+"""What imports none of HEAVY: numpy and scipy alone, and what reads files."""
 
-MAY_IMPORT = {
-    "vocabulary": {"vocabulary"},
-    "readers": {"vocabulary"},
-    "label_writers": {"vocabulary", "readers"},
-    "files": {"vocabulary", "readers", "label_writers"},
-    "cell_tracking": {"vocabulary", "files", "readers", "label_writers"},
-    "journal": {"vocabulary", "files"},
-    "recovery": {"vocabulary", "journal"},
-    "session_file": {"vocabulary", "files"},
-    "sources": {"vocabulary", "files", "readers"},
-    "spread": set(),
-    "batch": {"vocabulary", "files", "readers", "cell_tracking", "models", "spread"},
+RECORDING = {"core", "session", "propagation", "review", "files", "storage"}
+MODELLING = {"core", "files", "card", "networks", "inference", "models"}
+PANEL = {"gui", "gui.view", "gui.view.protocol", "gui.view.messages", "gui.panel_state", "gui.controllers"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "core": {"core"},
+    "session": {"core", "session"},
+    "propagation": {"core", "session", "propagation"},
+    "review": {"core", "session", "review"},
+    "files": {"core", "files"},
+    "storage": RECORDING,
+    "card": {"core", "files", "card"},
     "networks": {"networks"},
-    "engine": {"vocabulary", "files", "engine", "networks", "models.card", "models.conventions"},
-    "models": {"vocabulary", "files", "models", "engine", "networks"},
-    "training": {"vocabulary", "files", "sources", "training", "models", "engine", "networks"},
-    "benchmark": {"vocabulary", "files", "sources", "benchmark", "models", "engine", "spread"},
-    "gui": {"vocabulary", *ON_DISK, "gui", "models"},
-    "commands": {"vocabulary", *ON_DISK, "spread", "batch", "demo", "commands", "models", "training", "benchmark"},
+    "inference": {"core", "files", "card", "networks", "inference"},
+    "models": MODELLING,
+    "training": MODELLING | {"training"},
+    "benchmark": RECORDING | MODELLING | {"benchmark"},
+    "batch": RECORDING | MODELLING | {"training", "benchmark", "batch"},
+    "commands": RECORDING | MODELLING | {"training", "benchmark", "batch", "commands"},
     "cli": {"commands"},
+    # not yet as the architecture has it: the panel's parts still know each other
+    "gui.view.protocol": RECORDING | MODELLING | PANEL,
+    "gui.view.messages": RECORDING | MODELLING | PANEL,
+    "gui.view": RECORDING | MODELLING | PANEL,
+    "gui.panel_state": RECORDING | MODELLING | PANEL,
+    "gui.controllers": RECORDING | MODELLING | PANEL,
+    "gui": RECORDING | MODELLING | PANEL | {"training"},
 }
-"""Who may import whom, by part of the package. What is not named here (the demo) stands on its parts."""
-EXCEPTIONS = {
-    ("benchmark.latency", "gui"): "measures the panel itself, from mouse event to refreshed layer",
-    ("benchmark.latency", "journal"): "keeps what it clicks out of the user's journals",
-    ("benchmark.yardstick", "networks"): "measures a network that no model of ours uses",
-    ("benchmark.canvas", "gui"): "the hand on the mouse of that measurement",
-}
+"""Who may import whom, by part of the package; a part that is not named here fails the test."""
+EXCEPTIONS = {("benchmark.latency", "gui")}
+"""It measures the panel itself, from mouse event to refreshed layer."""
 
 WITHOUT_HEAVY = f"""
 import sys
@@ -109,8 +77,18 @@ def modules() -> tuple[str, ...]:
 
 
 def part(module: str) -> str:
-    first = module.split(".")[0]
-    return "vocabulary" if first in VOCABULARY else first
+    """Return the part of the package that a module belongs to."""
+    first, _, rest = module.partition(".")
+    if module in FILES:
+        return "files"
+    if module in MODELS_FIRST:
+        return "card"
+    if first == "gui":
+        second = rest.partition(".")[0]
+        if module in MAY_IMPORT:
+            return module
+        return f"gui.{second}" if second in ("view", "controllers") else "gui"
+    return first
 
 
 def tree(module: str) -> ast.Module:
@@ -120,8 +98,15 @@ def tree(module: str) -> ast.Module:
 
 
 def imports(module: str) -> Iterator[str]:
-    """Every module of this package that a module imports, anywhere in it."""
-    for node in ast.walk(tree(module)):
+    """Every module of this package that a module imports, anywhere in it but under TYPE_CHECKING."""
+    whole = tree(module)
+    blocks = (
+        node for node in ast.walk(whole) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    for_types = {id(inner) for block in blocks for inner in ast.walk(block)}
+    for node in ast.walk(whole):
+        if id(node) in for_types:
+            continue
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("napari_clickseg."):
             inner = node.module.removeprefix("napari_clickseg.")
             yield inner
@@ -140,7 +125,7 @@ def run(code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("module", [m for m in modules() if part(m) in MAY_IMPORT])
+@pytest.mark.parametrize("module", [m for m in modules() if m != "__init__"])
 def test_the_arrows_point_one_way(module):
     allowed = MAY_IMPORT[part(module)]
     for other in imports(module):
@@ -148,14 +133,14 @@ def test_the_arrows_point_one_way(module):
         assert known, f"{module} imports {other}; {part(module)} may import only {', '.join(sorted(allowed))}."
 
 
-@pytest.mark.parametrize("module", [m for m in modules() if part(m) not in MAY_PRINT])
+@pytest.mark.parametrize("module", [m for m in modules() if m.split(".")[0] not in MAY_PRINT])
 def test_only_commands_print(module):
     calls = (node.func for node in ast.walk(tree(module)) if isinstance(node, ast.Call))
     assert "print" not in {function.id for function in calls if isinstance(function, ast.Name)}
 
 
-def test_the_vocabulary_needs_no_torch_no_qt_no_napari():
-    names = [f"napari_clickseg.{name}" for name in (*VOCABULARY, *ON_DISK)]
+def test_sessions_and_files_need_no_torch_no_qt_no_napari():
+    names = [f"napari_clickseg.{name}" for name in modules() if part(name) in LIGHT]
     run(f"{WITHOUT_HEAVY}\nimport {', '.join(names)}")
 
 

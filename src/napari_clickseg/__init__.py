@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Click": "napari_clickseg.core.clicks",
     "Session": "napari_clickseg.session.session",
-    "load_model": "napari_clickseg.models.registry",
+    "load_model": "napari_clickseg.models.load",
     "list_models": "napari_clickseg.models.registry",
     "read_image": "napari_clickseg.storage.read_images",
 }

@@ -22,7 +22,7 @@ from napari_clickseg.inference.brs import Budget
 from napari_clickseg.inference.click_predictor import ClickPredictor, fuse_batch_norms
 from napari_clickseg.inference.guidance import Encoding
 from napari_clickseg.models.card import ModelCard, read_card
-from napari_clickseg.models.load import new_network, save_model
+from napari_clickseg.models.load import load_click_model, new_network, save_model
 from napari_clickseg.networks.catalogue import build_network
 from napari_clickseg.training.recipe import list_recipes, read_recipe
 
@@ -338,7 +338,7 @@ def test_folding_batch_norms_changes_nothing():
 def test_saved_model_loads_with_its_card(tmp_path: Path, image: Image):
     torch.manual_seed(0)
     save_model(tmp_path / "small.safetensors", build_network("clicknet", {"guidance": 6, **OPTIONS}), CARD)
-    loaded = ClickPredictor.load(tmp_path / "small.safetensors", "cpu")
+    loaded = load_click_model(tmp_path / "small.safetensors", "cpu")
     assert loaded.card == CARD
     assert read_card(tmp_path / "small.safetensors").title == "Small"
     assert list(tmp_path.iterdir()) == [tmp_path / "small.safetensors"]
@@ -349,21 +349,21 @@ def test_corrupt_weights_are_refused_in_one_sentence(tmp_path: Path):
     path = tmp_path / "broken.safetensors"
     path.write_bytes(b"not weights at all")
     with pytest.raises(ValueError, match=r"broken\.safetensors is no readable weights file"):
-        ClickPredictor.load(path, "cpu")
+        load_click_model(path, "cpu")
 
 
 def test_weights_that_do_not_fit_their_card_are_refused(tmp_path: Path):
     path = tmp_path / "odd.safetensors"
     save_model(path, torch.nn.Conv2d(1, 1, 1), CARD)
     with pytest.raises(ValueError, match="do not fit the network ClickNet"):
-        ClickPredictor.load(path, "cpu")
+        load_click_model(path, "cpu")
 
 
 def test_missing_device_is_refused_with_those_that_are_there(tmp_path: Path):
     path = tmp_path / "small.safetensors"
     save_model(path, build_network("clicknet", {"guidance": 6, **OPTIONS}), CARD)
     with pytest.raises(ValueError, match="choose one of auto, cpu"):
-        ClickPredictor.load(path, "abacus")
+        load_click_model(path, "abacus")
 
 
 @pytest.mark.gpu
@@ -371,7 +371,7 @@ def test_missing_device_is_refused_with_those_that_are_there(tmp_path: Path):
 def test_gpu_answers_as_the_cpu_does(predictor: ClickPredictor, image: Image, tmp_path: Path):
     save_model(tmp_path / "small.safetensors", build_network("clicknet", {"guidance": 6, **OPTIONS}), CARD)
     answers = [
-        ClickPredictor.load(tmp_path / "small.safetensors", device).predict(image, Request((), (CLICK,), None, 20.0))
+        load_click_model(tmp_path / "small.safetensors", device).predict(image, Request((), (CLICK,), None, 20.0))
         for device in ("cpu", "cuda")
     ]
     np.testing.assert_allclose(answers[0].logits, answers[1].logits, atol=0.1)

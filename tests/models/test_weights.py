@@ -12,9 +12,8 @@ from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.metrics import overlaps
 from napari_clickseg.core.requests import Request, Segmenter
-from napari_clickseg.inference.click_predictor import ClickPredictor
 from napari_clickseg.models.card import ConvertedCard, read_card
-from napari_clickseg.models.load import load_model
+from napari_clickseg.models.load import load_click_model, load_model
 from napari_clickseg.models.registry import find_model
 from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.training.recipe import list_recipes, read_recipe
@@ -78,7 +77,7 @@ def test_weights_find_a_bright_disc(weights: Path):
         np.where(disc, 180, 30).astype(np.uint8) + np.random.default_rng(0).integers(0, 12, disc.shape, np.uint8)
     )
     clicks = (Click((60.0, 55.0)), Click((60.0, 90.0), positive=False))
-    predictor = ClickPredictor.load(weights, "cpu").with_refinements({"brs": False})  # which a clock would end
+    predictor = load_click_model(weights, "cpu").with_refinements({"brs": False})  # which a clock would end
     answer = predictor.predict(image, Request((), clicks, None, 36.0))
     found = np.zeros_like(disc)
     found[answer.region.slices] = answer.mask()

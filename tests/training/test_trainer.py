@@ -14,9 +14,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from napari_clickseg.core.jobs import Stop, Stopped
 from napari_clickseg.core.simulated_user import ROBOTS
-from napari_clickseg.inference.click_predictor import ClickPredictor
 from napari_clickseg.inference.guidance import CLICK_MAPS, PRIORS
 from napari_clickseg.models.card import REFINEMENTS, read_card
+from napari_clickseg.models.load import load_click_model
 from napari_clickseg.networks.catalogue import NETWORKS
 from napari_clickseg.session.session import Session
 from napari_clickseg.training import checkpoint as logs
@@ -78,7 +78,7 @@ def test_stopped_run_resumes_to_the_same_weights_bit_by_bit(plan: Plan):
 
 def test_trained_model_answers_a_session(plan: Plan):
     weights = train(replace(RECIPE, schedule=replace(RECIPE.schedule, steps=60, batch=8)), plan)
-    predictor = ClickPredictor.load(weights, "cpu")
+    predictor = load_click_model(weights, "cpu")
     assert "60 steps of 8 windows" in predictor.card.budget
     assert predictor.card.data == {"discs": "drawn here"}
     assert (plan.out / LOG).read_text().startswith("step,seconds,loss,iou@1")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -24,7 +23,6 @@ from napari_clickseg.inference.click_enforcement import contradicted, obey
 from napari_clickseg.inference.device import (
     FeatureCache,
     Features,
-    choose_device,
     choose_precision,
     free_memory,
     ran_out_of_memory,
@@ -43,8 +41,7 @@ from napari_clickseg.inference.window import (
     put_back,
     to_window,
 )
-from napari_clickseg.models.card import ModelCard, read_click_card
-from napari_clickseg.models.load import new_network, read_weights
+from napari_clickseg.models.card import ModelCard
 from napari_clickseg.networks.catalogue import streams_of, switch_filter
 
 PASSES = 3
@@ -82,20 +79,6 @@ class ClickPredictor:
     cache: FeatureCache = field(default_factory=FeatureCache)
     ndim: int = 2
     budget: Budget = field(default_factory=Budget)
-
-    @classmethod
-    def load(cls, path: str | Path, device: str = "auto") -> ClickPredictor:
-        """Return the predictor of a weights file.
-
-        Raises
-        ------
-        ValueError
-            With one sentence, where the file is corrupt, its weights do not fit its card, or the device is not there.
-        """
-        card = read_click_card(path)
-        network = new_network(card.network, card.network_options, Encoding.from_mapping(card.encoding))
-        read_weights(network, path)
-        return cls.of(network, card, choose_device(device))
 
     @classmethod
     def of(cls, network: nn.Module, card: ModelCard, device: torch.device, note: str = "") -> ClickPredictor:

@@ -30,6 +30,7 @@ from napari_clickseg.storage.atomic import written_whole
 
 if TYPE_CHECKING:
     from napari_clickseg.inference.automatic_predictor import ClickablePredictor
+    from napari_clickseg.inference.click_predictor import ClickPredictor
 
 
 def present_devices() -> tuple[str, ...]:
@@ -65,13 +66,12 @@ def load_model(name_or_path: str | Path = DEFAULT, device: str = "auto") -> Pred
 
 
 def _load_weights(entry: ModelEntry, device: str) -> Predictor:
-    from napari_clickseg.inference.click_predictor import ClickPredictor
     from napari_clickseg.models.card import ConvertedCard
 
     assert entry.path is not None
     if isinstance(_card(entry.path), ConvertedCard):
         return _load_converted(entry, device)
-    predictor = ClickPredictor.load(entry.path, device)
+    predictor = load_click_model(entry.path, device)
     return predictor.with_refinements(entry.switches) if entry.switches else predictor
 
 
@@ -112,6 +112,24 @@ def new_network(name: str, options: Mapping[str, Any], encoding: Encoding) -> nn
         For a name that is not in the table.
     """
     return build_network(name, {"guidance": Guidance(encoding).channels, **options})
+
+
+def load_click_model(path: str | Path, device: str = "auto") -> ClickPredictor:
+    """Return the predictor of a weights file of a click model.
+
+    Raises
+    ------
+    ValueError
+        With one sentence, where the file is corrupt, its weights do not fit its card, or the device is not there.
+    """
+    from napari_clickseg.inference.click_predictor import ClickPredictor
+    from napari_clickseg.inference.device import choose_device
+    from napari_clickseg.models.card import read_click_card
+
+    card = read_click_card(path)
+    network = new_network(card.network, card.network_options, Encoding.from_mapping(card.encoding))
+    read_weights(network, path)
+    return ClickPredictor.of(network, card, choose_device(device))
 
 
 def read_weights(network: nn.Module, path: str | Path) -> None:
