@@ -127,7 +127,7 @@ def click(
     """Click; return the modules entered from the release to the first drawing of the canvas after the answer."""
     from qtpy.QtTest import QTest
 
-    from napari_clickseg.benchmark.canvas import LEFT, PLAIN, RIGHT
+    from napari_clickseg.benchmark.latency import LEFT, PLAIN, RIGHT
 
     button, at = RIGHT if right else LEFT, hand.pixel(position)
     known = () if session() is None else session().clicks
@@ -176,9 +176,10 @@ def main(model: str = "default") -> None:
     """Print what a click passes in a window of its own."""
     import napari
 
-    from napari_clickseg.benchmark.canvas import Canvas
+    from napari_clickseg.benchmark.latency import Canvas
     from napari_clickseg.gui.widget import ClickWidget
-    from napari_clickseg.models.registry import find_model, load_model
+    from napari_clickseg.models.load import load_model
+    from napari_clickseg.models.registry import find_model
 
     load_model(model)
     with tempfile.TemporaryDirectory() as folder, ClickPath() as path:

@@ -23,16 +23,17 @@ from safetensors.numpy import load_file, save_file
 from doubles import Disks
 from napari_clickseg import Click, Session, list_models, load_model, read_image
 from napari_clickseg.cli import main
-from napari_clickseg.clicks import read_clicks_csv
-from napari_clickseg.images import Image
-from napari_clickseg.masks import Prediction
+from napari_clickseg.core.images import Image
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Nobody, Request
 from napari_clickseg.models.card import ConvertedCard, ModelCard, read_card
-from napari_clickseg.models.foreign import examine, open_converted
+from napari_clickseg.models.import_model import examine
+from napari_clickseg.models.load import open_converted
 from napari_clickseg.models.trust import Untrusted
-from napari_clickseg.questions import Nobody, Request
-from napari_clickseg.recovery import Recovered, find, recover
-from napari_clickseg.regions import Region
-from napari_clickseg.session_file import Replay, Summary, load_session
+from napari_clickseg.storage.recovery import Recovered, find, recover
+from napari_clickseg.storage.session_file import Replay, Summary, load_session
+from napari_clickseg.storage.tables import read_clicks_csv
 
 FILES = Path(__file__).parent / "fixtures" / "v0_1_0"
 IMAGES, JOURNALS, SESSIONS, MODELS, TABLES, TRAINING = (
@@ -327,7 +328,7 @@ def test_a_table_of_clicks_is_read_and_segments_the_same() -> None:
 
 
 def bench(out: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
-    monkeypatch.setattr("napari_clickseg.benchmark.memory.measure_peak", lambda model, device: 12.5)
+    monkeypatch.setattr("napari_clickseg.benchmark.costs.measure_peak", lambda model, device: 12.5)
     asked = ["--objects", "3", "--max-clicks", "3", "--robot", "human", "--start", "damaged,scratch", "--jobs", "1"]
     assert main(["bench", "--data", str(TABLES / "movies"), "--models", "geodesic", *asked, "--out", out]) == 0
     return rows_of(Path(out) / "clicks.csv")
@@ -348,7 +349,7 @@ def test_a_source_with_an_index_gives_the_same_rows(monkeypatch: pytest.MonkeyPa
 def test_a_benchmark_goes_on_from_the_table_of_then(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "out").mkdir()
     shutil.copy(TABLES / "bench.csv", folder / "out" / "clicks.csv")
-    monkeypatch.setattr("napari_clickseg.benchmark.run.click_through", pytest.fail)
+    monkeypatch.setattr("napari_clickseg.benchmark.click_runs.click_through", pytest.fail)
     assert bench("out", monkeypatch) == rows_of(TABLES / "bench.csv")
 
 
@@ -358,7 +359,7 @@ def test_a_benchmark_goes_on_from_the_table_of_then(folder: Path, monkeypatch: p
 def test_a_stopped_training_goes_on_and_ends_with_the_same_weights(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_clickseg.training.validation.WINDOWS", 32)
+    monkeypatch.setattr("napari_clickseg.training.trainer.WINDOWS", 32)
     (folder / "out").mkdir()
     packed = (TRAINING / "stopped-checkpoint.pt.xz").read_bytes()
     (folder / "out" / "checkpoint.pt").write_bytes(lzma.decompress(packed))
