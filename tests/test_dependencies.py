@@ -16,7 +16,21 @@ import napari_clickseg
 PACKAGE = Path(napari_clickseg.__file__).parent
 FILES = tuple(
     f"storage.{name}"
-    for name in ("paths", "atomic", "tables", "read_images", "read_labels", "write_labels", "image_label_pairs")
+    for name in (
+        "paths",
+        "atomic",
+        "tables",
+        "units",
+        "formats",
+        "content",
+        "ome_zarr",
+        "read_tiff",
+        "read_bioio",
+        "read_images",
+        "read_labels",
+        "write_labels",
+        "image_label_pairs",
+    )
 )
 """What reads and writes arrays, tables and folders, and knows no session."""
 MODELS_FIRST = ("models.card", "models.io_spec")

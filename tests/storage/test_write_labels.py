@@ -11,7 +11,7 @@ import tifffile
 import zarr
 
 from napari_clickseg.storage import read_images as files
-from napari_clickseg.storage import read_images as readers
+from napari_clickseg.storage import read_tiff as readers
 from napari_clickseg.storage import write_labels as label_writers
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.read_images import read_image

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.geometry import Geometry
 from napari_clickseg.core.regions import Region
 
 CHANNEL = "C"
@@ -50,6 +51,8 @@ class Image:
         Size of a pixel along each axis but the channel's, in any one unit.
     channel : int or None
         The one channel to use; None uses all of them (up to three, as colours).
+    geometry : Geometry or None
+        Sizes, place and units as the file tells them, along `label_axes`; None where nothing is known but `spacing`.
 
     Raises
     ------
@@ -63,6 +66,7 @@ class Image:
     axes: str
     spacing: tuple[float, ...]
     channel: int | None = None
+    geometry: Geometry | None = None
     _channel_axis: int | None = field(init=False)
 
     def __post_init__(self) -> None:

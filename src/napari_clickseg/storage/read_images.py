@@ -1,190 +1,49 @@
-"""Files: images into `Image`, labels and tables onto disk. A file that we write is there as a whole or not at all.
+"""Images: the one reader for pictures, by what a file holds rather than by its name, into `Image`.
 
-What a file says about its axes and its spacing is taken over; what it leaves open, the caller may name.
+What a file says of its axes, sizes, place and units is taken over; what it leaves open, the caller may name. An image
+inside of another file or folder is named by its path: `bf.zarr/0`, `plate.zarr/A/1/0`, `cells.lif/2`.
 """
 
 from __future__ import annotations
 
-import struct
-import weakref
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+import math
+import stat
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
-import tifffile
 
-from napari_clickseg.core.images import CHANNEL, KNOWN_AXES, Image
-from napari_clickseg.storage.atomic import _one_line
+from napari_clickseg.core.geometry import Geometry
+from napari_clickseg.core.images import CHANNEL, KNOWN_AXES, Image, guess_axes
+from napari_clickseg.storage.content import UNREADABLE as UNREADABLE
+from napari_clickseg.storage.content import Content, UnreadableError, kind_by_content
+from napari_clickseg.storage.formats import SUFFIXES, format_of, may_be_image, suffixes_of_images
+from napari_clickseg.storage.ome_zarr import images_in_zarr, is_zarr, read_zarr
+from napari_clickseg.storage.ome_zarr import read_attributes as read_attributes
+from napari_clickseg.storage.read_bioio import read_bioio
+from napari_clickseg.storage.read_tiff import read_tiff
+from napari_clickseg.storage.units import spacing_of
 
 PICTURE_AXES = {2: "YX", 3: "YXC"}
-MICROMETRES = {
-    "pm": 1e-6,
-    "nm": 1e-3,
-    "µm": 1.0,
-    "um": 1.0,
-    "micrometer": 1.0,
-    "nanometer": 1e-3,
-    "mm": 1e3,
-    "millimeter": 1e3,
-    "cm": 1e4,
-    "m": 1e6,
-}
-"""Length units of OME metadata; any other is taken as it stands."""
-SECONDS = {
-    "ms": 1e-3,
-    "s": 1.0,
-    "second": 1.0,
-    "millisecond": 1e-3,
-    "min": 60.0,
-    "minute": 60.0,
-    "h": 3600.0,
-    "hour": 3600.0,
-}
-"""Time units of OME metadata; any other is taken as it stands."""
-UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, SyntaxError, struct.error, zlib.error)
-"""What the decoders raise on files that are damaged or not what their name says."""
-DECODED_AT_ONCE = 1 << 28
-"""Bytes of a compressed TIFF that are decoded into memory; of larger ones, a plane is decoded when it is looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a file holds: `axes` and `spacing` (by axis letter) as far as it tells them."""
-
-    array: Any
-    axes: str | None = None
-    spacing: Mapping[str, float] | None = None
-
-
-def _read_tiff(path: Path) -> Content:
-    with tifffile.TiffFile(path) as tiff:
-        series = tiff.series[0]
-        axes = series.axes
-        if "S" in axes and CHANNEL not in axes:
-            axes = axes.replace("S", CHANNEL)
-        spacing = _ome_spacing(tiff.ome_metadata) if tiff.is_ome else _imagej_spacing(tiff)
-        if series.dataoffset is None and series.nbytes > DECODED_AT_ONCE and find_spec("zarr"):
-            return Content(_planes_on_demand(path), axes, spacing)
-        if series.dataoffset is None:
-            return Content(series.asarray(), axes, spacing)
-        dtype = np.dtype(series.dtype).newbyteorder(tiff.byteorder)
-        return Content(np.memmap(path, dtype, "r", series.dataoffset, tuple(series.shape)), axes, spacing)
-
-
-def _planes_on_demand(path: Path) -> Any:
-    """The finest level of a compressed TIFF as a zarr array; the file stays open as long as there is the array."""
-    import zarr
-
-    store = tifffile.imread(path, aszarr=True, series=0, level=0)
-    array = zarr.open_array(store, mode="r")
-    weakref.finalize(array, store.close)
-    return array
-
-
-def _ome_spacing(xml: str) -> dict[str, float]:
-    pixels = next((e for e in ElementTree.fromstring(xml).iter() if e.tag.endswith("}Pixels")), None)
-    if pixels is None:
-        return {}
-    spacing = {}
-    for axis in "XYZ":
-        size, unit = pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
-        if size is not None:
-            spacing[axis] = float(size) * MICROMETRES.get(unit, 1.0)
-    interval = pixels.get("TimeIncrement")
-    if interval is not None:
-        spacing["T"] = float(interval) * SECONDS.get(pixels.get("TimeIncrementUnit", "s"), 1.0)
-    return spacing
-
-
-def _imagej_spacing(tiff: tifffile.TiffFile) -> dict[str, float]:
-    """Pixel sizes in ImageJ's unit: resolution tags count pixels per unit, "spacing" is that of planes."""
-    if not tiff.is_imagej:
-        return {}
-    spacing = {}
-    for axis, name in (("X", "XResolution"), ("Y", "YResolution")):
-        tag = tiff.pages[0].tags.get(name)
-        if tag is not None and tag.value[0] > 0:
-            spacing[axis] = tag.value[1] / tag.value[0]
-    told = {axis: (tiff.imagej_metadata or {}).get(name) for axis, name in (("Z", "spacing"), ("T", "finterval"))}
-    return {**spacing, **{axis: float(size) for axis, size in told.items() if size}}
-
-
-def _read_npy(path: Path) -> Content:
-    return Content(np.load(path, mmap_mode="r", allow_pickle=False))
-
-
-def read_picture(path: Path) -> Content:
-    """Read a picture of any format that Pillow knows; grey with alpha becomes grey."""
-    from imageio import v3
-
-    with open(path, "rb") as handle:
-        array = np.asarray(v3.imread(handle, plugin="pillow"))
-    if array.ndim == 3 and array.shape[-1] == 2:
-        array = array[..., 0]
-    return Content(array, PICTURE_AXES.get(array.ndim))
-
-
-def read_zarr(path: Path) -> Content:
-    """Read a zarr array, or the finest level of an OME-Zarr image (0.4 and 0.5) or of labels in one."""
-    node = _open_zarr(path)
-    if hasattr(node, "shape"):
-        return Content(node)
-    told = read_attributes(path)
-    image = told["multiscales"][0]
-    finest = image["datasets"][0]
-    axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in image.get("axes", "tczyx")]
-    letters = [axis["name"].upper() for axis in axes]
-    scale = next((t["scale"] for t in finest.get("coordinateTransformations", ()) if t["type"] == "scale"), ())
-    units = {**MICROMETRES, **SECONDS}
-    sizes = [float(size) * units.get(str(axis.get("unit")), 1.0) for size, axis in zip(scale, axes, strict=False)]
-    return Content(node[finest["path"]], "".join(letters), dict(zip(letters, sizes, strict=False)))
-
-
-def read_attributes(path: Path) -> dict[str, Any]:
-    """Return what an OME-Zarr image tells of itself, in either version.
-
-    Raises
-    ------
-    ValueError
-        Where it is none.
-    """
-    attributes = dict(_open_zarr(path).attrs)
-    told = dict(attributes.get("ome", attributes))
-    if not told.get("multiscales"):
-        raise ValueError("this zarr group holds no OME-Zarr image; name the array inside it.")
-    return told
-
-
-def _open_zarr(path: Path) -> Any:
-    try:
-        import zarr
-    except ImportError:
-        raise ValueError('reading zarr needs the package zarr (pip install "napari-clickseg[zarr]").') from None
-    return zarr.open(path, mode="r")
-
-
-READERS: dict[str, Callable[[Path], Content]] = {
-    ".tif": _read_tiff,
-    ".tiff": _read_tiff,
-    ".lsm": _read_tiff,
-    ".npy": _read_npy,
-    ".zarr": read_zarr,
-}
-"""By suffix; any other file is read as a picture, and folders as zarr."""
+LARGEST_PICTURE = 1 << 31
+"""Pixels of a picture that is decoded as a whole; a header that tells of more is damaged, or wants a TIFF."""
+IN_ORDER = "TZYX"
+"""The order of axes in a session; channels may stand anywhere."""
 
 
 def read_image(path: str | Path, axes: str | None = None, channel: int | None = None) -> Image:
-    """Read an image: TIFF (OME, ImageJ, plain), PNG, JPEG and other pictures, .npy, zarr and OME-Zarr.
+    """Read an image: TIFF, OME-Zarr, PNG and other pictures, .npy, and what bioio reads where that is installed.
 
-    Uncompressed TIFF, .npy and zarr stay on disk and are read block by block.
+    Uncompressed TIFF, large compressed ones, .npy and zarr stay on disk and are read block by block. Axes come in the
+    order T, Z, Y, X, whatever their order in the file.
 
     Parameters
     ----------
+    path : str or Path
+        A file or a zarr folder; of one that holds several images, with the image's name or number behind it.
     axes : str, optional
         One letter per axis ("TZYX", "YXC"); read from the file, else guessed from the shape, where absent.
     channel : int, optional
@@ -195,33 +54,259 @@ def read_image(path: str | Path, axes: str | None = None, channel: int | None = 
     FileNotFoundError
         Where there is no such file.
     ValueError
-        Where it cannot be read, or holds what no axes fit.
+        Where it cannot be read, holds several images, or what no axes fit.
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {path}.")
-    content = _read(path)
-    named = axes.upper() if axes else content.axes
-    image = Image.of(content.array, named, channel=channel)
-    known = content.spacing or {}
-    return replace_spacing(image, [known.get(axis, 1.0) for axis in image.label_axes])
-
-
-def replace_spacing(image: Image, spacing: Sequence[float]) -> Image:
-    """Return the image with another spacing, 1.0 in place of values that are no size."""
-    return Image(image.array, image.axes, tuple(s if np.isfinite(s) and s > 0 else 1.0 for s in spacing), image.channel)
-
-
-# -- reading -----------------------------------------------------------------------------------------------------------
-
-
-def _read(path: Path) -> Content:
-    reader = read_zarr if path.is_dir() else READERS.get(path.suffix.lower(), read_picture)
+    content = _squeeze_unknown(read_content(path))
+    named = (axes.upper() if axes else content.axes) or None
     try:
-        content = reader(path)
-    except (*UNREADABLE, tifffile.TiffFileError, ElementTree.ParseError) as error:
-        raise ValueError(f"{path} cannot be read as an image: {_one_line(error)}") from error
-    return _squeeze_unknown(content)
+        return _image(content, named, channel)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def is_image(path: Path) -> bool:
+    """Tell whether a file or folder may be one image, by its name and, of folders, by what lies in it."""
+    if path.name.startswith("."):
+        return False
+    if path.is_dir():
+        return is_zarr(path) and images_in(path) == [path]
+    return may_be_image(path)
+
+
+def images_in(path: Path) -> list[Path]:
+    """Return the images of a file or a zarr folder: itself, or the fields of a plate, the series of a container.
+
+    The one image of a container stands for itself: its folder is that image.
+    """
+    if not is_zarr(path):
+        return [path]
+    found = images_in_zarr(path)
+    return [path] if len(found) == 1 else found
+
+
+def read_content(path: Path) -> Content:
+    """Read what a file or folder holds.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_image`.
+    """
+    file, inside = _split(path)
+    reader = _reader(file)
+    try:
+        return reader(file, inside)
+    except UnreadableError:
+        raise
+    except MemoryError:
+        raise ValueError(
+            f"{path} cannot be read as an image: it does not fit into memory. Save it as an uncompressed TIFF or as "
+            "OME-Zarr, which are read block by block."
+        ) from None
+    except UNREADABLE as error:
+        raise ValueError(_why_not(file)) from error
+
+
+# -- which reader ------------------------------------------------------------------------------------------------------
+
+
+def _split(path: Path) -> tuple[Path, str]:
+    """The file that a path names, and which of its images, if the path goes on inside of it."""
+    try:
+        mode = path.stat().st_mode
+    except NotADirectoryError:
+        if path.parent.is_file():
+            return path.parent, path.name
+        raise FileNotFoundError(f"There is no file {path}.") from None
+    except (FileNotFoundError, ValueError):
+        raise FileNotFoundError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ValueError(f"{path} is no file but a pipe, a socket or a device; save the image into a file first.")
+    return path, ""
+
+
+def _reader(path: Path) -> Callable[[Path, str], Content]:
+    if path.is_dir():
+        if is_zarr(path):
+            return _without_inside(read_zarr)
+        raise UnreadableError(f"{path} is a folder, but no zarr; name an image in it.")
+    try:
+        kind, name = kind_by_content(path)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}.") from None
+    form = format_of(path)
+    if form is not None and form.kind == "bioio" and kind != "tiff":
+        return lambda file, inside: read_bioio(file, inside, form.needs)
+    if name == "empty":
+        raise UnreadableError(f"{path} cannot be read as an image: the file is empty.")
+    if form is not None and form.kind == "cellpose":
+        raise UnreadableError(f"{path} is a session of Cellpose: it holds labels, not an image.")
+    if form is not None and form.kind in ("npz", "zarr"):
+        return BY_KIND[form.kind]
+    return BY_KIND.get(kind) or BY_KIND.get(form.kind if form else "picture", BY_KIND["picture"])
+
+
+def _why_not(path: Path) -> str:
+    """One sentence on a file that no reader takes."""
+    form, (kind, name) = format_of(path), ("", "") if path.is_dir() else kind_by_content(path)
+    start = f"{path} cannot be read as an image: "
+    if path.is_dir():
+        return f"{start}this zarr is damaged or not complete."
+    if kind:
+        return f"{start}it is {name}, but damaged or cut off."
+    if name:
+        return f"{start}it is {name}. {_wanted()}"
+    if form is not None:
+        return f"{start}it is damaged, or not what its name says ({path.suffix})."
+    return f"{start}its format is not known. {_wanted()}"
+
+
+def _wanted() -> str:
+    return f"Wanted are {', '.join(suffixes_of_images())}; programs such as Fiji and bfconvert save others as OME-TIFF."
+
+
+def _without_inside(reader: Callable[[Path], Content]) -> Callable[[Path, str], Content]:
+    def read(path: Path, inside: str) -> Content:
+        if inside:
+            raise FileNotFoundError(f"There is no file {path / inside}.")
+        return reader(path)
+
+    return read
+
+
+# -- small readers -----------------------------------------------------------------------------------------------------
+
+
+def read_npy(path: Path) -> Content:
+    """Read a numpy array, as a memory map; files that would run code are refused."""
+    try:
+        return Content(np.load(path, mmap_mode="r", allow_pickle=False))
+    except ValueError as error:
+        if "pickle" in str(error) or "Python objects" in str(error):
+            named = kind_by_content(path)[0] == "npy"
+            held = "it holds Python objects, not an array of numbers" if named else "it is no array of numpy"
+            raise UnreadableError(f"{path} cannot be read as an image: {held}.") from None
+        raise
+
+
+def read_npz(path: Path) -> Content:
+    """Read the one array of a numpy archive.
+
+    Raises
+    ------
+    UnreadableError
+        Where there are none or several.
+    """
+    with np.load(path, allow_pickle=False) as archive:
+        if len(archive.files) != 1:
+            held = ", ".join(archive.files[:6]) or "none"
+            raise UnreadableError(f"{path} holds {len(archive.files)} arrays ({held}); wanted is one.")
+        return Content(archive[archive.files[0]])
+
+
+def read_picture(path: Path) -> Content:
+    """Read a picture of any format that Pillow knows; grey with alpha becomes grey."""
+    from imageio import v3
+    from PIL import Image as Picture
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Picture.DecompressionBombWarning)  # stitched images are that large
+        before, Picture.MAX_IMAGE_PIXELS = Picture.MAX_IMAGE_PIXELS, LARGEST_PICTURE
+        try:
+            with open(path, "rb") as handle:
+                array = np.asarray(v3.imread(handle, plugin="pillow"))
+        except Picture.DecompressionBombError:
+            raise UnreadableError(
+                f"{path} tells of more than {LARGEST_PICTURE} pixels: it is damaged, or has to be a TIFF."
+            ) from None
+        finally:
+            Picture.MAX_IMAGE_PIXELS = before
+    if array.ndim == 3 and array.shape[-1] == 2:
+        array = array[..., 0]
+    return Content(array, PICTURE_AXES.get(array.ndim))
+
+
+BY_KIND: dict[str, Callable[[Path, str], Content]] = {
+    "tiff": read_tiff,
+    "npy": _without_inside(read_npy),
+    "npz": _without_inside(read_npz),
+    "zarr": _without_inside(read_zarr),
+    "picture": _without_inside(read_picture),
+}
+"""By the kinds of the table of formats."""
+READERS = tuple(suffix for suffix, form in SUFFIXES.items() if form.images and form.kind not in ("picture", "bioio"))
+"""How the names of images end that are no pictures."""
+
+
+# -- from content to image ---------------------------------------------------------------------------------------------
+
+
+def _image(content: Content, axes: str | None, channel: int | None) -> Image:
+    array = content.array
+    axes = axes or guess_axes(array.shape)
+    if len(axes) != len(array.shape) or len(set(axes)) != len(axes):
+        raise ValueError(
+            f"axes={axes!r} must name each of the {len(array.shape)} axes of the shape {array.shape} once."
+        )
+    order = _usual_order(axes)
+    if order != tuple(range(len(axes))):
+        array, axes = in_order(array, order), "".join(axes[k] for k in order)
+    geometry = geometry_of(content, axes.replace(CHANNEL, ""))
+    return Image(array, axes, spacing_of(geometry), channel, geometry)
+
+
+def geometry_of(content: Content, axes: str) -> Geometry:
+    """Return what a file tells of the place of its pixels, along these axes."""
+    return Geometry(
+        axes,
+        tuple(content.scale.get(axis) or 1.0 for axis in axes),
+        tuple(content.origin.get(axis, 0.0) for axis in axes),
+        tuple(content.units.get(axis, "") if content.scale.get(axis) else "" for axis in axes),
+    )
+
+
+def _usual_order(axes: str) -> tuple[int, ...]:
+    """Where axes come from so that they stand as T, Z, Y, X; others stay ahead of these, channels in their place."""
+    if CHANNEL not in axes:
+        return tuple(sorted(range(len(axes)), key=lambda k: IN_ORDER.find(axes[k])))
+    place = axes.index(CHANNEL)
+    others = [k for k in range(len(axes)) if k != place]
+    ordered = sorted(others, key=lambda k: IN_ORDER.find(axes[k]))
+    return (*ordered[:place], place, *ordered[place:])
+
+
+def in_order(array: Any, order: tuple[int, ...]) -> Any:
+    """Return an array with its axes in another order, without reading it."""
+    if isinstance(array, np.ndarray) or hasattr(array, "dask"):
+        return array.transpose(order)
+    return Reordered(array, order)
+
+
+class Reordered:
+    """An array on disk with its axes in another order; takes numpy's basic indexing."""
+
+    def __init__(self, array: Any, order: tuple[int, ...]) -> None:
+        self._array, self._order = array, order
+        self.shape = tuple(array.shape[k] for k in order)
+        self.dtype = np.dtype(array.dtype)
+        self.ndim = len(order)
+
+    def __getitem__(self, index: Any) -> Any:
+        index = index if isinstance(index, tuple) else (index,)
+        if Ellipsis in index:
+            k = index.index(Ellipsis)
+            index = (*index[:k], *[slice(None)] * (self.ndim - len(index) + 1), *index[k + 1 :])
+        full = (*index, *[slice(None)] * (self.ndim - len(index)))
+        asked = dict(zip(self._order, full, strict=True))
+        block = np.asarray(self._array[tuple(asked[k] for k in range(self.ndim))])
+        left = [k for k in range(self.ndim) if isinstance(asked[k], slice)]
+        return block.transpose([left.index(k) for k in self._order if k in left])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.asarray(self[...], dtype)
 
 
 def _squeeze_unknown(content: Content) -> Content:
@@ -235,3 +320,8 @@ def _squeeze_unknown(content: Content) -> Content:
         return content
     index = tuple(0 if k in strange else slice(None) for k in range(len(content.axes)))
     return replace(content, array=content.array[index], axes="".join(a for a in content.axes if a in KNOWN_AXES))
+
+
+def bytes_of(image: Image) -> int:
+    """Return the bytes of an image's pixels as they lie in its array."""
+    return math.prod(image.array.shape) * int(np.dtype(image.array.dtype).itemsize)

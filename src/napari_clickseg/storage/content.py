@@ -1,0 +1,95 @@
+"""Content: what a reader found in a file, before it becomes an image; and the sentences for what cannot be read."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import tifffile
+
+UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    SyntaxError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    tifffile.TiffFileError,
+    ElementTree.ParseError,
+)
+"""What decoders raise on files that are damaged or not what their name says. None of it reaches a user as it is."""
+MAGIC = (
+    (b"II*\0", "tiff", "a TIFF"),
+    (b"MM\0*", "tiff", "a TIFF"),
+    (b"II+\0", "tiff", "a TIFF"),
+    (b"MM\0+", "tiff", "a TIFF"),
+    (b"\x93NUMPY", "npy", "a numpy array"),
+    (b"\x89PNG", "picture", "a PNG"),
+    (b"\xff\xd8\xff", "picture", "a JPEG"),
+    (b"GIF8", "picture", "a GIF"),
+    (b"BM", "picture", "a BMP"),
+    (b"ZISRAWFILE", "bioio", "a CZI"),
+    (b"\xda\xce\xbe\x0a", "bioio", "an ND2"),
+    (b"PK\x03\x04", "", "a zip archive"),
+    (b"\x1f\x8b", "", "a gzip archive"),
+    (b"\x89HDF", "", "HDF5"),
+    (b"%PDF", "", "a PDF"),
+    (b"\xd0\xcf\x11\xe0", "", "an Office or Olympus document"),
+    (b"version https://git-lfs", "", "a pointer of Git LFS, not the file itself"),
+    (b"<!DOCTYPE html", "", "a web page"),
+    (b"<html", "", "a web page"),
+    (b"<?xml", "", "XML"),
+)
+"""How files begin: the reader that takes them, if any, and what to call them."""
+
+
+class UnreadableError(ValueError):
+    """Raised by readers with a sentence of ours; anything else that they raise is replaced by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file holds, as far as it tells.
+
+    Attributes
+    ----------
+    array : array-like
+        As it lies in the file; read when it is looked at, where that can be.
+    axes : str or None
+        One letter per axis of the array.
+    scale, origin, units : dict
+        By axis letter; where an axis is missing the file does not tell.
+    """
+
+    array: Any
+    axes: str | None = None
+    scale: dict[str, float] = field(default_factory=dict)
+    origin: dict[str, float] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+
+
+def kind_by_content(path: Path) -> tuple[str, str]:
+    """Return which reader takes a file by its first bytes, and what to call it; empty where they are not known."""
+    with open(path, "rb") as handle:
+        start = handle.read(64)
+    for magic, kind, name in MAGIC:
+        if start.startswith(magic):
+            return kind, name
+    return ("", "empty") if not start else ("", "")
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's words in one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) < 200 else text[:200] + " .."

@@ -1,0 +1,190 @@
+"""Labels: the one reader for label files, for every command. What comes out are whole numbers from 0 on; 0 is
+background.
+
+Taken are integers, whole numbers stored as floats, masks of true and false, pictures whose palette shows ids, grey
+pictures saved in three equal channels, sessions of Cellpose (`_seg.npy`) and numpy archives of one array, as
+Cell-ACDC writes them.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_clickseg.core.images import CHANNEL, Image
+from napari_clickseg.storage.content import UNREADABLE
+from napari_clickseg.storage.formats import format_of
+from napari_clickseg.storage.read_images import read_image
+
+Array = npt.NDArray[Any]
+
+INDEXED_PICTURES = {".png", ".bmp", ".gif"}
+CELLPOSE_MASKS = "masks"
+"""The entry of a session of Cellpose that holds labels."""
+HARMLESS = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy.core.numeric", "_frombuffer"),
+    ("numpy._core.numeric", "_frombuffer"),
+    ("_codecs", "encode"),
+    ("collections", "OrderedDict"),
+    ("builtins", "slice"),
+    ("pathlib", "PosixPath"),
+    ("pathlib", "WindowsPath"),
+}
+"""What a session of Cellpose is made of. A file that names anything else could run code, and is refused."""
+
+
+def read_labels(path: str | Path) -> Image:
+    """Read a label image or mask, lazily where the file allows it.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where it cannot be read, has colours, or holds numbers that are no ids.
+    """
+    path = Path(path)
+    image = _read(path)
+    if CHANNEL in image.axes:
+        image = _one_plane(image, path)
+    return replace(image, array=as_ids(image.array, path))
+
+
+def as_ids(labels: Any, source: object = "The labels") -> Any:
+    """Return labels as ids from 0 on: as they are where they are that, else as numpy.
+
+    Whole numbers stored as floats become integers; -1 where 0 or nothing else is background becomes 0.
+
+    Parameters
+    ----------
+    source : object
+        Where they come from, for sentences.
+
+    Raises
+    ------
+    ValueError
+        Where they are no whole numbers, or background and ids cannot be told apart.
+
+    Examples
+    --------
+    >>> as_ids(np.array([[-1.0, 2.0]]))
+    array([[0, 2]])
+    """
+    kind = np.dtype(labels.dtype).kind
+    if kind == "u":
+        return labels
+    if kind == "b":
+        return np.asarray(labels[...]).astype(np.uint8)
+    if kind not in "if":
+        raise ValueError(f"{source} holds {labels.dtype}, but labels must be whole numbers.")
+    lowest, whole = 0, True
+    for plane in _planes(labels):
+        if plane.size:
+            whole = whole and (kind == "i" or bool(np.all(np.isfinite(plane)) and np.all(plane == np.floor(plane))))
+            lowest = min(lowest, float(plane.min()) if whole else 0)
+    if not whole:
+        raise ValueError(f"{source} holds numbers with fractions ({labels.dtype}), but labels must be whole numbers.")
+    if kind == "i" and lowest >= 0:
+        return labels
+    return _from_zero(np.asarray(labels[...]).astype(np.int64), int(lowest), source)
+
+
+def _planes(labels: Any) -> Iterator[Array]:
+    return (np.asarray(labels[index]) for index in np.ndindex(*labels.shape[:-2]))
+
+
+def _from_zero(labels: Array, lowest: int, source: object) -> Array:
+    """Labels whose background is 0: what is -1 becomes that."""
+    if lowest >= 0:
+        return labels
+    if lowest < -1:
+        raise ValueError(
+            f"{source} holds the number {lowest}, but ids are whole numbers from 1 on and 0 is background."
+        )
+    nothing, zeros = int((labels == -1).sum()), int((labels == 0).sum())
+    if 0 < zeros < nothing:
+        raise ValueError(
+            f"{source} has -1 as its background and an object 0, but 0 stands for background: add 1 to all "
+            "of its numbers."
+        )
+    return np.where(labels < 0, 0, labels)
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> Image:
+    form = format_of(path)
+    if form is not None and form.kind == "cellpose" and path.is_file():
+        return Image.of(_cellpose_masks(path))
+    indices = _read_indices(path) if path.suffix.lower() in INDEXED_PICTURES and path.is_file() else None
+    return indices or read_image(path)
+
+
+def _one_plane(image: Image, path: Path) -> Image:
+    """The one plane of a grey picture that was saved in several equal channels; what a fourth holds is opacity."""
+    planes = np.moveaxis(np.asarray(image.array[...]), image.axes.index(CHANNEL), 0)
+    if len(planes) == 2 or (planes[: min(len(planes), 3)] != planes[0]).any():
+        raise ValueError(f"{path} is no label image: it has colours or several channels.")
+    return Image(planes[0], image.label_axes, image.spacing, None, image.geometry)
+
+
+def _read_indices(path: Path) -> Image | None:
+    """Indices of a picture with a palette; None where it has none, or one of greys only."""
+    from PIL import Image as Picture
+
+    try:
+        with Picture.open(path) as picture:
+            palette = picture.getpalette("RGB") if picture.mode == "P" else None
+            if palette is None or palette[::3] == palette[1::3] == palette[2::3]:
+                return None
+            return Image.of(np.asarray(picture), "YX")
+    except (*UNREADABLE, Picture.DecompressionBombError):
+        return None  # the reader of images says what is wrong
+
+
+class _Harmless(pickle.Unpickler):
+    """Reads pickles of arrays and plain values; nothing else is imported, so nothing can run."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in HARMLESS:
+            raise pickle.UnpicklingError(f"{module}.{name}")
+        if module == "pathlib":
+            return str
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+def _cellpose_masks(path: Path) -> Array:
+    with open(path, "rb") as handle:
+        try:
+            version = np.lib.format.read_magic(handle)
+            reader = {1: np.lib.format.read_array_header_1_0}.get(version[0], np.lib.format.read_array_header_2_0)
+            _, _, dtype = reader(handle)
+            if dtype.kind != "O":
+                handle.seek(0)
+                return np.asarray(np.load(handle, allow_pickle=False))
+            held = _Harmless(handle, encoding="latin1").load()
+        except pickle.UnpicklingError as error:
+            raise ValueError(
+                f"{path} holds more than arrays and plain values ({error}), so opening it could run code: save "
+                "its masks as TIFF or PNG in Cellpose."
+            ) from None
+        except UNREADABLE as error:
+            raise ValueError(f"{path} is damaged, or no session of Cellpose.") from error
+    held = held.item() if isinstance(held, np.ndarray) and held.shape == () else held
+    masks = held.get(CELLPOSE_MASKS) if isinstance(held, dict) else None
+    if not isinstance(masks, np.ndarray):
+        raise ValueError(f"{path} holds no masks, as a session of Cellpose does; save them as TIFF or PNG.")
+    return masks
