@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from skimage import io
 
-from napari_clickseg.storage import read_images as files
+from napari_clickseg.storage import write_labels as files
 from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.storage.tables import open_table, write_table
 from napari_clickseg.storage.write_labels import check_labels_path, write_labels

@@ -148,7 +148,8 @@ def test_a_movie_over_several_files_of_which_one_is_missing_is_refused(tmp_path:
         xml = (
             f'<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{k}">'
             '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="10" '
-            f'SizeY="8" SizeZ="1" SizeC="1" SizeT="3"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>{frames}</Pixels></Image></OME>'
+            f'SizeY="8" SizeZ="1" SizeC="1" SizeT="3">'
+            f'<Channel ID="Channel:0:0" SamplesPerPixel="1"/>{frames}</Pixels></Image></OME>'
         )
         plane = np.full((8, 10), k, np.uint16)
         tifffile.imwrite(tmp_path / f"t{k}.ome.tif", plane, description=xml, metadata=None)

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 import zarr
 
-from napari_clickseg.storage import read_images as files
+from napari_clickseg.storage import atomic as files
 from napari_clickseg.storage import read_tiff as readers
 from napari_clickseg.storage import write_labels as label_writers
 from napari_clickseg.storage.atomic import written_whole
