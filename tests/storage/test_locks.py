@@ -13,7 +13,7 @@ from napari_clickseg.storage.event_log import Lock, held
 HOLDER = """
 import sys
 from pathlib import Path
-from napari_clickseg.locks import Lock
+from napari_clickseg.storage.event_log import Lock
 lock = Lock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

@@ -245,8 +245,8 @@ import numpy as np
 from pathlib import Path
 from doubles import Disks
 from test_recovery import an_image, some_labels
-from napari_clickseg.journal import Journal
-from napari_clickseg.session import Session
+from napari_clickseg.storage.event_log import Journal
+from napari_clickseg.session.session import Session
 
 session = Session(an_image((40, 400)), Disks(), labels=some_labels((40, 400)))
 journal = Journal.start(session, "cells.tif", Path(sys.argv[1]))

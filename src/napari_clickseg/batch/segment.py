@@ -1,6 +1,6 @@
 """Batch: images on disk become labels on disk, from a table of clicks or by a model that finds objects itself.
 
-A job is one image; a folder of them is a list of jobs, for `spread`. Large labels are drawn into a file beside the
+A job is one image; a folder of them is a list of jobs, for `core.jobs`. Large labels are drawn into a file beside the
 output and written plane by plane, so that memory holds no more than the frames at work.
 """
 

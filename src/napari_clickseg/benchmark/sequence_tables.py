@@ -195,7 +195,7 @@ TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
     "review": review_table,
     "cost": cost_table,
 }
-"""By what is asked, as in `ledgers.LEDGERS`."""
+"""By what is asked, as in `benchmark.sequence_tables.LEDGERS`."""
 
 
 # -- aims --------------------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ BAD_IOU = 0.9
 DRAWS = 8
 """So many times a kind of damage is drawn until it makes a bad mask; then the next kind has its turn."""
 NEIGHBOURHOOD = 4
-"""Labels within so many pixels are neighbours, as in `damage.merged`."""
+"""Labels within so many pixels are neighbours, as in `core.simulated_errors.merged`."""
 SMOOTHING, BLOCK, APART, SMALLEST = 0.05, 3.0, 0.5, 0.1
 """In object diameters: Gaussian; block of the local threshold; least distance of two objects' middles. In object areas:
 what is left out as a speck."""

@@ -47,7 +47,7 @@ class ModelCard:
     side : int
         Side of the square window that the network sees, in its own pixels.
     encoding : mapping
-        How clicks and the prior become channels, as in `engine.guidance.Encoding`.
+        How clicks and the prior become channels, as in `inference.guidance.Encoding`.
     refinements : tuple of str
         What the engine does to the network's answers, names in `REFINEMENTS`.
     object_share : float
@@ -123,7 +123,7 @@ class ConvertedCard:
     origin : str
         What it was converted from, in words: the file's name.
     format : str
-        Its format, a name in `models.formats.FORMATS`.
+        Its format, a name in `models.load.FORMATS`.
     sha256 : str
         Of the file that it was converted from, in hexadecimal digits.
     conventions : Conventions

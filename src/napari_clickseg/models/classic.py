@@ -103,7 +103,7 @@ class RandomWalker:
     device: str = "cpu"
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
-        """Answer a request; see `questions.Predictor`."""
+        """Answer a request; see `core.requests.Predictor`."""
         return solve(image, request, stop, self._logits)
 
     def _logits(self, scene: Scene, stop: Stop) -> Logits:
@@ -130,7 +130,7 @@ class Geodesic:
     device: str = "cpu"
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
-        """Answer a request; see `questions.Predictor`."""
+        """Answer a request; see `core.requests.Predictor`."""
         return solve(image, request, stop, self._logits)
 
     def _logits(self, scene: Scene, stop: Stop) -> Logits:
@@ -155,7 +155,7 @@ class Superpixels:
     device: str = "cpu"
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
-        """Answer a request; see `questions.Predictor`."""
+        """Answer a request; see `core.requests.Predictor`."""
         return solve(image, request, stop, self._logits)
 
     def _logits(self, scene: Scene, stop: Stop) -> Logits:
@@ -191,7 +191,7 @@ class GrabCut:
         _opencv()
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
-        """Answer a request; see `questions.Predictor`."""
+        """Answer a request; see `core.requests.Predictor`."""
         scene = look(image, request)
         stop.check()
         if scene.decided:

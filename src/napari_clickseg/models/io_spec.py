@@ -1,6 +1,6 @@
 """Conventions: what a segmentation network made elsewhere expects of an image, and what its output means.
 
-Plain values without torch. `engine.clickable` follows them, `models.guess` finds them out, people change them.
+Plain values without torch. `inference.automatic_predictor` follows them, `models.infer_spec` finds them out, people change them.
 """
 
 from __future__ import annotations

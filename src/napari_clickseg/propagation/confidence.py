@@ -38,7 +38,7 @@ class Signs:
         1 less the correlation of what two neighbouring frames show around the object, summed from the frame that was
         right: what looks the same all along the way is the same.
     contrast : float
-        How steep the image is along the outline, as of `weighing.contrast_of`.
+        How steep the image is along the outline, as of `propagation.intensity_model.contrast_of`.
     size : float
         Octaves by which the diameter is larger than `USUAL`: an error of a pixel is much to a small object.
     """

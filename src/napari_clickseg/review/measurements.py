@@ -68,7 +68,7 @@ class Step:
 def facts_of(block: npt.NDArray[Any], outlines: Mapping[int, Outline]) -> dict[int, Facts]:
     """Measure all objects of a frame.
 
-    >>> from napari_clickseg.outlines import outlines_of
+    >>> from napari_clickseg.core.object_masks import outlines_of
     >>> block = np.array([[1, 1, 2, 0], [1, 1, 2, 0]])
     >>> facts_of(block, outlines_of(block, Region.whole(block.shape)))[1].touching
     0.25

@@ -1,384 +1,308 @@
-"""Clicking: one object is drawn by clicks: questions, answers and the settings that they depend on."""
+"""ActiveObject: the object being drawn, with its history, its pending request and what of it stands in the labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from psygnal import Signal
 
 from napari_clickseg.core.clicks import Click, Frame, on_frame
+from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.images import Image
-from napari_clickseg.core.jobs import NEVER, Stop
-from napari_clickseg.core.labels import drawable, highest_id
+from napari_clickseg.core.labels import drawable
 from napari_clickseg.core.masks import Prediction
-from napari_clickseg.core.object_size import estimate_diameter
+from napari_clickseg.core.object_size import equivalent_diameter
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
-from napari_clickseg.session.committed import Ledger
-from napari_clickseg.session.drawing import Canvas, Drawn, Manner, Protect, mask_of
+from napari_clickseg.session.committed import Committed, Kept, new_ids, settled
+from napari_clickseg.session.drawing import Canvas, Drawn, Manner, Protect, mask_of, take_back, write_again, write_edits
 from napari_clickseg.session.history import History
-from napari_clickseg.session.replay import Act
-from napari_clickseg.session.state import ObjectState, asks, differing_frames, frames_of, question, with_clicks
+from napari_clickseg.session.state import (
+    Notes,
+    ObjectState,
+    Written,
+    asks,
+    differing_frames,
+    frames_of,
+    question,
+    with_clicks,
+)
+
+Changed = Callable[[Region], None]
 
 
-class Clicking:
-    """Mutable owner of the labels, the history of the object being drawn and the pending question.
+class ActiveObject:
+    """Mutable owner of one history for objects and edits, and of the labels' pixels that the current state shows.
 
-    What becomes of objects that are drawn (kept, cancelled, taken up, edited) is the session's business, which alone
-    is made; its parameters are told there.
+    Parameters
+    ----------
+    image : Image
+    predictor : Predictor
+        Only its number of axes matters here.
+    labels : array-like or None
+        As for `Session`.
+    committed : Committed
+        What lies below the object.
+    painting, painted : callable
+        Called with each region of the label array before and after it is written.
     """
 
-    painting = Signal(Region)
-    """Labels are about to be written, in this region of the label array."""
-    painted = Signal(Region)
-    """Labels were written, in this region of the label array."""
-    changed = Signal()
-    """The object, its history or the pending question is another one now."""
-    failed = Signal(object)
-    """A question could not be answered; carries the error."""
-    acted = Signal(Act)
-    """Something was done, by whomever; `perform` does it again. A session keeps no acts itself."""
-
     def __init__(
-        self,
-        image: Any,
-        predictor: Predictor,
-        labels: Any = None,
-        axes: str | None = None,
-        spacing: Sequence[float] | None = None,
-        diameter: float | None = None,
-        protect: Protect = "background",
-        highest: int | None = None,
+        self, image: Image, predictor: Predictor, labels: Any, committed: Committed, painting: Changed, painted: Changed
     ) -> None:
-        self.image = Image.of(image, axes, spacing)
-        self._predictor = predictor
-        self.labels = labels
-        taken = highest_id(self.labels) if highest is None and labels is not None else highest or 0
-        self._ledger = Ledger(taken, threshold=0.5)
-        self._history = History(ObjectState(label=taken + 1))
+        self.image = image
+        self.predictor = predictor
+        self.committed = committed
+        self.protect: Protect = "background"
+        self.diameter: float | None = None
+        self.history = History(ObjectState(label=committed.highest + 1))
+        self.pending: Request | None = None
+        self._painting, self._painted = painting, painted
         self._drawn = Drawn()
         self._edits = 0
-        self._pending: Request | None = None
-        self._estimated: float | None = None
-        self.diameter = diameter
-        self.protect = protect
+        self.draw_into(labels)
 
     # -- what is there ---------------------------------------------------------------------------------------------
 
-    @property
-    def labels(self) -> Any:
-        """What is drawn into; another array may take its place, with the same pixels in it.
-
-        Raises
-        ------
-        ValueError, TypeError
-            On setting one that has another shape, or cannot be drawn into.
-        """
-        return self._labels
-
-    @labels.setter
-    def labels(self, labels: Any) -> None:
-        self._labels = drawable(labels, self.image.shape)
-        self._canvas = Canvas(self._labels, self.painting.emit)
+    def draw_into(self, labels: Any) -> None:
+        """Draw into another array, with the same pixels in it; see `core.labels.drawable` for what is refused."""
+        self.labels = drawable(labels, self.image.shape)
+        self._canvas = Canvas(self.labels, self._painting)
 
     @property
     def state(self) -> ObjectState:
-        """The object being drawn."""
-        return self._history.current
-
-    @property
-    def label(self) -> int:
-        """The id of the object being drawn."""
-        return self.state.label
-
-    @property
-    def clicks(self) -> tuple[Click, ...]:
-        """The clicks of the object being drawn."""
-        return self.state.clicks
-
-    @property
-    def pending(self) -> Request | None:
-        """The question whose answer is awaited."""
-        return self._pending
-
-    @property
-    def predictor(self) -> Predictor:
-        """Who answers. Another one may take over in mid-object; `ask_again` lets it answer the clicks already made.
-
-        Raises
-        ------
-        ValueError
-            On setting one that sees another number of axes while an object is being drawn: keep or cancel it first.
-        """
-        return self._predictor
-
-    @predictor.setter
-    def predictor(self, predictor: Predictor) -> None:
-        if min(predictor.ndim, self.image.ndim) != self.ndim:
-            if not self.state.empty:
-                raise ValueError(
-                    f"Keep or cancel object {self.label} first: {predictor.name} sees {predictor.ndim} axes, "
-                    f"not {self.ndim}."
-                )
-            self._begin_anew(min(predictor.ndim, self.image.ndim))
-        self._predictor = predictor
-        self.acted.emit(Act("predictor", {"name": predictor.name, "ndim": predictor.ndim}))
-
-    @property
-    def diameter(self) -> float | None:
-        """The expected object diameter in pixels as it was set; None leaves it to the objects kept and the image.
-
-        Raises
-        ------
-        ValueError
-            On setting a value that is not above 0.
-        """
-        return self._diameter
-
-    @diameter.setter
-    def diameter(self, value: float | None) -> None:
-        if value is not None and not 0 < value < float("inf"):
-            raise ValueError(f"The diameter must be a positive number of pixels, but is {value}.")
-        self._diameter = value
-        self.acted.emit(Act("diameter", {"value": value}))
-
-    @property
-    def protect(self) -> Protect:
-        """What may be written over, from the next drawing on.
-
-        Raises
-        ------
-        ValueError
-            On setting anything but the three choices.
-        """
-        return self._protect
-
-    @protect.setter
-    def protect(self, value: Protect) -> None:
-        if value not in get_args(Protect):
-            raise ValueError(f"protect={value!r} is unknown; choose one of {', '.join(get_args(Protect))}.")
-        self._protect = value
-        self.acted.emit(Act("protect", {"value": value}))
+        return self.history.current
 
     @property
     def ndim(self) -> int:
-        """The number of spatial axes that the model sees."""
-        return min(self._predictor.ndim, self.image.ndim)
+        return min(self.predictor.ndim, self.image.ndim)
 
     @property
-    def step(self) -> int:
-        """How many steps of history lie behind, those that were forgotten included."""
-        return self._history.step
-
-    @property
-    def can_undo(self) -> bool:
-        return self._history.can_undo
-
-    @property
-    def can_redo(self) -> bool:
-        return self._history.can_redo
+    def whole(self) -> Region:
+        """All of a frame."""
+        return Region.whole(self.image.frame_shape(self.ndim))
 
     @property
     def threshold(self) -> float:
-        """The probability above which a pixel belongs to the object being drawn; setting it draws the object anew.
+        return self.committed.threshold(self.state.kept)
 
-        Each object has its own: the next one starts with the last one's, and undo of a commit brings the old one back.
+    @property
+    def known_diameter(self) -> float | None:
+        """The expected diameter in pixels, as set or of the objects kept; None where neither is known."""
+        return self.committed.diameter if self.diameter is None else self.diameter
 
-        Raises
-        ------
-        ValueError
-            On setting a value that is not between 0 and 1, both excluded.
-        """
-        return self._ledger.threshold(self.state.kept)
+    @property
+    def worth_keeping(self) -> bool:
+        """Something is drawn, or an object was resumed (and may have been clicked away altogether)."""
+        return bool(self.state.taken_up) or self.area() > 0
 
-    @threshold.setter
-    def threshold(self, value: float) -> None:
-        if not 0 < value < 1:
-            raise ValueError(f"The threshold must lie between 0 and 1, but is {value}.")
-        self._ledger.set_threshold(self.state.kept, float(value))
-        self._redraw({*self.state.taken_up, *self.state.masks})
-        self._tell("threshold", value=float(value))
+    @property
+    def next_id(self) -> int:
+        """The id of the next object once this one is put away."""
+        return max(self.committed.highest, self.state.label if self.worth_keeping else 0) + 1
 
-    def mask(self, frame: Frame = ()) -> npt.NDArray[np.bool_]:
-        """Return the mask of the object being drawn on a frame, shape of the frame.
-
-        What the labels show may be less: pixels of other objects are protected there.
-
-        Raises
-        ------
-        ValueError
-            Where there is no such frame.
-        """
-        self._check_frame(frame)
-        return mask_of(self.state, frame, Region.whole(self.image.frame_shape(self.ndim)), self.threshold)
+    def mask(self, frame: Frame) -> npt.NDArray[np.bool_]:
+        """Return the mask on a frame, shape of the frame."""
+        return mask_of(self.state, frame, self.whole, self.threshold)
 
     def area(self) -> int:
-        """Return how many pixels the object being drawn has in the labels."""
-        return self._drawn.area(self.label)
+        """Return how many pixels of the labels belong to the object."""
+        return self._drawn.area(self.state.label)
 
-    def expected_diameter(self, frame: Frame | None = None) -> float:
-        """Return the expected object diameter: as set, else the median of the objects kept, else an estimate.
+    # -- requests and answers --------------------------------------------------------------------------------------
 
-        The estimate reads an overview of one frame once; any thread may call it.
-        """
-        known = self._known_diameter()
-        if known is not None:
-            return known
-        if self._estimated is None:
-            here = frame if frame is not None else tuple(n // 2 for n in self.image.frames_shape(self.ndim))
-            self._estimated = estimate_diameter(self.image, here, self.ndim)
-        return self._estimated
-
-    # -- clicks ----------------------------------------------------------------------------------------------------
-
-    def click(self, position: Sequence[float], positive: bool = True) -> None:
-        """Add a click and wait for its answer: ask, run and apply in a row.
-
-        Raises
-        ------
-        ValueError
-            Where the position lies outside the image or has the wrong number of coordinates.
-        """
-        click = Click(tuple(float(p) for p in position), bool(positive))
-        request = self.set_clicks((*self.clicks, click))
-        try:
-            while request is not None:
-                request = self.apply(request, self.run(request))
-        finally:
-            self.stop_waiting()
-
-    def set_clicks(self, clicks: Iterable[Click]) -> Request | None:
-        """Replace the clicks of the object being drawn; return the question to ask, if one arises.
-
-        The mask shown stays until its answer comes. Moving one click again amends the last state, so that a drag is one
-        step of undo.
-
-        Raises
-        ------
-        ValueError
-            Where a click lies outside the image, or the labels cannot hold the object's id; nothing is changed then.
-        """
-        new = tuple(clicks)
-        for click in new:
-            self._check(click)
-        self._check_id(self.label)
+    def set_clicks(self, clicks: tuple[Click, ...]) -> Request | None:
+        """Replace the clicks; a click that is moved again amends the last state, so that a drag is one undo step."""
         before = self.state
-        if new == before.clicks:
-            return self._pending
-        after = with_clicks(before, new, self.ndim)
-        with self._history.unless_it_fails():
+        after = with_clicks(before, clicks, self.ndim)
+        with self.history.unless_it_fails():
             if after.moved is not None and after.moved == before.moved:
-                self._history.forget_redo()
-                self._history.amend(after)
+                self.history.forget_redo()
+                self.history.amend(after)
             else:
-                self._history.push(after)
-            self._redraw(differing_frames(before, after))
-        request = self._ask()
-        self._tell("set_clicks", clicks=new)
-        return request
-
-    def run(self, request: Request, stop: Stop = NEVER) -> Prediction:
-        """Answer a request. Pure: changes nothing here; any thread may call it."""
-        if request.diameter is None:
-            request = replace(request, diameter=self.expected_diameter(request.frame), estimated=True)
-        return self.predictor.predict(self.image, request, stop)
+                self.history.push(after)
+            self.redraw(differing_frames(before, after))
+        return self._ask()
 
     def apply(self, request: Request, prediction: Prediction) -> Request | None:
-        """Draw an answer if it is the one awaited, drop it otherwise; return the next question, if any."""
-        if request is not self._pending:
-            return self._pending
+        """Draw the answer to the pending request; return the next request, if any."""
         state = self.state
         masks = {**state.masks, request.frame: prediction}
         waiting = tuple(frame for frame in state.waiting if frame != request.frame)
-        with self._history.unless_it_fails():
-            self._history.amend(replace(state, masks=masks, waiting=waiting))
-            self._redraw({request.frame})
-        following = self._ask()
-        self._tell("apply", frame=request.frame, prediction=prediction)
-        return following
-
-    def fail(self, request: Request, error: BaseException) -> None:
-        """Take note that a request could not be answered: what was said and what is drawn stay."""
-        if request is not self._pending:
-            return
-        self._stop_waiting()
-        self.failed.emit(error)
-        self._tell("stop_waiting")
+        with self.history.unless_it_fails():
+            self.history.amend(replace(state, masks=masks, waiting=waiting))
+            self.redraw({request.frame})
+        return self._ask()
 
     def ask_again(self) -> Request | None:
-        """Ask anew about the frames that carry clicks, as after another model was chosen."""
+        """Ask anew about the frames that carry clicks; None, with nothing changed, where none does."""
         state, ndim = self.state, self.ndim
         frames = tuple(f for f in frames_of(state.clicks, ndim) if asks(state, on_frame(state.clicks, f, ndim), f))
         if not frames:
             return None
-        self._history.amend(replace(state, waiting=frames))
-        request = self._ask()
-        self._tell("ask_again")
-        return request
+        self.history.amend(replace(state, waiting=frames))
+        return self._ask()
 
     def stop_waiting(self) -> None:
-        """Wait for no answer any more: what was said and what is drawn stay."""
-        if self._pending is not None:
-            self._stop_waiting()
-            self._tell("stop_waiting")
-
-    # -- inside ----------------------------------------------------------------------------------------------------
-
-    def _tell(self, name: str, **arguments: Any) -> None:
-        self.changed.emit()
-        self.acted.emit(Act(name, arguments))
-
-    def _redraw(self, frames: Iterable[Frame]) -> None:
-        """On these frames, take back what is drawn of the current object and draw its state anew."""
-        manner = Manner(self.image.frame_shape(self.ndim), self.threshold, self.protect)
-        for region in self._drawn.redraw(self._canvas, self.state, frames, manner):
-            self.painted.emit(region)
+        """Wait for no answer any more; clicks and masks stay."""
+        if self.pending is not None:
+            self.pending = None
+            self.history.amend(replace(self.state, waiting=()))
 
     def _ask(self) -> Request | None:
-        self._pending = question(self._history.past, self.ndim, self._known_diameter())
-        return self._pending
+        self.pending = question(self.history.past, self.ndim, self.known_diameter)
+        return self.pending
 
-    def _known_diameter(self) -> float | None:
-        return self._ledger.diameter if self.diameter is None else self.diameter
+    # -- drawing ---------------------------------------------------------------------------------------------------
 
-    def _stop_waiting(self) -> None:
-        if self._pending is not None:
-            self._pending = None
-            self._history.amend(replace(self.state, waiting=()))
+    def set_threshold(self, value: float) -> None:
+        """Set the object's threshold and draw it anew."""
+        self.committed.set_threshold(self.state.kept, value)
+        self.redraw({*self.state.taken_up, *self.state.masks})
 
-    def _begin_anew(self, ndim: int) -> None:
-        """Forget the history, but neither labels nor ids nor which frames are confirmed."""
+    def redraw(self, frames: Iterable[Frame]) -> None:
+        """On these frames, take back what is drawn of the object and draw its current state."""
+        manner = Manner(self.image.frame_shape(self.ndim), self.threshold, self.protect)
+        for region in self._drawn.redraw(self._canvas, self.state, frames, manner):
+            self._painted(region)
+
+    def paint(self, region: Region, values: npt.NDArray[Any]) -> None:
+        """Write values into a region of the label array, as painting by hand does."""
+        self._canvas[region.slices] = values
+        self._painted(region)
+
+    # -- beginning and ending --------------------------------------------------------------------------------------
+
+    def begin_anew(self, ndim: int) -> None:
+        """Forget the history for a model that sees `ndim` axes, but neither ids nor which frames are confirmed."""
         notes = self.state.notes.for_frames(self.image.frames_shape(self.ndim), self.image.frames_shape(ndim))
-        self._ledger = Ledger(self._ledger.highest, self.threshold)
-        self._history = History(ObjectState(label=self.label, notes=notes), self._history.step)
+        self.committed = Committed(self.committed.highest, self.threshold)
+        self.history = History(ObjectState(label=self.state.label, notes=notes), self.history.step)
         self._drawn = Drawn()
-        self._estimated = None
 
-    def _check_id(self, label: int) -> None:
-        dtype = np.dtype(self.labels.dtype)
-        if label > np.iinfo(dtype).max:
-            raise ValueError(
-                f"The labels are {dtype}, which holds ids up to {np.iinfo(dtype).max}; convert them to a wider type "
-                f"to add object {label} (in napari: right click on the layer > Convert data type)."
-            )
+    def resume(self, label: int, found: Mapping[Frame, Prediction]) -> None:
+        """Put the current object away and go on with one that is in the labels, from its masks."""
+        self.put_away()
+        self.history.push(replace(self._nothing(label), masks=found, taken_up=found))
+        self.redraw(found.keys())
 
-    def _check(self, click: Click) -> None:
-        shape = self.image.shape
-        if len(click.position) != len(shape):
-            axes = ", ".join(self.image.label_axes)
-            raise ValueError(
-                f"A click on this image needs {len(shape)} coordinates ({axes}), but got {len(click.position)}."
-            )
-        if not all(np.isfinite(p) for p in click.position) or not Region.whole(shape).contains(click.position):
-            where = ", ".join(f"{p:g}" for p in click.position)
-            raise ValueError(f"The click ({where}) lies outside the image, whose shape is {shape}.")
+    def rename(self, label: int) -> None:
+        """Give the object, of which nothing is drawn yet, another id."""
+        self.history.amend(replace(self.state, label=label))
 
-    def _check_frame(self, frame: Frame) -> None:
-        counts = self.image.frames_shape(self.ndim)
-        if len(frame) != len(counts) or not all(0 <= k < n for k, n in zip(frame, counts, strict=True)):
-            axes = self.image.label_axes[: len(counts)]
-            raise ValueError(f"There is no frame {frame}: a frame is named by its index along {axes or 'no axis'}.")
+    def put_away(self) -> None:
+        """Keep what is drawn, drop clicks that drew nothing, and wait for no answer any more."""
+        self.stop_waiting()
+        if self.worth_keeping:
+            self.keep()
+        elif not self.state.empty:
+            self.drop()
+
+    def drop(self) -> None:
+        """Take back what is drawn and start a new object."""
+        before = self.state
+        with self.history.unless_it_fails():
+            self.history.push(self._nothing())
+            self.redraw(differing_frames(before, self.state))
+        self.pending = None
+
+    def keep(self) -> int:
+        """Commit the object as it is drawn and start a new one; return the id of the one committed."""
+        state = self.state
+        own = (frame for frame, mask in state.masks.items() if mask is not state.taken_up.get(frame))
+        notes = state.notes.corrected(state.label, own)
+        self._close(state)
+        self._push_level(replace(self._nothing(), kept=state.kept + 1, objects=state.objects + 1, notes=notes))
+        return state.label
+
+    def push_notes(self, notes: Notes) -> None:
+        """Change what is known of frames, as one undo step."""
+        self.history.push(replace(self.state, notes=notes, moved=None, written=None))
+
+    def _nothing(self, label: int | None = None) -> ObjectState:
+        """A state without clicks or masks, at the level of the current one."""
+        state, highest = self.state, self.committed.highest
+        return ObjectState(label or highest + 1, kept=state.kept, objects=state.objects, notes=state.notes)
+
+    def _close(self, state: ObjectState) -> None:
+        largest = self._drawn.largest(state.label)
+        diameter = equivalent_diameter(largest, self.ndim) if largest else None
+        self.committed.keep(Kept(state.label, self._drawn.close(), diameter))
+
+    def _push_level(self, state: ObjectState) -> None:
+        """Go on above what was just committed."""
+        self.committed.set_threshold(state.kept, self.threshold)
+        self.history.push(state)
+        oldest = self.committed.forget_oldest(state.kept)
+        self.history.forget_past(lambda state: state.kept < oldest)
+
+    # -- edits -----------------------------------------------------------------------------------------------------
+
+    def write(self, edits: Mapping[Frame, Edit]) -> int:
+        """Write edits as one undo step above what was committed; return the number of this edit."""
+        self._edits += 1
+        state = self._edited(edits, Written(self._edits, (), 0))
+        self._keep_edit(state)
+        self._push_level(replace(state, kept=state.kept + 1, moved=None))
+        return self._edits
+
+    def write_on(self, edits: Mapping[Frame, Edit], last: Written) -> None:
+        """Let the last edit go on: all of it stays one undo step."""
+        state = self._edited(edits, last)
+        self.committed.open()
+        self._keep_edit(state)
+        self.history.amend(state)
+
+    def _edited(self, edits: Mapping[Frame, Edit], last: Written) -> ObjectState:
+        """Write edits after those of `last`; return the current state with them."""
+        final = settled(edits, self.labels, self.committed.highest, self.protect == "anything")
+        objects = self.state.objects + new_ids(final, max(self.committed.highest, last.highest))
+        patches = write_edits(self._canvas, final)
+        for _, patch in patches:
+            if patch.region.size:
+                self._painted(patch.region)
+        packed = tuple((frame, patch.packed()) for frame, patch in patches)
+        highest = max(last.highest, *(edit.highest for edit in final.values()), 0)
+        label = self.state.label if self.state.label > highest else max(self.committed.highest, highest) + 1
+        notes = self.state.notes.edited(final)
+        written = Written(last.number, last.patches + packed, highest)
+        return replace(self.state, label=label, objects=objects, notes=notes, written=written)
+
+    def _keep_edit(self, state: ObjectState) -> None:
+        assert state.written is not None
+        self.committed.keep(Kept(state.written.highest, {}, None))
+
+    # -- undo and redo ---------------------------------------------------------------------------------------------
+
+    def travel(self, move: Callable[[], ObjectState]) -> Request | None:
+        """Undo or redo; return a request only where the state that is reached was never answered."""
+        before = self.state
+        with self.history.unless_it_fails():
+            after = move()
+            if after.kept > before.kept:
+                self._go_up(before, after)
+            elif after.kept < before.kept:
+                self._go_down(before)
+            else:
+                self.redraw(differing_frames(before, after))
+        return self._ask()
+
+    def _go_up(self, before: ObjectState, after: ObjectState) -> None:
+        if after.written is None:
+            self._close(before)
+            return
+        packed = write_again(self._canvas, after.written.patches)
+        self.history.amend(replace(after, written=replace(after.written, patches=packed)))
+        self._keep_edit(after)
+        for _, patch in packed:
+            if patch.region.size:
+                self._painted(patch.region)
+
+    def _go_down(self, before: ObjectState) -> None:
+        touched = take_back(self._canvas, before.written.patches) if before.written is not None else []
+        self._drawn.open(self.committed.open().patches)
+        for region in touched:
+            self._painted(region)

@@ -1,14 +1,16 @@
-"""Ledger: what was kept below the object being drawn, which ids are taken, how large objects are."""
+"""Committed: what was kept below the object being drawn, which ids are taken, how large objects are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.edits import Edit
+from napari_clickseg.core.labels import read_block
 from napari_clickseg.core.masks import Patch
 
 REMEMBERED_DIAMETERS = 25
@@ -35,7 +37,7 @@ class Kept:
     diameter: float | None
 
 
-class Ledger:
+class Committed:
     """Mutable owner of what was kept, oldest first, of the ids taken besides, and of a threshold for each object.
 
     Parameters
@@ -98,7 +100,29 @@ class Ledger:
         return oldest
 
 
-def _new_objects(edits: Mapping[Frame, Edit], highest: int) -> int:
-    """How many ids edits write that nobody had; as numbering goes on, those are above the highest one."""
+def new_ids(edits: Mapping[Frame, Edit], highest: int) -> int:
+    """Return how many ids edits write that no object had; as numbering goes on, those are above the highest one."""
     ids = {label for edit in edits.values() if edit.highest > highest for label in edit.ids()}
     return sum(label > highest for label in ids)
+
+
+def settled(edits: Mapping[Frame, Edit], labels: Any, highest: int, anywhere: bool) -> dict[Frame, Edit]:
+    """Return edits with the ids and pixels that they get now.
+
+    Parameters
+    ----------
+    labels : array-like
+        What is in the label array.
+    highest : int
+        The highest id taken; fresh objects are numbered from the next one on.
+    anywhere : bool
+        Whether fresh objects may be written over others, and not into background alone.
+    """
+    final: dict[Frame, Edit] = {}
+    for frame, edit in edits.items():
+        if edit.fresh:
+            there = read_block(labels, frame, edit.region)
+            edit = edit.numbered(highest + 1, np.asarray((there == 0) | anywhere))
+            highest = max(highest, edit.highest)
+        final[frame] = edit
+    return final

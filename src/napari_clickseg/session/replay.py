@@ -1,13 +1,28 @@
-"""Act: one thing that was done to a session, as a value. A session tells its acts and can do them again."""
+"""Act: one thing that was done to a session, as a value, and the table of how each is done again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.requests import Nobody
+
+if TYPE_CHECKING:
+    from napari_clickseg.session.session import Session
 
 NONE: Mapping[str, Any] = MappingProxyType({})
+
+METHODS = (
+    "set_clicks", "ask_again", "stop_waiting", "commit", "cancel", "resume", "start_new", "put_away", "reserve",
+    "undo", "redo", "edit", "extend", "merge", "split", "delete", "fill", "relabel", "copy_from", "confirm", "paint",
+)  # fmt: skip
+"""Acts that are named as the method of Session that does them. The names are written in files: they never change."""
+SETTINGS = ("threshold", "diameter", "protect")
+"""Acts that set the attribute of this name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,7 +32,7 @@ class Act:
     Attributes
     ----------
     name : str
-        "set_clicks", "apply", "commit", "edit", "threshold" .. : the names in `Session.ACTS`.
+        "set_clicks", "apply", "commit", "edit", "threshold" .. : METHODS, SETTINGS, "apply" and "predictor".
     arguments : mapping of str to anything
         Plain numbers and strings, and the package's values: clicks, frames, regions, arrays, predictions, edits.
 
@@ -29,3 +44,36 @@ class Act:
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=lambda: NONE)
+
+
+def perform(session: Session, act: Act) -> None:
+    """Do an act again. No model is asked: answers are acts, too.
+
+    Raises
+    ------
+    ValueError
+        Where the act is unknown, or does not fit what was done before it.
+    """
+    if act.name in METHODS:
+        getattr(session, act.name)(**act.arguments)
+    elif act.name in SETTINGS:
+        setattr(session, act.name, act.arguments["value"])
+    elif act.name in OTHERS:
+        OTHERS[act.name](session, **act.arguments)
+    else:
+        raise ValueError(f"There is no act {act.name!r}; it may come from a newer version of this package.")
+
+
+def _apply(session: Session, frame: Frame, prediction: Prediction) -> None:
+    pending = session.pending
+    if pending is None or pending.frame != frame:
+        raise ValueError(f"No answer is awaited on frame {frame}; some acts before this one are missing.")
+    session.apply(pending, prediction)
+
+
+def _replace_predictor(session: Session, name: str, ndim: int) -> None:
+    if ndim != session.predictor.ndim:
+        session.predictor = Nobody(ndim, name)
+
+
+OTHERS: Mapping[str, Callable[..., None]] = {"apply": _apply, "predictor": _replace_predictor}

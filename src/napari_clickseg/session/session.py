@@ -1,334 +1,35 @@
-"""Keeping: what is drawn is kept, dropped or taken up again, and edits are written; undo and redo travel over all."""
+"""Session: one image, its labels, and all that a user does to them. Every front end drives this class."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import numpy.typing as npt
+from psygnal import Signal
 
 from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.edits import Edit, new_objects
+from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
-from napari_clickseg.core.labels import find_object, find_object_near, read_block
+from napari_clickseg.core.labels import drawable, find_object, find_object_near, highest_id, read_block
 from napari_clickseg.core.masks import Prediction
-from napari_clickseg.core.object_size import equivalent_diameter
+from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Nobody, Request, Segmenter
-from napari_clickseg.session import label_operations as verbs
-from napari_clickseg.session.active_object import Clicking
-from napari_clickseg.session.committed import Kept, _new_objects
-from napari_clickseg.session.drawing import take_back, write_again, write_edits
+from napari_clickseg.core.requests import Predictor, Request, Segmenter
+from napari_clickseg.session import checks, label_operations, replay
+from napari_clickseg.session.active_object import ActiveObject
+from napari_clickseg.session.committed import Committed
+from napari_clickseg.session.drawing import Protect
 from napari_clickseg.session.replay import Act
-from napari_clickseg.session.state import Notes, ObjectState, Written, differing_frames
+from napari_clickseg.session.state import ObjectState
 
 
-class Keeping(Clicking):
-    """Mutable owner of one history for objects and edits. Only Session, which adds the verbs, is made of it."""
-
-    # -- objects ---------------------------------------------------------------------------------------------------
-
-    def commit(self) -> int:
-        """Keep the object as it is drawn and start a new one; return the id of the object kept.
-
-        Raises
-        ------
-        ValueError
-            Where nothing is drawn, or an answer is still awaited.
-        """
-        if self._pending is not None:
-            raise ValueError("The answer to the last click is still awaited; keep the object when it is there.")
-        if not self._worth_keeping:
-            raise ValueError("There is nothing to keep yet; click on an object first.")
-        label = self._keep()
-        self._tell("commit")
-        return label
-
-    def cancel(self) -> None:
-        """Let the object being drawn disappear; what was there comes back. Undo brings it back."""
-        if not self.state.empty:
-            self._drop()
-            self._tell("cancel")
-
-    def resume(self, label: int, position: Sequence[float] | None = None) -> None:
-        """Take an existing object up again: its mask becomes the prior and clicks correct it in place.
-
-        An object being drawn is kept first, as it is drawn: an answer still awaited is waited for no more.
-
-        Parameters
-        ----------
-        label : int
-            The object's id.
-        position : sequence of float, optional
-            A pixel of the object, in array order: names the frame, and where to look in a very large one. Without it
-            all frames are searched and every frame on which the object lies is taken up.
-
-        Raises
-        ------
-        ValueError
-            Where there is no such object; nothing is changed then.
-        """
-        found = self._find(label, position) if label > 0 else {}
-        if not found:
-            raise ValueError(f"There is no object {label} to take up{'' if position is None else ' there'}.")
-        self._put_away()
-        self._history.push(replace(self._nothing(label), masks=found, taken_up=found))
-        self._redraw(found.keys())
-        self._tell("resume", label=label, position=position)
-
-    def start_new(self, label: int | None = None) -> int:
-        """Keep what is drawn, if anything, and start a new object; return its id.
-
-        Raises
-        ------
-        ValueError
-            Where `label` is not a positive id, or an answer is still awaited.
-        """
-        if label is not None and label < 1:
-            raise ValueError(f"Object ids start at 1 (0 is the background), but this one is {label}.")
-        if self._pending is not None:
-            raise ValueError("The answer to the last click is still awaited; start a new object when it is there.")
-        self._put_away()
-        if label is not None:
-            self._history.amend(replace(self.state, label=label))
-        self._tell("start_new", label=label)
-        return self.label
-
-    def put_away(self) -> None:
-        """Keep what is drawn, drop clicks that drew nothing, and wait for no answer any more."""
-        self._put_away()
-        self._tell("put_away")
-
-    def reserve(self, label: int) -> None:
-        """Take note that somebody else uses this id, as in painting by hand: new objects get higher ones.
-
-        An object on which something was said already keeps its id.
-        """
-        news = self._ledger.reserve(int(label))
-        if self.state.empty and self.label <= label:
-            self._history.amend(replace(self.state, label=self._ledger.highest + 1))
-            news = True
-        if news:
-            self._tell("reserve", label=int(label))
-
-    # -- history ---------------------------------------------------------------------------------------------------
-
-    def undo(self) -> Request | None:
-        """Go one step back; return a question only where the older state was never answered."""
-        return self._travel("undo", self._history.undo) if self.can_undo else None
-
-    def redo(self) -> Request | None:
-        """Go one step forward; return a question only where that state was never answered."""
-        return self._travel("redo", self._history.redo) if self.can_redo else None
-
-    # -- edits -----------------------------------------------------------------------------------------------------
-
-    def edit(self, edits: Mapping[Frame, Edit]) -> int:
-        """Write into any frames, as one step of undo; return the number of this edit, for `extend`.
-
-        The object being drawn is put away first: kept where something of it is drawn.
-
-        Raises
-        ------
-        ValueError
-            Where a frame, a region or an id does not fit the labels; nothing is changed then.
-        """
-        edits = dict(edits)
-        self._write(edits)
-        self._tell("edit", edits=edits)
-        return self._edits
-
-    def extend(self, edits: Mapping[Frame, Edit], number: int | None = None) -> bool:
-        """Let the last edit go on, as an object that is carried frame by frame: all of it stays one step of undo.
-
-        Parameters
-        ----------
-        edits : mapping of Frame to Edit
-        number : int, optional
-            The edit to go on with, as `edit` returned it; the last step, whichever edit that is, where absent.
-
-        Returns
-        -------
-        bool
-            False, with nothing done, where something else was done since: whoever carries should end.
-
-        Raises
-        ------
-        ValueError
-            Where an edit does not fit the labels, or one of the frames was confirmed; nothing is changed then.
-        """
-        edits, last = dict(edits), self.state.written
-        self._check_edits(edits)
-        if last is None or self.can_redo or number not in (None, last.number):
-            return False
-        confirmed = sorted(self.state.notes.confirmed & edits.keys())
-        if confirmed:
-            raise ValueError(f"Frame {confirmed[0]} is confirmed; nothing is carried into it.")
-        state = self._edited(edits, last)
-        self._ledger.open()
-        self._keep_edit(state)
-        self._history.amend(state)
-        self._tell("extend", edits=edits)
-        return True
-
-    # -- putting away ----------------------------------------------------------------------------------------------
-
-    @property
-    def _worth_keeping(self) -> bool:
-        """Something is drawn, or an object was taken up (and may have been clicked away altogether)."""
-        return bool(self.state.taken_up) or self.area() > 0
-
-    def _nothing(self, label: int | None = None) -> ObjectState:
-        """A state in which nothing was said yet, at the level of the current one."""
-        state = self.state
-        return ObjectState(label or self._ledger.highest + 1, kept=state.kept, objects=state.objects, notes=state.notes)
-
-    def _put_away(self) -> None:
-        self._stop_waiting()
-        if self._worth_keeping:
-            self._keep()
-        elif not self.state.empty:
-            self._drop()
-
-    def _drop(self) -> None:
-        before = self.state
-        with self._history.unless_it_fails():
-            self._history.push(self._nothing())
-            self._redraw(differing_frames(before, self.state))
-        self._pending = None
-
-    def _keep(self) -> int:
-        state = self.state
-        own = (frame for frame, mask in state.masks.items() if mask is not state.taken_up.get(frame))
-        notes = state.notes.corrected(state.label, own)
-        self._close(state)
-        self._push_level(replace(self._nothing(), kept=state.kept + 1, objects=state.objects + 1, notes=notes))
-        return state.label
-
-    def _close(self, state: ObjectState) -> None:
-        largest = self._drawn.largest(state.label)
-        diameter = equivalent_diameter(largest, self.ndim) if largest else None
-        self._ledger.keep(Kept(state.label, self._drawn.close(), diameter))
-
-    def _push_level(self, state: ObjectState) -> None:
-        """Go on upon what was just kept."""
-        self._ledger.set_threshold(state.kept, self.threshold)
-        self._history.push(state)
-        oldest = self._ledger.forget_oldest(state.kept)
-        self._history.forget_past(lambda state: state.kept < oldest)
-
-    def _push_notes(self, notes: Notes) -> None:
-        self._history.push(replace(self.state, notes=notes, moved=None, written=None))
-
-    def _next_id(self) -> int:
-        """The id of the next object once the one being drawn is put away."""
-        return max(self._ledger.highest, self.label if self._worth_keeping else 0) + 1
-
-    # -- writing edits ---------------------------------------------------------------------------------------------
-
-    def _write(self, edits: Mapping[Frame, Edit]) -> None:
-        self._check_edits(edits)
-        self._put_away()
-        self._edits += 1
-        try:
-            state = self._edited(edits, Written(self._edits, (), 0))
-        except BaseException:
-            self._tell("put_away")
-            raise
-        self._keep_edit(state)
-        self._push_level(replace(state, kept=state.kept + 1, moved=None))
-
-    def _edited(self, edits: Mapping[Frame, Edit], last: Written) -> ObjectState:
-        """Write edits after those of `last`; return the current state with them."""
-        settled = self._settled(edits)
-        objects = self.state.objects + _new_objects(settled, max(self._ledger.highest, last.highest))
-        patches = write_edits(self._canvas, settled)
-        for _, patch in patches:
-            if patch.region.size:
-                self.painted.emit(patch.region)
-        packed = tuple((frame, patch.packed()) for frame, patch in patches)
-        highest = max(last.highest, *(edit.highest for edit in settled.values()), 0)
-        label = max(self._ledger.highest, highest) + 1 if self.label <= highest else self.label
-        notes = self.state.notes.edited(settled)
-        written = Written(last.number, last.patches + packed, highest)
-        return replace(self.state, label=label, objects=objects, notes=notes, written=written)
-
-    def _keep_edit(self, state: ObjectState) -> None:
-        assert state.written is not None
-        self._ledger.keep(Kept(state.written.highest, {}, None))
-
-    def _settled(self, edits: Mapping[Frame, Edit]) -> dict[Frame, Edit]:
-        """Edits with the ids and pixels that they get now."""
-        settled, highest = {}, self._ledger.highest
-        for frame, edit in edits.items():
-            if edit.fresh:
-                there = read_block(self.labels, frame, edit.region)
-                edit = edit.numbered(highest + 1, np.asarray((there == 0) | (self.protect == "anything")))
-                highest = max(highest, edit.highest)
-            settled[frame] = edit
-        return settled
-
-    def _check_edits(self, edits: Mapping[Frame, Edit]) -> None:
-        whole = Region.whole(self.image.frame_shape(self.ndim))
-        highest = max(self._ledger.highest, self.label)
-        for frame, edit in edits.items():
-            self._check_frame(frame)
-            if edit.region.ndim != whole.ndim or edit.region.intersection(whole) != edit.region:
-                raise ValueError(f"The edit's region {edit.region} does not lie inside a frame of shape {whole.stop}.")
-            highest = highest + len(edit.ids()) if edit.fresh else highest
-            self._check_id(highest if edit.fresh else edit.highest)
-
-    # -- travelling ------------------------------------------------------------------------------------------------
-
-    def _travel(self, name: str, move: Callable[[], ObjectState]) -> Request | None:
-        before = self.state
-        with self._history.unless_it_fails():
-            after = move()
-            if after.kept > before.kept:
-                self._go_up(before, after)
-            elif after.kept < before.kept:
-                self._go_down(before)
-            else:
-                self._redraw(differing_frames(before, after))
-        request = self._ask()
-        self._tell(name)
-        return request
-
-    def _go_up(self, before: ObjectState, after: ObjectState) -> None:
-        if after.written is None:
-            self._close(before)
-            return
-        packed = write_again(self._canvas, after.written.patches)
-        self._history.amend(replace(after, written=replace(after.written, patches=packed)))
-        self._keep_edit(after)
-        for _, patch in packed:
-            if patch.region.size:
-                self.painted.emit(patch.region)
-
-    def _go_down(self, before: ObjectState) -> None:
-        touched = take_back(self._canvas, before.written.patches) if before.written is not None else []
-        self._drawn.open(self._ledger.open().patches)
-        for region in touched:
-            self.painted.emit(region)
-
-    # -- finding ---------------------------------------------------------------------------------------------------
-
-    def _find(self, label: int, position: Sequence[float] | None) -> dict[Frame, Prediction]:
-        """The object's masks in the labels: on the position's frame, or on every frame."""
-        whole = Region.whole(self.image.frame_shape(self.ndim))
-        if position is None:
-            frames = np.ndindex(*self.image.frames_shape(self.ndim))
-            return find_object(self.labels, label, frames, whole)
-        click = Click(tuple(float(p) for p in position))
-        self._check(click)
-        return find_object_near(self.labels, label, click.frame(self.ndim), click.point(self.ndim), whole)
-
-
-class Session(Keeping):
-    """Mutable owner of the labels, the history and the pending question. Not thread-safe but for `run` and `segmented`.
+class Session:
+    """Mutable owner of the labels, the history and the pending request. Not thread-safe but for `run` and `segmented`.
 
     Parameters
     ----------
@@ -359,6 +60,420 @@ class Session(Keeping):
     1
     """
 
+    painting = Signal(Region)
+    """Labels are about to be written, in this region of the label array."""
+    painted = Signal(Region)
+    """Labels were written, in this region of the label array."""
+    changed = Signal()
+    """The object, its history or the pending request is another one now."""
+    failed = Signal(object)
+    """A request could not be answered; carries the error."""
+    acted = Signal(Act)
+    """Something was done; `perform` does it again. A session keeps no acts itself."""
+
+    ACTS: ClassVar[tuple[str, ...]] = replay.METHODS
+    SETTINGS: ClassVar[tuple[str, ...]] = replay.SETTINGS
+
+    def __init__(
+        self,
+        image: Any,
+        predictor: Predictor,
+        labels: Any = None,
+        axes: str | None = None,
+        spacing: Sequence[float] | None = None,
+        diameter: float | None = None,
+        protect: Protect = "background",
+        highest: int | None = None,
+    ) -> None:
+        self.image = Image.of(image, axes, spacing)
+        labels = drawable(labels, self.image.shape)
+        committed = Committed(highest_id(labels) if highest is None else highest, threshold=0.5)
+        self._object = ActiveObject(self.image, predictor, labels, committed, self.painting.emit, self.painted.emit)
+        self._estimates: dict[Frame, float] = {}
+        self.diameter = diameter
+        self.protect = protect
+
+    # -- what is there ---------------------------------------------------------------------------------------------
+
+    @property
+    def labels(self) -> Any:
+        """What is drawn into; another array may take its place, with the same pixels in it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            On setting one that has another shape, or cannot be drawn into.
+        """
+        return self._object.labels
+
+    @labels.setter
+    def labels(self, labels: Any) -> None:
+        self._object.draw_into(labels)
+
+    @property
+    def state(self) -> ObjectState:
+        """The object being drawn."""
+        return self._object.state
+
+    @property
+    def label(self) -> int:
+        """The id of the object being drawn."""
+        return self.state.label
+
+    @property
+    def clicks(self) -> tuple[Click, ...]:
+        """The clicks of the object being drawn."""
+        return self.state.clicks
+
+    @property
+    def pending(self) -> Request | None:
+        """The question whose answer is awaited."""
+        return self._object.pending
+
+    @property
+    def predictor(self) -> Predictor:
+        """Who answers. Another one may take over in mid-object; `ask_again` lets it answer the clicks already made.
+
+        Raises
+        ------
+        ValueError
+            On setting one that sees another number of axes while an object is being drawn: keep or cancel it first.
+        """
+        return self._object.predictor
+
+    @predictor.setter
+    def predictor(self, predictor: Predictor) -> None:
+        if min(predictor.ndim, self.image.ndim) != self.ndim:
+            if not self.state.empty:
+                raise ValueError(
+                    f"Keep or cancel object {self.label} first: {predictor.name} sees {predictor.ndim} axes, "
+                    f"not {self.ndim}."
+                )
+            self._object.begin_anew(min(predictor.ndim, self.image.ndim))
+            self._estimates.clear()
+        self._object.predictor = predictor
+        self.acted.emit(Act("predictor", {"name": predictor.name, "ndim": predictor.ndim}))
+
+    @property
+    def diameter(self) -> float | None:
+        """The expected object diameter in pixels as it was set; None leaves it to the objects kept and the image.
+
+        Raises
+        ------
+        ValueError
+            On setting a value that is not above 0.
+        """
+        return self._object.diameter
+
+    @diameter.setter
+    def diameter(self, value: float | None) -> None:
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"The diameter must be a positive number of pixels, but is {value}.")
+        self._object.diameter = value
+        self.acted.emit(Act("diameter", {"value": value}))
+
+    @property
+    def protect(self) -> Protect:
+        """What may be written over, from the next drawing on.
+
+        Raises
+        ------
+        ValueError
+            On setting anything but the three choices.
+        """
+        return self._object.protect
+
+    @protect.setter
+    def protect(self, value: Protect) -> None:
+        if value not in get_args(Protect):
+            raise ValueError(f"protect={value!r} is unknown; choose one of {', '.join(get_args(Protect))}.")
+        self._object.protect = value
+        self.acted.emit(Act("protect", {"value": value}))
+
+    @property
+    def ndim(self) -> int:
+        """The number of spatial axes that the model sees."""
+        return self._object.ndim
+
+    @property
+    def step(self) -> int:
+        """How many steps of history lie behind, those that were forgotten included."""
+        return self._object.history.step
+
+    @property
+    def can_undo(self) -> bool:
+        return self._object.history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        return self._object.history.can_redo
+
+    @property
+    def threshold(self) -> float:
+        """The probability above which a pixel belongs to the object being drawn; setting it draws the object anew.
+
+        Each object has its own: the next one starts with the last one's, and undo of a commit brings the old one back.
+
+        Raises
+        ------
+        ValueError
+            On setting a value that is not between 0 and 1, both excluded.
+        """
+        return self._object.threshold
+
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        if not 0 < value < 1:
+            raise ValueError(f"The threshold must lie between 0 and 1, but is {value}.")
+        self._object.set_threshold(float(value))
+        self._report("threshold", value=float(value))
+
+    def mask(self, frame: Frame = ()) -> npt.NDArray[np.bool_]:
+        """Return the mask of the object being drawn on a frame, shape of the frame.
+
+        What the labels show may be less: pixels of other objects are protected there.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such frame.
+        """
+        self._check_frame(frame)
+        return self._object.mask(frame)
+
+    def area(self) -> int:
+        """Return how many pixels the object being drawn has in the labels."""
+        return self._object.area()
+
+    def expected_diameter(self, frame: Frame | None = None) -> float:
+        """Return the expected object diameter: as set, else the median of the objects kept, else an estimate.
+
+        The estimate depends on the pixels of one frame alone (the middle one where none is named) and reads an overview
+        of it once; any thread may call it.
+        """
+        known = self._object.known_diameter
+        if known is not None:
+            return known
+        here = frame if frame is not None else tuple(n // 2 for n in self.image.frames_shape(self.ndim))
+        if here not in self._estimates:
+            self._estimates[here] = estimate_diameter(self.image, here, self.ndim)
+        return self._estimates[here]
+
+    # -- clicks ----------------------------------------------------------------------------------------------------
+
+    def click(self, position: Sequence[float], positive: bool = True) -> None:
+        """Add a click and wait for its answer: ask, run and apply in a row.
+
+        Raises
+        ------
+        ValueError
+            Where the position lies outside the image or has the wrong number of coordinates.
+        """
+        click = Click(tuple(float(p) for p in position), bool(positive))
+        request = self.set_clicks((*self.clicks, click))
+        try:
+            while request is not None:
+                request = self.apply(request, self.run(request))
+        finally:
+            self.stop_waiting()
+
+    def set_clicks(self, clicks: Iterable[Click]) -> Request | None:
+        """Replace the clicks of the object being drawn; return the question to ask, if one arises.
+
+        The mask shown stays until its answer comes. Moving one click again amends the last state, so that a drag is one
+        step of undo.
+
+        Raises
+        ------
+        ValueError
+            Where a click lies outside the image, or the labels cannot hold the object's id; nothing is changed then.
+        """
+        new = tuple(clicks)
+        for click in new:
+            self._check(click)
+        self._check_id(self.label)
+        if new == self.clicks:
+            return self._object.pending
+        request = self._object.set_clicks(new)
+        self._report("set_clicks", clicks=new)
+        return request
+
+    def run(self, request: Request, stop: Stop = NEVER) -> Prediction:
+        """Answer a request. Pure: changes nothing here; any thread may call it."""
+        if request.diameter is None:
+            request = replace(request, diameter=self.expected_diameter(request.frame), estimated=True)
+        return self.predictor.predict(self.image, request, stop)
+
+    def apply(self, request: Request, prediction: Prediction) -> Request | None:
+        """Draw an answer if it is the one awaited, drop it otherwise; return the next question, if any."""
+        if request is not self._object.pending:
+            return self._object.pending
+        following = self._object.apply(request, prediction)
+        self._report("apply", frame=request.frame, prediction=prediction)
+        return following
+
+    def fail(self, request: Request, error: BaseException) -> None:
+        """Take note that a request could not be answered: what was said and what is drawn stay."""
+        if request is not self._object.pending:
+            return
+        self._object.stop_waiting()
+        self.failed.emit(error)
+        self._report("stop_waiting")
+
+    def ask_again(self) -> Request | None:
+        """Ask anew about the frames that carry clicks, as after another model was chosen."""
+        request = self._object.ask_again()
+        if request is None:
+            return None
+        self._report("ask_again")
+        return request
+
+    def stop_waiting(self) -> None:
+        """Wait for no answer any more: what was said and what is drawn stay."""
+        if self._object.pending is not None:
+            self._object.stop_waiting()
+            self._report("stop_waiting")
+
+    # -- objects ---------------------------------------------------------------------------------------------------
+
+    def commit(self) -> int:
+        """Keep the object as it is drawn and start a new one; return the id of the object kept.
+
+        Raises
+        ------
+        ValueError
+            Where nothing is drawn, or an answer is still awaited.
+        """
+        if self._object.pending is not None:
+            raise ValueError("The answer to the last click is still awaited; keep the object when it is there.")
+        if not self._object.worth_keeping:
+            raise ValueError("There is nothing to keep yet; click on an object first.")
+        label = self._object.keep()
+        self._report("commit")
+        return label
+
+    def cancel(self) -> None:
+        """Let the object being drawn disappear; what was there comes back. Undo brings it back."""
+        if not self.state.empty:
+            self._object.drop()
+            self._report("cancel")
+
+    def resume(self, label: int, position: Sequence[float] | None = None) -> None:
+        """Take an existing object up again: its mask becomes the prior and clicks correct it in place.
+
+        An object being drawn is kept first, as it is drawn: an answer still awaited is waited for no more.
+
+        Parameters
+        ----------
+        label : int
+            The object's id.
+        position : sequence of float, optional
+            A pixel of the object, in array order: names the frame, and where to look in a very large one. Without it
+            all frames are searched and every frame on which the object lies is taken up.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such object; nothing is changed then.
+        """
+        found = self._find(label, position) if label > 0 else {}
+        if not found:
+            raise ValueError(f"There is no object {label} to take up{'' if position is None else ' there'}.")
+        self._object.resume(label, found)
+        self._report("resume", label=label, position=position)
+
+    def start_new(self, label: int | None = None) -> int:
+        """Keep what is drawn, if anything, and start a new object; return its id.
+
+        Raises
+        ------
+        ValueError
+            Where `label` is not a positive id, or an answer is still awaited.
+        """
+        if label is not None and label < 1:
+            raise ValueError(f"Object ids start at 1 (0 is the background), but this one is {label}.")
+        if self._object.pending is not None:
+            raise ValueError("The answer to the last click is still awaited; start a new object when it is there.")
+        self._object.put_away()
+        if label is not None:
+            self._object.rename(label)
+        self._report("start_new", label=label)
+        return self.label
+
+    def put_away(self) -> None:
+        """Keep what is drawn, drop clicks that drew nothing, and wait for no answer any more."""
+        self._object.put_away()
+        self._report("put_away")
+
+    def reserve(self, label: int) -> None:
+        """Take note that somebody else uses this id, as in painting by hand: new objects get higher ones.
+
+        An object on which something was said already keeps its id.
+        """
+        news = self._object.committed.reserve(int(label))
+        if self.state.empty and self.label <= label:
+            self._object.rename(self._object.committed.highest + 1)
+            news = True
+        if news:
+            self._report("reserve", label=int(label))
+
+    # -- history ---------------------------------------------------------------------------------------------------
+
+    def undo(self) -> Request | None:
+        """Go one step back; return a question only where the older state was never answered."""
+        return self._travel("undo", self._object.history.undo) if self.can_undo else None
+
+    def redo(self) -> Request | None:
+        """Go one step forward; return a question only where that state was never answered."""
+        return self._travel("redo", self._object.history.redo) if self.can_redo else None
+
+    # -- edits -----------------------------------------------------------------------------------------------------
+
+    def edit(self, edits: Mapping[Frame, Edit]) -> int:
+        """Write into any frames, as one step of undo; return the number of this edit, for `extend`.
+
+        The object being drawn is put away first: kept where something of it is drawn.
+
+        Raises
+        ------
+        ValueError
+            Where a frame, a region or an id does not fit the labels; nothing is changed then.
+        """
+        edits = dict(edits)
+        number = self._write(edits)
+        self._report("edit", edits=edits)
+        return number
+
+    def extend(self, edits: Mapping[Frame, Edit], number: int | None = None) -> bool:
+        """Let the last edit go on, as an object that is carried frame by frame: all of it stays one step of undo.
+
+        Parameters
+        ----------
+        edits : mapping of Frame to Edit
+        number : int, optional
+            The edit to go on with, as `edit` returned it; the last step, whichever edit that is, where absent.
+
+        Returns
+        -------
+        bool
+            False, with nothing done, where something else was done since: whoever carries should end.
+
+        Raises
+        ------
+        ValueError
+            Where an edit does not fit the labels, or one of the frames was confirmed; nothing is changed then.
+        """
+        edits, last = dict(edits), self.state.written
+        self._check_edits(edits)
+        if last is None or self.can_redo or number not in (None, last.number):
+            return False
+        confirmed = sorted(self.state.notes.confirmed & edits.keys())
+        if confirmed:
+            raise ValueError(f"Frame {confirmed[0]} is confirmed; nothing is carried into it.")
+        self._object.write_on(edits, last)
+        self._report("extend", edits=edits)
+        return True
+
     # -- edits of many objects -------------------------------------------------------------------------------------
 
     def segmented(self, frame: Frame, stop: Stop = NEVER) -> Edit:
@@ -379,7 +494,7 @@ class Session(Keeping):
                 f"{self.predictor.name} answers clicks, but does not find objects by itself; choose a converted model."
             )
         found = self.predictor.segment(self.image, frame, stop)
-        there = read_block(self.labels, frame, self._whole)
+        there = read_block(self.labels, frame, self._object.whole)
         return new_objects(found, there, anywhere=self.protect == "anything")
 
     def merge(
@@ -405,8 +520,8 @@ class Session(Keeping):
             Where one of the objects is on none of the frames; nothing is changed then.
         """
         labels, frames = tuple(int(k) for k in labels), self._listed(frames)
-        self._write(verbs.merge(self.labels, labels, self._frames(frames), self._whole, near))
-        self._tell("merge", labels=labels, frames=frames, near=near)
+        self._write(label_operations.merge(self.labels, labels, self._frames(frames), self._object.whole, near))
+        self._report("merge", labels=labels, frames=frames, near=near)
 
     def split(self, first: Sequence[float], second: Sequence[float]) -> int:
         """Cut an object in two, between two pixels of it on one frame; return the id of the part around the second.
@@ -424,9 +539,9 @@ class Session(Keeping):
             raise ValueError(
                 f"Splitting takes two points on one frame, but these lie on {frame} and {other.frame(ndim)}."
             )
-        new = self._next_id()
-        self._write(verbs.split(self.labels, self.image, frame, one.point(ndim), other.point(ndim), new))
-        self._tell("split", first=one.position, second=other.position)
+        new = self._object.next_id
+        self._write(label_operations.split(self.labels, self.image, frame, one.point(ndim), other.point(ndim), new))
+        self._report("split", first=one.position, second=other.position)
         return new
 
     def delete(self, label: int, frame: Frame | None = None, near: Sequence[float] | None = None) -> None:
@@ -443,8 +558,8 @@ class Session(Keeping):
             Where there is no such object; nothing is changed then.
         """
         frames = None if frame is None else (frame,)
-        self._write(verbs.delete(self.labels, label, self._frames(frames), self._whole, near))
-        self._tell("delete", label=label, frame=frame, near=near)
+        self._write(label_operations.delete(self.labels, label, self._frames(frames), self._object.whole, near))
+        self._report("delete", label=label, frame=frame, near=near)
 
     def fill(self, label: int, frame: Frame = (), near: Sequence[float] | None = None) -> None:
         """Give an object the background that it encloses on a frame; objects that lie in its holes stay.
@@ -460,11 +575,11 @@ class Session(Keeping):
             Where there is no such object there, or it has no holes; nothing is changed then.
         """
         self._check_frame(frame)
-        self._write(verbs.fill(self.labels, label, frame, self._whole, near))
-        self._tell("fill", label=label, frame=frame, near=near)
+        self._write(label_operations.fill(self.labels, label, frame, self._object.whole, near))
+        self._report("fill", label=label, frame=frame, near=near)
 
     def relabel(self, label: int, new: int, frames: Iterable[Frame] | None = None) -> None:
-        """Give an object another id on these frames, or on all; `verbs.frames_from` names a frame and those after it.
+        """Give an object another id on these frames, or on all (`label_operations.frames_from`: a frame and those after it).
 
         Raises
         ------
@@ -473,8 +588,8 @@ class Session(Keeping):
             two one. Nothing is changed then.
         """
         frames = self._listed(frames)
-        self._write(verbs.relabel(self.labels, label, new, self._frames(frames), self._whole))
-        self._tell("relabel", label=label, new=new, frames=frames)
+        self._write(label_operations.relabel(self.labels, label, new, self._frames(frames), self._object.whole))
+        self._report("relabel", label=label, new=new, frames=frames)
 
     def copy_from(self, source: Frame, target: Frame, labels: Sequence[int] | None = None) -> None:
         """Copy objects from one frame to another, all of them or these: into background, replacing their former selves.
@@ -487,8 +602,8 @@ class Session(Keeping):
         self._check_frame(source)
         self._check_frame(target)
         ids = None if labels is None else tuple(int(k) for k in labels)
-        self._write(verbs.copy(self.labels, source, target, ids, self._whole))
-        self._tell("copy_from", source=source, target=target, labels=ids)
+        self._write(label_operations.copy(self.labels, source, target, ids, self._object.whole))
+        self._report("copy_from", source=source, target=target, labels=ids)
 
     # -- frames ----------------------------------------------------------------------------------------------------
 
@@ -507,8 +622,8 @@ class Session(Keeping):
         """
         self._check_frame(frame)
         if (frame in self.confirmed) != yes:
-            self._push_notes(self.state.notes.confirm(frame, yes))
-            self._tell("confirm", frame=frame, yes=yes)
+            self._object.push_notes(self.state.notes.confirm(frame, yes))
+            self._report("confirm", frame=frame, yes=yes)
 
     def confidence(self, frame: Frame) -> Mapping[int, float]:
         """Return how sure the carrying of each object into a frame was, 0 to 1; empty where nothing was carried."""
@@ -516,61 +631,49 @@ class Session(Keeping):
 
     # -- acts ------------------------------------------------------------------------------------------------------
 
-    ACTS: ClassVar[tuple[str, ...]] = (
-        "set_clicks", "ask_again", "stop_waiting", "commit", "cancel", "resume", "start_new", "put_away", "reserve",
-        "undo", "redo", "edit", "extend", "merge", "split", "delete", "fill", "relabel", "copy_from", "confirm",
-    )  # fmt: skip
-    """Acts that are named as the method that does them."""
-    SETTINGS: ClassVar[tuple[str, ...]] = ("threshold", "diameter", "protect")
-    """Acts that set the attribute of this name."""
-
     def perform(self, act: Act) -> None:
-        """Do once more what was done to this session or another one. No model is asked: answers are acts, too.
+        """Do once more what was done to this session or another one; see `session.replay.perform`."""
+        replay.perform(self, act)
 
-        Raises
-        ------
-        ValueError
-            Where the act is unknown, or does not fit what was done before it.
-        """
-        if act.name in self.ACTS:
-            getattr(self, act.name)(**act.arguments)
-        elif act.name in self.SETTINGS:
-            setattr(self, act.name, act.arguments["value"])
-        elif act.name == "apply":
-            self._answer(**act.arguments)
-        elif act.name == "predictor":
-            self._take_place_of(**act.arguments)
-        elif act.name == "paint":
-            self._paint(**act.arguments)
-        else:
-            raise ValueError(f"There is no act {act.name!r}; it may come from a newer version of this package.")
+    def paint(self, region: Region, values: npt.NDArray[Any]) -> None:
+        """Write values into a region of the label array, past objects and undo, as painting by hand does."""
+        self._object.paint(region, values)
+        self.painted_by_hand(region)
 
     def painted_by_hand(self, region: Region) -> None:
         """Tell that somebody else wrote into this region of the label array: what is there now becomes an act."""
         block = np.array(self.labels[region.slices])
         self.acted.emit(Act("paint", {"region": region, "values": block}))
 
-    # -- doing again -----------------------------------------------------------------------------------------------
+    # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _answer(self, frame: Frame, prediction: Prediction) -> None:
-        if self._pending is None or self._pending.frame != frame:
-            raise ValueError(f"No answer is awaited on frame {frame}; some acts before this one are missing.")
-        self.apply(self._pending, prediction)
+    def _report(self, name: str, **arguments: Any) -> None:
+        self.changed.emit()
+        self.acted.emit(Act(name, arguments))
 
-    def _take_place_of(self, name: str, ndim: int) -> None:
-        if ndim != self.predictor.ndim:
-            self.predictor = Nobody(ndim, name)
+    def _travel(self, name: str, move: Callable[[], ObjectState]) -> Request | None:
+        request = self._object.travel(move)
+        self._report(name)
+        return request
 
-    def _paint(self, region: Region, values: npt.NDArray[Any]) -> None:
-        self._canvas[region.slices] = values
-        self.painted.emit(region)
-        self.painted_by_hand(region)
+    def _write(self, edits: Mapping[Frame, Edit]) -> int:
+        self._check_edits(edits)
+        self._object.put_away()
+        try:
+            return self._object.write(edits)
+        except BaseException:
+            self._report("put_away")
+            raise
 
-    # -- frames of verbs -------------------------------------------------------------------------------------------
-
-    @property
-    def _whole(self) -> Region:
-        return Region.whole(self.image.frame_shape(self.ndim))
+    def _find(self, label: int, position: Sequence[float] | None) -> dict[Frame, Prediction]:
+        """The object's masks in the labels: on the position's frame, or on every frame."""
+        whole = Region.whole(self.image.frame_shape(self.ndim))
+        if position is None:
+            frames = np.ndindex(*self.image.frames_shape(self.ndim))
+            return find_object(self.labels, label, frames, whole)
+        click = Click(tuple(float(p) for p in position))
+        self._check(click)
+        return find_object_near(self.labels, label, click.frame(self.ndim), click.point(self.ndim), whole)
 
     def _listed(self, frames: Iterable[Frame] | None) -> tuple[Frame, ...] | None:
         return None if frames is None else tuple(tuple(frame) for frame in frames)
@@ -582,3 +685,20 @@ class Session(Keeping):
         for frame in frames:
             self._check_frame(frame)
         return frames
+
+    def _check_edits(self, edits: Mapping[Frame, Edit]) -> None:
+        highest = max(self._object.committed.highest, self.label)
+        for frame, edit in edits.items():
+            self._check_frame(frame)
+            checks.check_region(edit.region, self._object.whole)
+            highest = highest + len(edit.ids()) if edit.fresh else highest
+            self._check_id(highest if edit.fresh else edit.highest)
+
+    def _check_id(self, label: int) -> None:
+        checks.check_id(label, np.dtype(self.labels.dtype))
+
+    def _check(self, click: Click) -> None:
+        checks.check_click(click, self.image)
+
+    def _check_frame(self, frame: Frame) -> None:
+        checks.check_frame(frame, self.image, self.ndim)

@@ -1,6 +1,6 @@
 """Training data: annotated planes kept on the device, from which `windows` are cut.
 
-A data folder holds one folder per source, as `sources` reads them.
+A data folder holds one folder per source, as `storage.image_label_pairs` reads them.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class Clicks:
     Attributes
     ----------
     user : str
-        How clicks come about, a name in `training.simulation.USERS`.
+        How clicks come about, a name in `training.simulated_training.USERS`.
     rounds : int
         Most corrective clicks per batch, where the user corrects.
     from_mask : float
@@ -151,7 +151,7 @@ class Schedule:
     Attributes
     ----------
     optimiser : str
-        A name in `training.run.OPTIMISERS`.
+        A name in `training.checkpoint.OPTIMISERS`.
     average : float
         Decay of the moving average of the weights, which is what comes out.
     coarse_until : float
@@ -182,7 +182,7 @@ class Recipe:
     network, network_options : str, mapping
         As in `networks.catalogue`, without the guidance's channels, which follow from `encoding`.
     encoding : mapping
-        How clicks and the prior become channels, as in `engine.guidance.Encoding`.
+        How clicks and the prior become channels, as in `inference.guidance.Encoding`.
     refinements : tuple of str
         What the engine does to the network's answers, names in `models.card.REFINEMENTS`.
     side : int
@@ -227,7 +227,7 @@ class Recipe:
         ------
         ValueError
             For text that is no TOML; for keys that no recipe has and names that stand for nothing, with those that it
-            may have; for numbers beyond their limits (`training.limits`); for a recipe to extend that is not there, or
+            may have; for numbers beyond their limits (`training.recipe`); for a recipe to extend that is not there, or
             that extends this one.
         """
         return cls.from_table(_extended(_parsed(text), folder, ()))

@@ -1,7 +1,7 @@
 """Simulated users of training: what is asked of the network for one batch of windows, as each published system does it.
 
 A user is a generator. It yields what it asks; the trainer sends back the masks that the network gave; the next question
-may depend on them. The rule of every corrective click is `robot`'s.
+may depend on them. The rule of every corrective click is `core.simulated_user`'s.
 """
 
 from __future__ import annotations
@@ -361,7 +361,7 @@ def medoids(points: npt.NDArray[np.intp], count: int, rng: np.random.Generator) 
 def box_clicks(truth: Mask, rng: np.random.Generator) -> Said:
     """Return two clicks that span a box around the object, then 2 .. 5 on it outside the box, and beside it inside.
 
-    The negative click lies where `robot.pick_beside` says, and only an object without surroundings goes without it. Of
+    The negative click lies where `core.simulated_user.pick_beside` says, and only an object without surroundings goes without it. Of
     some objects, fewer clicks are given.
     """
     where = np.argwhere(truth)

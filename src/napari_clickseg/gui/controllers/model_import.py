@@ -51,7 +51,7 @@ class Workshop(Protocol):
 
 
 class ForeignModels:
-    """The workshop of the panel: `models.foreign`, imported on the thread that first needs it."""
+    """The workshop of the panel: `models.import_model`, imported on the thread that first needs it."""
 
     def examine(self, choice: Choice, trust: bool) -> Candidate:
         """Open a file."""
