@@ -1,6 +1,7 @@
 """Conventions: what a segmentation network made elsewhere expects of an image, and what its output means.
 
-Plain values without torch. `inference.automatic_predictor` follows them, `models.infer_spec` finds them out, people change them.
+Plain values without torch. `inference.automatic_predictor` follows them, `models.infer_spec` guesses them, people edit
+them.
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ class Usual:
 
 ASKED = 24
 """So many objects of a frame are put to the model at most, those first that are nearest to being lost or kept. Of more
-than a few (`propagation.frame_steps.FEW`), hardly any that brightness tells from its background. All others are weighed alone."""
+than a few (`propagation.frame_steps.FEW`), hardly any that brightness tells
+from its background. All others are weighed alone."""
 LEAST = 0.5
 """An object whose confidence falls below is lost."""
 

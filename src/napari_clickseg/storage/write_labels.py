@@ -1,4 +1,4 @@
-"""Label writers: one per file format, each plane by plane; `storage.read_images` sees to it that a file is whole or not there."""
+"""Label writers: one per file format, each plane by plane; `storage.atomic` makes a file whole or leaves none."""
 
 from __future__ import annotations
 

@@ -361,8 +361,8 @@ def medoids(points: npt.NDArray[np.intp], count: int, rng: np.random.Generator) 
 def box_clicks(truth: Mask, rng: np.random.Generator) -> Said:
     """Return two clicks that span a box around the object, then 2 .. 5 on it outside the box, and beside it inside.
 
-    The negative click lies where `core.simulated_user.pick_beside` says, and only an object without surroundings goes without it. Of
-    some objects, fewer clicks are given.
+    The negative click lies where `core.simulated_user.pick_beside` puts it; only an object without surroundings goes
+    without it. Of some objects, fewer clicks are given.
     """
     where = np.argwhere(truth)
     if where.size == 0:
