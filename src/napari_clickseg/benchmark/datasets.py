@@ -1,8 +1,8 @@
 """Datasets: folders of images and label images, and a fixed sample of the objects in them.
 
 A *source* is a folder in one of the layouts that `benchmark.annotation_formats` and `storage.image_label_pairs` know.
-Without an index or lists of splits, every annotated image belongs to every split. A *data pack* is a folder of sources. Stacks and movies are taken plane by
-plane.
+Without an index or lists of splits, every annotated image belongs to every split. A *data pack* is a folder of
+sources. Stacks and movies are taken plane by plane.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def copy(labels: Any, source: Frame, target: Frame, ids: Sequence[int] | None, w
 def split(
     labels: Any, image: Image, frame: Frame, first: tuple[float, ...], second: tuple[float, ...], new: int
 ) -> Edits:
-    """Return the edit that cuts an object in two by `session.watershed_split`: the part around `second` gets the new id.
+    """The edit that cuts an object in two by `session.watershed_split`: the part around `second` gets the new id.
 
     Parameters
     ----------

@@ -579,7 +579,7 @@ class Session:
         self._report("fill", label=label, frame=frame, near=near)
 
     def relabel(self, label: int, new: int, frames: Iterable[Frame] | None = None) -> None:
-        """Give an object another id on these frames, or on all; `label_operations.frames_from` lists a frame and the later.
+        """Give an object another id on these frames, or on all; `label_operations.frames_from` lists them.
 
         Raises
         ------
