@@ -1,4 +1,4 @@
-"""The pieces of training: recipes, losses, damage, drawn planes, windows."""
+"""The pieces of training: recipes, losses, damage, windows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from napari_clickseg.training import losses
 from napari_clickseg.training.augment import vary
 from napari_clickseg.training.data import connected_pieces, load_pool, read_planes
 from napari_clickseg.training.recipe import Recipe, list_recipes, read_recipe
-from napari_clickseg.training.synthetic import SHAPES, SIDE, synthetic_plane
 from napari_clickseg.training.windows import cut_windows
 
 NO_CLICKS = PointSet.of([[]], "cpu")
@@ -205,30 +204,6 @@ def test_nothing_is_damaged_where_there_is_no_object():
     nothing = np.zeros((16, 16), bool)
     for seed in range(10):
         assert damage(nothing, nothing.astype(np.int32), np.random.default_rng(seed)).shape == (16, 16)
-
-
-# -- drawn planes ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("shape", sorted(SHAPES))
-def test_drawn_shapes_have_about_the_diameter_asked_for(shape: str):
-    areas = [SHAPES[shape](np.random.default_rng(seed), 30.0).sum() for seed in range(20)]
-    assert 0.4 < np.median(areas) / (np.pi * 15**2) < 2.2
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_drawn_plane_has_objects_and_colours_in_range(seed: int):
-    image, labels = synthetic_plane(np.random.default_rng(seed), [], [])
-    assert image.shape == (SIDE, SIDE, 3)
-    assert labels.shape == (SIDE, SIDE)
-    assert labels.max() > 0
-    assert 0 <= image.min() <= image.max() <= 1
-
-
-def test_same_seed_draws_the_same_plane():
-    first, second = (synthetic_plane(np.random.default_rng(3), [], []) for _ in range(2))
-    np.testing.assert_array_equal(first[0], second[0])
-    np.testing.assert_array_equal(first[1], second[1])
 
 
 # -- data --------------------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ from napari_clickseg.storage.image_label_pairs import (
 )
 from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.training.recipe import SYNTHETIC, Recipe, for_sources
-from napari_clickseg.training.synthetic import Cutout, synthetic_plane
+from napari_clickseg.training.synthetic import Cutout, draw_plane
 
 
 def find_folders(recipe: Recipe, folders: Sequence[Path]) -> tuple[Recipe, dict[str, Path]]:
@@ -99,6 +99,8 @@ WINDOWS_PER_DRAWN = 8
 """A short run draws one plane for this many of its windows."""
 DRAWN_PER_MINUTE = 40
 """How many planes a run by the clock draws for each of its minutes."""
+DRAWN_SIDE = 320
+"""Height and width of drawn planes, pixels."""
 DRAWN_PART = 40
 """Planes that another process draws in one go."""
 REAL_FOR_SYNTHETIC = 96
@@ -269,7 +271,7 @@ def draw_planes(
     executor: Executor | None = None,
     count: int = MOST_DRAWN,
 ) -> Iterator[tuple[ImagePlane, LabelPlane]]:
-    """Draw planes with textures and cut-outs of real ones, one by one, or in parts in the executor's processes."""
+    """Draw scenes, some with parts of real planes, one by one, or in parts in the executor's processes."""
     rng = np.random.default_rng(seed)
     chosen = [real[k] for k in rng.choice(len(real), min(len(real), REAL_FOR_SYNTHETIC), replace=False)] if real else []
     textures = [image for image, _ in chosen]
@@ -285,8 +287,14 @@ def _draw_some(
     part: tuple[Sequence[int], Sequence[ImagePlane], Sequence[Cutout]],
 ) -> list[tuple[ImagePlane, LabelPlane]]:
     seeds, textures, cutouts = part
-    planes = [synthetic_plane(np.random.default_rng(seed), textures, cutouts) for seed in seeds]
-    return [(image, connected_pieces(labels)) for image, labels in planes]
+    scenes = [draw_plane(np.random.default_rng(seed), textures, cutouts, DRAWN_SIDE) for seed in seeds]
+    return [(_colours(scene.image), scene.labels.astype(np.int32)) for scene in scenes]
+
+
+def _colours(image: npt.NDArray[np.uint8]) -> ImagePlane:
+    """Colours (y, x, 3) in 0..1 of 8 bits, grey (y, x) or (y, x, 3)."""
+    coloured = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=-1)
+    return coloured.astype(np.float32) / np.float32(255)
 
 
 def connected_pieces(labels: LabelPlane) -> LabelPlane:
