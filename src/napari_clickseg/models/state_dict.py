@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -31,8 +31,12 @@ NETWORK_KEY = "clickseg.network"
 """The entry of a safetensors file's metadata that tells class, kwargs and conventions as JSON."""
 NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
 """Where training frameworks put the state dict in a checkpoint."""
-PREFIXES = ("", "module.", "model.", "net.", "network.", "_orig_mod.")
-"""What training frameworks put before the names of weights."""
+COMPILED = "_orig_mod."
+"""What torch.compile puts into the names of weights, wherever the compiled part stands."""
+COUNTER = "num_batches_tracked"
+"""What batch normalisation counts in training; an answer does not depend on it, and some exports leave it out."""
+DEEPEST = 3
+"""So many tables deep a state dict is looked for in a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,7 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
         With one sentence, where they do not fit.
     """
     own = network.state_dict()
+    weights = {**{key: value for key, value in own.items() if key.endswith(COUNTER)}, **weights}
     missing, unknown = [key for key in own if key not in weights], [key for key in weights if key not in own]
     if missing or unknown:
         parts = [f"{len(missing)} are missing, such as {missing[0]}"] if missing else []
@@ -222,14 +227,23 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _tensors(checkpoint: Any, name: str) -> dict[str, Tensor]:
-    """Return the state dict in a checkpoint, which may lie one table deeper."""
-    if isinstance(checkpoint, Mapping):
-        inner = next((checkpoint[key] for key in NESTED if isinstance(checkpoint.get(key), Mapping)), checkpoint)
-        if inner and all(isinstance(value, Tensor) for value in inner.values()):
-            return {str(key): value for key, value in inner.items()}
+    """Return the state dict in a checkpoint, which may lie some tables deeper."""
+    if not isinstance(checkpoint, Mapping):
+        raise ValueError(f"{name} holds no state dict, a table of tensors by name, but a {type(checkpoint).__name__}.")
+    found = _table_of_tensors(checkpoint, DEEPEST)
+    if found is None:
         held = ", ".join(map(str, list(checkpoint)[:6])) or "nothing"
         raise ValueError(f"{name} holds no state dict, a table of tensors by name; it holds {held}.")
-    raise ValueError(f"{name} holds no state dict, a table of tensors by name, but a {type(checkpoint).__name__}.")
+    return {str(key): value for key, value in found.items()}
+
+
+def _table_of_tensors(table: Mapping[Any, Any], depth: int) -> Mapping[Any, Any] | None:
+    """The first table of tensors alone, looked for under the usual names and then in the table itself."""
+    usual = (table[key] for key in NESTED if isinstance(table.get(key), Mapping)) if depth else iter(())
+    found = next((inner for nested in usual if (inner := _table_of_tensors(nested, depth - 1)) is not None), None)
+    if found is None and table and all(isinstance(value, Tensor) for value in table.values()):
+        return table
+    return found
 
 
 def _told_blueprint(said: Mapping[str, Any]) -> Blueprint | None:
@@ -237,13 +251,28 @@ def _told_blueprint(said: Mapping[str, Any]) -> Blueprint | None:
 
 
 def _without_prefix(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Return the weights under the network's own names, where only a prefix is between them."""
-    own = network.state_dict().keys()
-    for prefix in PREFIXES:
-        named = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-        if named.keys() == own:
-            return named
+    """Return the weights under the network's own names, where only a prefix is between them, however nested.
+
+    Weights under other prefixes, as a loss function's, are left out. Where nothing fits, the weights stay as they are.
+    """
+    own = {name for name in network.state_dict() if not name.endswith(COUNTER)}
+    plain = {name.replace(COMPILED, ""): value for name, value in weights.items()}
+    for names in (weights, plain):
+        for prefix in _prefixes(names, own):
+            named = {name.removeprefix(prefix): value for name, value in names.items() if name.startswith(prefix)}
+            if {name for name in named if not name.endswith(COUNTER)} == own:
+                return named
+    for prefix in _prefixes(own, plain):  # the class wraps what was saved
+        if all(name.startswith(prefix) for name in own) and {name.removeprefix(prefix) for name in own} <= plain.keys():
+            return {prefix + name: value for name, value in plain.items()}
     return dict(weights)
+
+
+def _prefixes(names: Iterable[str], wanted: Collection[str]) -> list[str]:
+    """What may stand before all of the wanted names: before one of them it does, and ends with a dot, or is empty."""
+    first = next(iter(sorted(wanted)), "")
+    found = (name.removesuffix(first) for name in names if first and name.endswith(first))
+    return [prefix for prefix in dict.fromkeys(found) if not prefix or prefix.endswith(".")]
 
 
 def _is_own_network(kind: Any) -> bool:
