@@ -11,7 +11,7 @@ from napari_clickseg.core.regions import Region
 from napari_clickseg.gui.layer_pair import painted_regions
 from napari_clickseg.gui.view import messages as frame_status
 from napari_clickseg.gui.view.protocol import Finding
-from napari_clickseg.propagation.plan import Route, backward, bracket, forward
+from napari_clickseg.propagation.plan import Plan, backward, bracket, forward
 
 MaskedStroke = namedtuple("MaskedStroke", "slice_key mask old_values new_value")
 
@@ -34,9 +34,9 @@ def test_only_confirmed_frames_on_the_same_line_bracket_one():
 
 
 def test_what_is_left_of_a_route_begins_where_it_ended():
-    route = Route((5,), ((4,), (3,), (2,)), ids=(7,))
+    route = Plan((5,), ((4,), (3,), (2,)), ids=(7,))
     assert route.onwards((5,)) == route
-    assert route.onwards((3,)) == Route((3,), ((2,),), ids=(7,))
+    assert route.onwards((3,)) == Plan((3,), ((2,),), ids=(7,))
     assert route.onwards((2,)) is None
     assert route.onwards((9,)) is None
 

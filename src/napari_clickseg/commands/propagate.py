@@ -24,7 +24,7 @@ from napari_clickseg.commands.options import (
     write_tracks,
 )
 from napari_clickseg.core.clicks import Frame
-from napari_clickseg.propagation.plan import Walk
+from napari_clickseg.propagation.plan import Plan
 
 if TYPE_CHECKING:
     from napari_clickseg.core.images import Image
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from napari_clickseg.propagation.track_events import Event
 
 
-def walk_of(chosen: argparse.Namespace, axes: str, counts: tuple[int, ...]) -> Walk:
-    """Return the walk that the options describe.
+def plan_of(chosen: argparse.Namespace, axes: str, counts: tuple[int, ...]) -> Plan:
+    """Return the plan that the options describe.
 
     Raises
     ------
@@ -58,11 +58,11 @@ def walk_of(chosen: argparse.Namespace, axes: str, counts: tuple[int, ...]) -> W
     if not numbers:
         raise ValueError(f"There is no frame to carry to from frame {start}: see --frames and --backwards.")
     at = [(*source[:axis], n, *source[axis + 1 :]) for n in (*numbers, *chosen.confirmed)]
-    return Walk(source, tuple(at[: len(numbers)]), frozenset(at[len(numbers) :]), stop)
+    return Plan(source, tuple(at[: len(numbers)]), between=stop, confirmed=frozenset(at[len(numbers) :]))
 
 
 def _check_sides(chosen: argparse.Namespace, start: str, place: int) -> None:
-    """Raise ValueError where some of the frames named lie on the side that is not walked to."""
+    """Raise ValueError where some of the frames named lie behind the direction of propagation."""
     if chosen.frames is None:
         return
     if chosen.between is not None:
@@ -75,7 +75,7 @@ def _check_sides(chosen: argparse.Namespace, start: str, place: int) -> None:
     else:
         return
     raise ValueError(
-        f"--frames {low}-{high}, walked from frame {start}: {rest} {way}. One walk goes one way; "
+        f"--frames {low}-{high}, propagated from frame {start}: {rest} {way}. One run goes one way; "
         "for both, let the second begin with the labels that the first one wrote."
     )
 
@@ -135,7 +135,7 @@ class Progress:
 
 
 def run_propagate(chosen: argparse.Namespace) -> None:
-    """Carry objects and write the labels, also those of a walk that Ctrl+C ended."""
+    """Carry objects and write the labels, also those of a run that Ctrl+C ended."""
     from napari_clickseg.batch.segment import room_for
     from napari_clickseg.models.load import load_model
     from napari_clickseg.storage.cell_tracking import check_ids, check_target
@@ -150,37 +150,37 @@ def run_propagate(chosen: argparse.Namespace) -> None:
     predictor = load_model(chosen.model, chosen.device)
     ndim = min(predictor.ndim, image.ndim)
     given = _given_labels(chosen.labels, image, ndim)
-    walk = walk_of(chosen, image.label_axes[: image.ndim - ndim], image.frames_shape(ndim))
+    plan = plan_of(chosen, image.label_axes[: image.ndim - ndim], image.frames_shape(ndim))
     first_only = tuple(given.shape) != image.shape
     progress = Progress()
     with room_for(None if first_only else given, image.shape, chosen.output.parent) as labels:
         if first_only:
-            labels[walk.source] = given
+            labels[plan.source] = given
         check_ids(chosen.ctc, labels)
         try:
-            _carry_and_write(chosen, image, labels, predictor, walk, progress)
+            _carry_and_write(chosen, image, labels, predictor, plan, progress)
         except KeyboardInterrupt:
-            _tell_where(progress, walk, chosen.output)
+            _tell_where(progress, plan, chosen.output)
             raise
     _tell(progress, chosen.output)
 
 
 def _carry_and_write(
-    chosen: argparse.Namespace, image: Image, labels: Any, predictor: Predictor, walk: Walk, progress: Progress
+    chosen: argparse.Namespace, image: Image, labels: Any, predictor: Predictor, plan: Plan, progress: Progress
 ) -> None:
     """Carry objects; whatever ends that, write how far they came."""
     try:
-        _carry(chosen, image, labels, predictor, walk, progress)
+        _carry(chosen, image, labels, predictor, plan, progress)
     finally:
         if progress.last is not None:
             _write_labels(chosen.output, labels, image)
             drawn = sum(map(bool, progress.confidence.values()))
-            print(f"written: {chosen.output} ({drawn} of {len(walk.targets)} frames, {_counted(progress.events)})")
-            _write_tables(chosen, labels, walk, min(predictor.ndim, image.ndim), progress)
+            print(f"written: {chosen.output} ({drawn} of {len(plan.targets)} frames, {_counted(progress.events)})")
+            _write_tables(chosen, labels, plan, min(predictor.ndim, image.ndim), progress)
 
 
 def _carry(
-    chosen: argparse.Namespace, image: Image, labels: Any, predictor: Predictor, walk: Walk, progress: Progress
+    chosen: argparse.Namespace, image: Image, labels: Any, predictor: Predictor, plan: Plan, progress: Progress
 ) -> None:
     from tqdm import tqdm
 
@@ -191,19 +191,19 @@ def _carry(
         image,
         labels,
         predictor,
-        walk.source,
-        walk.targets,
+        plan.source,
+        plan.targets,
         chosen.objects,
-        walk.confirmed,
+        plan.confirmed,
         chosen.least,
-        between=walk.end,
+        between=plan.between,
         asked=chosen.asked,
     )
-    for carried in tqdm(steps, total=len(walk.targets), unit="frame"):
+    for carried in tqdm(steps, total=len(plan.targets), unit="frame"):
         write_edits(labels, {carried.frame: carried.edit})
         progress.halted = carried.halted
         progress.events.extend(carried.events)
-        if carried.frame not in walk.confirmed:
+        if carried.frame not in plan.confirmed:
             progress.last = carried.frame
             progress.confidence[carried.frame] = dict(carried.edit.confidence)
 
@@ -232,7 +232,7 @@ def _given_labels(path: Path, image: Image, ndim: int) -> Any:
 
 
 def _write_labels(output: Path, labels: Any, image: Image) -> None:
-    """Write the labels; where that fails, into the folder of temporary files, so that the walk is not lost.
+    """Write the labels; where that fails, into the folder of temporary files, so that the work is not lost.
 
     Raises
     ------
@@ -253,7 +253,7 @@ def _write_labels(output: Path, labels: Any, image: Image) -> None:
         raise OSError(f"{said}; the carried labels are kept in {kept}: move them where there is room.") from problem
 
 
-def _write_tables(chosen: argparse.Namespace, labels: Any, walk: Walk, ndim: int, progress: Progress) -> None:
+def _write_tables(chosen: argparse.Namespace, labels: Any, plan: Plan, ndim: int, progress: Progress) -> None:
     from napari_clickseg.storage.cell_tracking import parents_of
     from napari_clickseg.storage.tables import write_table
 
@@ -263,7 +263,7 @@ def _write_tables(chosen: argparse.Namespace, labels: Any, walk: Walk, ndim: int
         write_table(chosen.events, [_event_row(event) for event in progress.events], EVENT_COLUMNS)
         print(f"written: {chosen.events}")
     if chosen.review is not None:
-        write_table(chosen.review, _review_rows(labels, walk, ndim, progress), REVIEW_COLUMNS)
+        write_table(chosen.review, _review_rows(labels, plan, ndim, progress), REVIEW_COLUMNS)
         print(f"written: {chosen.review}")
 
 
@@ -273,12 +273,12 @@ def _event_row(event: Event) -> dict[str, object]:
     return dict(zip(EVENT_COLUMNS, values, strict=True))
 
 
-def _review_rows(labels: Any, walk: Walk, ndim: int, progress: Progress) -> list[dict[str, object]]:
+def _review_rows(labels: Any, plan: Plan, ndim: int, progress: Progress) -> list[dict[str, object]]:
     """What deserves a look first, among the frames that were carried to."""
     from napari_clickseg.review.rules import doubts
 
-    frames = sorted({walk.source, *progress.confidence})
-    right = {walk.source, *walk.confirmed}
+    frames = sorted({plan.source, *progress.confidence})
+    right = {plan.source, *plan.confirmed}
     found = doubts(labels, frames, ndim, progress.confidence, right)
     rows = [(named(doubt.frame), doubt.label or "", f"{doubt.score:.3f}", "; ".join(doubt.reasons)) for doubt in found]
     return [dict(zip(REVIEW_COLUMNS, row, strict=True)) for row in rows]
@@ -300,11 +300,11 @@ def _counted(events: list[Event]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) or "no events"
 
 
-def _tell_where(progress: Progress, walk: Walk, output: Path) -> None:
-    """Say how a walk goes on that was ended by Ctrl+C."""
+def _tell_where(progress: Progress, plan: Plan, output: Path) -> None:
+    """Say how a run goes on that was ended by Ctrl+C."""
     if progress.last is not None:
         print(
-            f"clickseg propagate: {len(progress.confidence)} of {len(walk.targets)} frames are in {output}; "
+            f"clickseg propagate: {len(progress.confidence)} of {len(plan.targets)} frames are in {output}; "
             f"go on with --labels {output} --from {named(progress.last)}.",
             file=sys.stderr,
         )
@@ -346,7 +346,7 @@ COMMAND = Command(
         Option.of("--frames", type=frame_range, metavar="A-B", help="carry to these only"),
         Option.of("--backwards", action="store_true", help="carry to the frames before it"),
         Option.of("--between", nargs=2, metavar=("A", "B"), help="two frames that are right: carry to those between"),
-        Option.of("--along", metavar="AXIS", help="the axis to walk along, where frames lie along several (t, z)"),
+        Option.of("--along", metavar="AXIS", help="the axis to propagate along, where frames lie along several (t, z)"),
         Option.of("--objects", type=_numbers, metavar="1,2", help="ids to carry; else all of the frame"),
         Option.of("--confirmed", type=_numbers, default=(), metavar="N,M", help="frames that are right; it ends there"),
         Option.of("--least", type=_share, default=0.5, metavar="P", help="objects less certain are lost" + DEFAULT),

@@ -1,4 +1,4 @@
-"""Route: which objects are carried from which frame to which ones. Values and pure functions."""
+"""Plan: which objects are carried from which frame to which others. Values and pure functions."""
 
 from __future__ import annotations
 
@@ -9,18 +9,8 @@ from napari_clickseg.core.clicks import Frame
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """From which frame to which others, in order; `end` is the second frame that is right, if any."""
-
-    source: Frame
-    targets: tuple[Frame, ...]
-    confirmed: frozenset[Frame]
-    end: Frame | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A way along one axis of frames.
+class Plan:
+    """A way along one axis of frames: what the panel, the session and the command line propagate.
 
     Attributes
     ----------
@@ -32,18 +22,21 @@ class Route:
         Which objects; None: all of the source frame.
     between : tuple of int or None
         The right frame at the other end, where there is one.
+    confirmed : frozenset of tuple of int
+        Frames among the targets that are right: nothing is carried into them.
     """
 
     source: Frame
     targets: tuple[Frame, ...]
     ids: tuple[int, ...] | None = None
     between: Frame | None = None
+    confirmed: frozenset[Frame] = frozenset()
 
-    def onwards(self, frame: Frame) -> Route | None:
+    def onwards(self, frame: Frame) -> Plan | None:
         """Return what is left of the way from one of its frames on; None where nothing is.
 
-        >>> Route((0,), ((1,), (2,), (3,))).onwards((2,))
-        Route(source=(2,), targets=((3,),), ids=None, between=None)
+        >>> Plan((0,), ((1,), (2,), (3,))).onwards((2,))
+        Plan(source=(2,), targets=((3,),), ids=None, between=None, confirmed=frozenset())
         """
         if frame != self.source and frame not in self.targets:
             return None

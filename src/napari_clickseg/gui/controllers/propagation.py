@@ -19,7 +19,7 @@ from napari_clickseg.gui.panel_state import Showing
 from napari_clickseg.gui.view import messages as frame_status
 from napari_clickseg.gui.view.protocol import Carry, SequencePanel
 from napari_clickseg.gui.workspace import Desk
-from napari_clickseg.propagation.plan import Route, along, backward, bracket, forward
+from napari_clickseg.propagation.plan import Plan, along, backward, bracket, forward
 from napari_clickseg.propagation.propagate import Carried, carry
 from napari_clickseg.session.replay import Act
 
@@ -46,7 +46,7 @@ class Trip:
     """
 
     work: Work
-    route: Route
+    route: Plan
     model: str
     number: int | None = None
     done: list[Frame] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Trip:
     halted: str = ""
     taken: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
-    def left(self) -> Route | None:
+    def left(self) -> Plan | None:
         """Return what is left of the way; None where it was gone to its end."""
         return self.route.onwards(self.done[-1] if self.done else self.route.source)
 
@@ -87,7 +87,7 @@ class Carrying:
         self.stop()
         self._background.close()
 
-    def start(self, work: Work, route: Route) -> Trip:
+    def start(self, work: Work, route: Plan) -> Trip:
         """Carry along a route; a trip that still runs ends where it stands."""
         self.stop()
         trip = Trip(work, route, work.session.predictor.name)
@@ -216,7 +216,7 @@ class CarryActs:
         self._everything = True
         self._reach = 0
         self._last: Trip | None = None
-        self._next: Route | None = None
+        self._next: Plan | None = None
         self._again = False
         self._touched: set[Frame] = set()
         carrying.arrived.connect(self._on_carrying_arrived)
@@ -260,7 +260,7 @@ class CarryActs:
         targets = forward(frame, axis, count, self._reach) if ahead else backward(frame, axis, self._reach)
         if not targets:
             raise ValueError(f"There is no frame {'after' if ahead else 'before'} this one to carry to.")
-        self._start(work, Route(frame, targets, self._ids(work)))
+        self._start(work, Plan(frame, targets, self._ids(work)))
 
     def _fill(self, work: Work) -> None:
         frame, axis, _ = self._timeline.place(work)
@@ -268,14 +268,14 @@ class CarryActs:
         targets = along(first, axis, range(first[axis] + 1, last[axis]))
         if not targets:
             raise ValueError("The two confirmed frames lie side by side; there is none between them to fill.")
-        self._start(work, Route(first, targets, self._ids(work), between=last))
+        self._start(work, Plan(first, targets, self._ids(work), between=last))
 
     def _continue(self, work: Work) -> None:
         if self._next is None or self._last is None or self._last.work is not work:
             raise ValueError("Nothing was carried yet that could go on; Shift+Right carries from this frame.")
         self._start(work, self._next)
 
-    def _start(self, work: Work, route: Route) -> None:
+    def _start(self, work: Work, route: Plan) -> None:
         if not work.counted:
             raise ValueError(f"{work.labels_layer.name!r} is large and still being read; try again in a moment.")
         if not work.session.state.empty:
