@@ -29,7 +29,9 @@ UNFINISHED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 0, 1 where a part failed, 2 after bad input, 130 after Ctrl+C."""
     chosen = build_parser().parse_args(argv)
+    chosen.given = frozenset(vars(build_parser(with_defaults=False).parse_args(argv)))
     try:
+        chosen.check(chosen)
         chosen.run(chosen)
     except (ValueError, OSError) as error:
         print(f"clickseg {chosen.command}: {error}", file=sys.stderr)
@@ -43,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the table of commands."""
+def build_parser(with_defaults: bool = True) -> argparse.ArgumentParser:
+    """Return the parser of the table of commands; without defaults, it returns what was given and nothing else."""
     parser = argparse.ArgumentParser(
         "clickseg", description="Segment cells by clicking, and correct masks by clicking."
     )
@@ -53,8 +55,9 @@ def build_parser() -> argparse.ArgumentParser:
     for command in COMMANDS:
         described = commands.add_parser(command.name, help=command.summary, description=command.summary)
         for option in command.options:
-            described.add_argument(*option.names, **option.settings)
-        described.set_defaults(run=command.run)
+            settings = option.settings if with_defaults else {**option.settings, "default": argparse.SUPPRESS}
+            described.add_argument(*option.names, **settings)
+        described.set_defaults(run=command.run, check=command.check)
     return parser
 
 

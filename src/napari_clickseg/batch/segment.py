@@ -7,7 +7,7 @@ output and written plane by plane, so that memory holds no more than the frames 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,14 +22,16 @@ from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Segmenter
 from napari_clickseg.models.load import load_model
 from napari_clickseg.session.session import Session
-from napari_clickseg.storage.cell_tracking import check_ids, check_target, write_result
+from napari_clickseg.storage import cell_tracking
+from napari_clickseg.storage.image_label_pairs import PICTURES, images_below
 from napari_clickseg.storage.read_images import READERS, read_image
 from napari_clickseg.storage.tables import read_clicks_csv
-from napari_clickseg.storage.write_labels import check_labels_path, write_labels
+from napari_clickseg.storage.write_labels import check_ids, check_labels_path, id_range, write_or_keep
 
 IN_MEMORY = 1 << 30
 """Bytes of labels up to which they are drawn in memory."""
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
+HALF_OF_NARROW = 2**30
+"""Above it, 32 bits may be too few for the ids that are still to come."""
 T = TypeVar("T")
 Watch = Callable[[Sequence[T], str], Iterable[T]]
 """Passes items through, telling how far it is; the word says what they are."""
@@ -81,6 +83,8 @@ class Done:
         Who answered, and where.
     fault : str
         Why there are no labels, in a sentence; empty where there are.
+    channels : int
+        How many channels the image has.
     """
 
     job: Job
@@ -88,6 +92,7 @@ class Done:
     left_out: tuple[int, ...] = ()
     model: str = ""
     fault: str = ""
+    channels: int = 1
 
 
 def _unwatched(items: Sequence[T], word: str) -> Iterable[T]:
@@ -113,22 +118,39 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
     check_labels_path(job.output)
     image = read_image(job.image, job.axes, job.channel)
     check_labels_path(job.output, image.label_axes)
-    check_target(job.tracks, image.label_axes)
+    cell_tracking.check_target(job.tracks, image.label_axes)
     prior = None if job.labels is None else open_labels(job.labels, image)
     predictor = _loaded(job.model, job.device)
     objects = None if job.clicks is None else read_clicks(job.clicks, image, predictor.ndim)
-    check_ids(job.tracks, prior, objects or ())
-    with room_for(prior, image.shape, job.output.parent) as labels:
+    highest = _check_ids(job, prior, objects or ())
+    with room_for(prior, image.shape, job.output.parent, highest) as labels:
         session = Session(image, predictor, labels, diameter=job.diameter, highest=None if prior is not None else 0)
         left_out: tuple[int, ...] = ()
         if objects is None:
             count = find_all(session, watch)
         else:
             count, left_out = len(objects), click_all(session, objects, watch)
-        write_labels(job.output, labels, image.label_axes, image.spacing)
+        write_or_keep(job.output, labels, image.label_axes, image.spacing)
         if job.tracks is not None:
-            write_result(job.tracks, labels, split_gaps=True)
-    return Done(job, count, left_out, f"{predictor.name} on {predictor.device}")
+            _write_tracks(job, labels)
+    return Done(job, count, left_out, f"{predictor.name} on {predictor.device}", channels=image.channels)
+
+
+def _check_ids(job: Job, prior: Any | None, more: Collection[int]) -> int:
+    """Return the highest id that is there or will be clicked; raise ValueError where ids do not fit the outputs."""
+    lowest, highest = (0, 0) if prior is None else id_range(prior)
+    highest = max(highest, *more, 0)
+    check_ids(job.output, lowest, highest)
+    cell_tracking.check_ids(job.tracks, prior, more)
+    return highest
+
+
+def _write_tracks(job: Job, labels: Any) -> None:
+    assert job.tracks is not None
+    try:
+        cell_tracking.write_result(job.tracks, labels, split_gaps=True)
+    except (OSError, ValueError) as problem:
+        raise OSError(f"{problem} The labels are in {job.output}.") from problem
 
 
 # -- what a session is made to do --------------------------------------------------------------------------------------
@@ -242,19 +264,20 @@ def open_labels(path: Path, image: Image) -> Any:
 
 
 @contextmanager
-def room_for(prior: Any | None, shape: tuple[int, ...], folder: Path) -> Iterator[Any]:
-    """Give labels to draw into, zeros or a copy, wide enough for any id.
+def room_for(prior: Any | None, shape: tuple[int, ...], folder: Path, highest: int = 0) -> Iterator[Any]:
+    """Give labels to draw into, zeros or a copy, wide enough for ids above the highest one that is known.
 
     Large ones lie in a file in the folder, which is gone in the end.
     """
-    wide = prior is not None and np.dtype(prior.dtype).itemsize >= 4
+    wide = highest > HALF_OF_NARROW or (prior is not None and np.dtype(prior.dtype).itemsize >= 4)
     dtype = np.dtype(np.int64 if wide else np.int32)
     with ExitStack() as after:
         labels: Any
         if int(np.prod(shape)) * dtype.itemsize <= IN_MEMORY:
             labels = np.zeros(shape, dtype)
         else:
-            place = after.enter_context(tempfile.TemporaryDirectory(prefix=".clickseg-", dir=folder))
+            there = folder if folder.is_dir() else folder.parent  # an image's group of labels may be still to come
+            place = after.enter_context(tempfile.TemporaryDirectory(prefix=".clickseg-", dir=there))
             labels = np.lib.format.open_memmap(Path(place) / "labels.npy", "w+", dtype, shape)
         if prior is not None:
             for index in np.ndindex(*shape[:-2]):
@@ -262,25 +285,15 @@ def room_for(prior: Any | None, shape: tuple[int, ...], folder: Path) -> Iterato
         yield labels
 
 
-def find_images(folder: Path) -> list[Path]:
-    """Return the images below a folder, by name; hidden ones and the insides of zarr left out.
+def find_images(folder: Path, output: Path | None = None) -> list[Path]:
+    """Return the images below a folder, as `images_below`.
 
     Raises
     ------
     FileNotFoundError
         Where there are none.
     """
-    images = list(_images_in(folder))
+    images = images_below(folder, output)
     if not images:
         raise FileNotFoundError(f"There are no images in {folder}: wanted are {', '.join((*READERS, *PICTURES))}.")
     return images
-
-
-def _images_in(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.suffix.lower() in (*READERS, *PICTURES):
-            yield path
-        elif path.is_dir():
-            yield from _images_in(path)

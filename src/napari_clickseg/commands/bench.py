@@ -11,7 +11,16 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_clickseg.commands.options import DEFAULT, DEVICE, Command, Option, comma_separated, count, find_named
+from napari_clickseg.commands.options import (
+    DEFAULT,
+    DEVICE,
+    Command,
+    Option,
+    comma_separated,
+    count,
+    find_named,
+    refuse_unused,
+)
 
 if TYPE_CHECKING:
     from napari_clickseg.benchmark.annotation_formats import Item
@@ -101,6 +110,14 @@ def _record(rows: Sequence[Row], by: Sequence[Corrector]) -> None:
             print(f"recorded in the card of {entry.path}")
 
 
+DATA = ("models", "data", "sources", "split", "out", "device")
+USED = {
+    "report": ("page", "out", "robot", "max_clicks"),
+    "correct": (*DATA, "images", "failures", "seed", "record"),
+    "sequences": (*DATA, "frames", "side"),
+    "gui": ("models", "out"),
+}
+"""The options that count where bench does something else than to click, by what it is to do."""
 CLICKS_TABLE, MEMORY_TABLE = "clicks.csv", "memory.csv"
 
 
@@ -113,6 +130,9 @@ def usable_cores() -> int:
 
 def run_bench(chosen: argparse.Namespace) -> None:
     """Measure clicks to quality over labelled images, or the panel's speed; or tell anew what was measured."""
+    for mode, used in USED.items():
+        if getattr(chosen, mode):
+            refuse_unused(chosen, f"--{mode}", {mode, *used})
     if chosen.page is not None:
         return _bench_page(chosen)
     if chosen.report:
@@ -283,12 +303,19 @@ COMMAND = Command(
     (
         Option.of(
             "--models",
+            role="model",
             type=comma_separated,
             default=["default"],
             metavar="A,B",
             help="names or weights files, with refinements to switch as in ritm:flip=off (default: default)",
         ),
-        Option.of("--data", type=Path, metavar="FOLDER", help="one source (images/, labels/) or a folder of sources"),
+        Option.of(
+            "--data",
+            role="reads",
+            type=Path,
+            metavar="FOLDER",
+            help="one source (images/, labels/) or a folder of sources",
+        ),
         Option.of("--sources", type=comma_separated, default=[], metavar="A,B", help="only these sources"),
         Option.of("--split", default="test", help="train, val or test" + DEFAULT),
         Option.of(
@@ -309,13 +336,19 @@ COMMAND = Command(
         Option.of("--max-clicks", type=count, default=20, metavar="N", help="clicks per object" + DEFAULT),
         Option.of("--seed", type=int, default=0, metavar="N", help="of the sample" + DEFAULT),
         Option.of(
-            "--out", type=Path, default=Path("clickseg-bench"), metavar="FOLDER", help="where to write" + DEFAULT
+            "--out",
+            role="folder",
+            type=Path,
+            default=Path("clickseg-bench"),
+            metavar="FOLDER",
+            help="where to write" + DEFAULT,
         ),
         DEVICE,
         Option.of("--jobs", type=count, default=usable_cores(), metavar="N", help="worker processes" + DEFAULT),
         Option.of("--scheduler", metavar="ADDRESS", help="of a dask cluster that works instead of this machine"),
         Option.of(
             "--report",
+            role="reads",
             type=Path,
             nargs="+",
             metavar="FOLDER_OR_CSV",
@@ -323,6 +356,8 @@ COMMAND = Command(
         ),
         Option.of(
             "--page",
+            role="reads",
+            needs="--report",
             type=Path,
             metavar="PAGE",
             help="with --report FOLDER: fill the tables of a page like docs/benchmark.md from several results",
@@ -334,9 +369,17 @@ COMMAND = Command(
             help="instead, let models find all objects of whole images and correct what failed: converted models "
             "their own labels, others those of the first converted one",
         ),
-        Option.of("--images", type=count, default=20, metavar="N", help="with --correct: images per source" + DEFAULT),
+        Option.of(
+            "--images",
+            needs="--correct",
+            type=count,
+            default=20,
+            metavar="N",
+            help="with --correct: images per source" + DEFAULT,
+        ),
         Option.of(
             "--failures",
+            needs="--correct",
             type=count,
             default=10,
             metavar="N",
@@ -354,9 +397,21 @@ COMMAND = Command(
             help="instead, work on movies and stacks: effort (clicks to a good sequence, by carrying and review), "
             "review (how early it brings what is wrong), cost (seconds and memory of carrying)",
         ),
-        Option.of("--frames", type=count, default=12, metavar="N", help="with --sequences: frames of each" + DEFAULT),
         Option.of(
-            "--side", type=count, default=1024, metavar="N", help="with --sequences: of each frame at most" + DEFAULT
+            "--frames",
+            needs="--sequences",
+            type=count,
+            default=12,
+            metavar="N",
+            help="with --sequences: frames of each" + DEFAULT,
+        ),
+        Option.of(
+            "--side",
+            needs="--sequences",
+            type=count,
+            default=1024,
+            metavar="N",
+            help="with --sequences: of each frame at most" + DEFAULT,
         ),
         Option.of("--gui", action="store_true", help="measure the panel in a real window instead"),
     ),

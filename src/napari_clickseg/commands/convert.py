@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_clickseg.commands.options import DEVICE, Command, Option
 from napari_clickseg.models.io_spec import ACTIVATIONS, KINDS, NORMALISATIONS, Conventions
+from napari_clickseg.storage.output_checks import same
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,8 @@ CHOSEN = "you said so"
 UNUSED = "you said so, but {} does not use it"
 NOTHING = "none"
 WAY = ", or replace it with --force"
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+"""What Pillow writes by the end of a name, in colours."""
 TRUTHS = {"yes": True, "no": False}
 
 
@@ -31,10 +34,10 @@ def run_convert(chosen: argparse.Namespace) -> None:
     """Examine a foreign network, show its conventions and its answer, and keep it where it has a name."""
     from napari_clickseg.models.import_model import check_name, examine, keep
 
-    if chosen.preview is not None and chosen.image is None:
-        raise ValueError("--preview draws the answer on an image; name one with --image.")
     if chosen.name is not None:
-        check_name(chosen.name, replace=chosen.force, way=WAY)  # refused before the network is run
+        place = check_name(chosen.name, replace=chosen.force, way=WAY)  # refused before the network is run
+        if same(place, chosen.model):
+            raise ValueError(f"{chosen.model} would be replaced by what comes of it; choose another --name.")
     candidate = examine(chosen.model, chosen.class_path, chosen.kwargs, chosen.trust)
     said = {name: getattr(chosen, name) for name in EXPLAINED if hasattr(chosen, name)}
     conventions = Conventions.from_mapping(candidate.conventions.to_mapping() | said)
@@ -112,10 +115,16 @@ def _draw(path: Path, image: Image, frame: Frame, labels: npt.NDArray[np.int32])
     middle = tuple(side // 2 for side in labels.shape[:-2])
     seen = image.block(frame, Region.whole(labels.shape))[(slice(None), *middle)]
     with written_whole(path) as unfinished:
-        v3.imwrite(
-            unfinished, overlay(Image(seen, "CYX", (1.0, 1.0)), labels[middle]), plugin="pillow", extension=".png"
-        )
+        v3.imwrite(unfinished, overlay(Image(seen, "CYX", (1.0, 1.0)), labels[middle]), plugin="pillow")
     print(f"written: {path}")
+
+
+def picture(text: str) -> Path:
+    """Return the path of a picture to draw; argparse refuses names that do not say how it is written."""
+    path = Path(text)
+    if path.suffix.lower() not in PICTURES:
+        raise argparse.ArgumentTypeError(f"{text} must end in {', '.join(PICTURES)}")
+    return path
 
 
 # -- options: one per convention ---------------------------------------------------------------------------------------
@@ -195,6 +204,7 @@ COMMAND = Command(
     (
         Option.of(
             "model",
+            role="reads",
             type=Path,
             metavar="MODEL",
             help="TorchScript, torch.export (.pt2), ONNX, a state dict, or a bioimage.io package (zip or folder)",
@@ -203,14 +213,33 @@ COMMAND = Command(
         Option.of(
             "--class", dest="class_path", metavar="CLASS", help="of a state dict: package.module:Class or file.py:Class"
         ),
-        Option.of("--kwargs", type=_table_of, default={}, metavar="JSON", help="what that class is called with"),
+        Option.of(
+            "--kwargs",
+            needs="--class",
+            type=_table_of,
+            default={},
+            metavar="JSON",
+            help="what that class is called with",
+        ),
         Option.of("--trust", action="store_true", help="you know who made it: its code may run on this computer"),
-        Option.of("--image", type=Path, metavar="IMAGE", help="show how many objects it finds there"),
-        Option.of("--preview", type=Path, metavar="PNG", help="draw them"),
-        Option.of("--title", default="", metavar="WORDS", help="for the model picker"),
-        Option.of("--description", default="", metavar="WORDS", help="a sentence about it"),
-        Option.of("--licence", default="", metavar="NAME", help="of its weights"),
-        Option.of("--force", action="store_true", help="take the place of a model of yours that has this name"),
+        Option.of("--image", role="reads", type=Path, metavar="IMAGE", help="show how many objects it finds there"),
+        Option.of(
+            "--preview",
+            role="file",
+            needs="--image",
+            type=picture,
+            metavar="PICTURE",
+            help=f"draw them, as the name says: {', '.join(PICTURES)}",
+        ),
+        Option.of("--title", needs="--name", default="", metavar="WORDS", help="for the model picker"),
+        Option.of("--description", needs="--name", default="", metavar="WORDS", help="a sentence about it"),
+        Option.of("--licence", needs="--name", default="", metavar="NAME", help="of its weights"),
+        Option.of(
+            "--force",
+            needs="--name",
+            action="store_true",
+            help="take the place of a model of yours that has this name",
+        ),
         DEVICE,
         *(_option(name, text) for name, text in EXPLAINED.items()),
     ),

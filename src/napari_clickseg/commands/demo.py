@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_clickseg.commands.options import DEFAULT, DEVICE, MODEL, Command, Option
+from napari_clickseg.commands.options import DEFAULT, DEVICE, MODEL, Command, Option, refuse_unused
 
 
 def run_demo(chosen: argparse.Namespace) -> None:
     """Let the robot segment the shipped sample, or open it in napari."""
     if chosen.gui:
+        refuse_unused(chosen, "--gui", ("gui",))
         return _open_napari()
     from tqdm import tqdm
 
@@ -46,7 +47,12 @@ COMMAND = Command(
     run_demo,
     (
         Option.of(
-            "--output", type=Path, default=Path("clickseg-demo"), metavar="FOLDER", help="where to write" + DEFAULT
+            "--output",
+            role="folder",
+            type=Path,
+            default=Path("clickseg-demo"),
+            metavar="FOLDER",
+            help="where to write" + DEFAULT,
         ),
         MODEL,
         DEVICE,

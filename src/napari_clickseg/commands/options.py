@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from napari_clickseg.core.images import MOST_SEEN
+from napari_clickseg.storage.output_checks import NamedPath, Role, check_paths, named_paths
 
 if TYPE_CHECKING:
     from napari_clickseg.models.registry import ModelEntry
@@ -40,15 +44,41 @@ def _models() -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One argument of a command: its names, and what argparse is told of it."""
+    """One argument of a command: its names, what argparse is told of it, and what becomes of a path.
+
+    Attributes
+    ----------
+    role : Role, callable or None
+        What becomes of the path that it names, or what tells that from the other arguments; None where it names none.
+    needs : str
+        The option without which this one does nothing, as "--correct"; empty where there is none.
+    """
 
     names: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    role: Role | Callable[[argparse.Namespace], Role] | None = None
+    needs: str = ""
 
     @classmethod
-    def of(cls, *names: str, **settings: Any) -> Option:
+    def of(
+        cls,
+        *names: str,
+        role: Role | Callable[[argparse.Namespace], Role] | None = None,
+        needs: str = "",
+        **settings: Any,
+    ) -> Option:
         """Return the option with these names; settings as in `ArgumentParser.add_argument`."""
-        return cls(names, settings)
+        return cls(names, settings, role, needs)
+
+    @property
+    def dest(self) -> str:
+        """The attribute of the parsed arguments that holds its value."""
+        return str(self.settings.get("dest", self.names[0].lstrip("-").replace("-", "_")))
+
+    @property
+    def shown(self) -> str:
+        """What a sentence calls it: "--output", or "IMAGE" for the argument without a name of its own."""
+        return self.names[0] if self.names[0].startswith("-") else str(self.settings.get("metavar", self.names[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +89,32 @@ class Command:
     summary: str
     run: Callable[[argparse.Namespace], None]
     options: tuple[Option, ...]
+
+    def check(self, chosen: argparse.Namespace) -> None:
+        """Refuse arguments that would be ignored, and outputs that cannot be written or would destroy an input.
+
+        Raises
+        ------
+        ValueError, OSError
+            With a sentence, before any work is done.
+        """
+        used = {option.names[0] for option in self.options if _is_used(getattr(chosen, option.dest, None))}
+        for option in self.options:
+            if option.needs and option.dest in chosen.given and option.needs not in used:
+                raise ValueError(f"{option.shown} needs {option.needs}; without it, it would be ignored.")
+        check_paths(path for option in self.options for path in self._paths(option, chosen))
+
+    def _paths(self, option: Option, chosen: argparse.Namespace) -> Sequence[NamedPath]:
+        role = option.role(chosen) if callable(option.role) else option.role
+        value = getattr(chosen, option.dest, None)
+        if role == "model":
+            names = value if isinstance(value, list) else [value] if value else []
+            value = [name if Path(name).is_file() else name.partition(":")[0] for name in names]
+        return () if role is None else named_paths(role, option.shown, value)
+
+
+def _is_used(value: object) -> bool:
+    return value is not None and value is not False
 
 
 class Unfinished(Exception):  # noqa: N818 - a fact about the work, told by its exit code
@@ -73,7 +129,10 @@ def comma_separated(text: str) -> list[str]:
     >>> comma_separated("centre, human,")
     ['centre', 'human']
     """
-    return [name.strip() for name in text.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("wanted is at least one name")
+    return names
 
 
 def count(text: str) -> int:
@@ -93,9 +152,61 @@ def size(text: str) -> float:
 
 
 DEFAULT = " (default: %(default)s)"
-MODEL = Option.of("--model", default="default", metavar="NAME_OR_PATH", help="see `clickseg models`" + DEFAULT)
+
+
+def image_axes(text: str) -> str:
+    """Return the axes of an image in capitals; argparse refuses letters and orders that no image can have.
+
+    Examples
+    --------
+    >>> image_axes("tcyx")
+    'TCYX'
+    """
+    axes = text.upper()
+    if not (axes.isascii() and axes.isalpha()):
+        raise argparse.ArgumentTypeError(f"{text} must be letters, one per axis: T, Z, C, Y, X")
+    if len(set(axes)) < len(axes):
+        raise argparse.ArgumentTypeError(f"{text} names an axis twice")
+    if not axes.replace("C", "").endswith("YX"):
+        raise argparse.ArgumentTypeError(f"{text} must end in YX, besides C: the rows of a plane, then its columns")
+    return axes
+
+
+def channels_seen(count: int, name: str) -> str:
+    """Return a sentence about which channels are looked at of `count` ones, where not all of them; else nothing."""
+    if count <= MOST_SEEN:
+        return ""
+    return f"{name} has {count} channels; channels 0, 1 and 2 are looked at. Choose one with --channel N, from 0 on."
+
+
+def refuse_unused(chosen: argparse.Namespace, mode: str, used: Collection[str]) -> None:
+    """Raise ValueError where an argument was given that does nothing in this mode of a command.
+
+    Parameters
+    ----------
+    mode : str
+        What a sentence calls the mode, as "--report" or "one image".
+    used : collection of str
+        What may be given, as attributes of the parsed arguments.
+    """
+    unused = sorted(chosen.given - set(used) - {"command", "run", "check"})
+    if unused:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+        raise ValueError(f"{names} would be ignored with {mode}; leave it out.")
+
+
+def warn(command: str, sentence: str) -> None:
+    """Print a sentence beside the results; nothing where there is none."""
+    if sentence:
+        print(f"clickseg {command}: {sentence}", file=sys.stderr)
+
+
+MODEL = Option.of(
+    "--model", role="model", default="default", metavar="NAME_OR_PATH", help="see `clickseg models`" + DEFAULT
+)
 OUTPUT = Option.of(
     "--output",
+    role="labels",
     type=Path,
     required=True,
     metavar="LABELS",
@@ -104,7 +215,15 @@ OUTPUT = Option.of(
 DEVICE = Option.of("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps" + DEFAULT)
 
 
-CTC = Option.of("--ctc", type=Path, metavar="FOLDER", help="also write a movie as a Cell Tracking Challenge result")
+AXES = Option.of("--axes", type=image_axes, metavar="TZCYX", help="the image's axes, where the file does not tell")
+CHANNEL = Option.of("--channel", type=int, metavar="N", help="the one channel to use, counted from 0")
+CTC = Option.of(
+    "--ctc",
+    role="result",
+    type=Path,
+    metavar="FOLDER",
+    help="also write a movie as a Cell Tracking Challenge result",
+)
 
 
 def write_tracks(folder: Path, labels: Any, parents: Mapping[int, int]) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
+import re
 import sys
-import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_clickseg.commands.options import (
+    AXES,
+    CHANNEL,
     CTC,
     DEFAULT,
     DEVICE,
@@ -19,8 +22,10 @@ from napari_clickseg.commands.options import (
     OUTPUT,
     Command,
     Option,
+    channels_seen,
     comma_separated,
     find_named,
+    warn,
     write_tracks,
 )
 from napari_clickseg.core.clicks import Frame
@@ -47,6 +52,8 @@ def plan_of(chosen: argparse.Namespace, axes: str, counts: tuple[int, ...]) -> P
     source = _frame(start, axes, counts)
     place, stop = source[axis], None if end is None else _frame(end, axes, counts)
     low, high = chosen.frames or (0, counts[axis] - 1)
+    _check_there("--frames", chosen.frames or (), counts[axis])
+    _check_there("--confirmed", chosen.confirmed, counts[axis])
     _check_sides(chosen, start, place)
     if stop is not None:
         step = 1 if stop[axis] > place else -1
@@ -59,6 +66,13 @@ def plan_of(chosen: argparse.Namespace, axes: str, counts: tuple[int, ...]) -> P
         raise ValueError(f"There is no frame to carry to from frame {start}: see --frames and --backwards.")
     at = [(*source[:axis], n, *source[axis + 1 :]) for n in (*numbers, *chosen.confirmed)]
     return Plan(source, tuple(at[: len(numbers)]), between=stop, confirmed=frozenset(at[len(numbers) :]))
+
+
+def _check_there(option: str, numbers: Sequence[int], count: int) -> None:
+    """Raise ValueError where some of the frames named are not there."""
+    absent = [number for number in numbers if not 0 <= number < count]
+    if absent:
+        raise ValueError(f"{option}: there is no frame {', '.join(map(str, absent))}; there are 0 to {count - 1}.")
 
 
 def _check_sides(chosen: argparse.Namespace, start: str, place: int) -> None:
@@ -93,7 +107,7 @@ def _axis(name: str | None, axes: str) -> int:
 
 def _frame(text: str, axes: str, counts: tuple[int, ...]) -> Frame:
     """Read "3" or "3,7": an index per axis of frames."""
-    numbers = comma_separated(text)
+    numbers = [number.strip() for number in text.split(",")]
     if len(numbers) != len(axes) or not all(number.isdigit() for number in numbers):
         raise ValueError(f"Frame {text!r} is no index along {', '.join(axes)}; write {','.join('0' * len(axes))}.")
     frame = tuple(int(number) for number in numbers)
@@ -105,6 +119,8 @@ def _frame(text: str, axes: str, counts: tuple[int, ...]) -> Frame:
 
 def frame_range(text: str) -> tuple[int, int]:
     """Read "3-17" or "5"."""
+    if not re.fullmatch(r"\d+(-\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text} is no range of frames: write the first and the last, as in 2-17")
     first, _, last = text.partition("-")
     low, high = int(first), int(last or first)
     if high < low:
@@ -138,25 +154,29 @@ def run_propagate(chosen: argparse.Namespace) -> None:
     """Carry objects and write the labels, also those of a run that Ctrl+C ended."""
     from napari_clickseg.batch.segment import room_for
     from napari_clickseg.models.load import load_model
-    from napari_clickseg.storage.cell_tracking import check_ids, check_target
+    from napari_clickseg.storage import cell_tracking
     from napari_clickseg.storage.read_images import read_image
-    from napari_clickseg.storage.write_labels import check_labels_path
+    from napari_clickseg.storage.write_labels import check_ids, check_labels_path, id_range
 
     check_labels_path(chosen.output)
     find_named(chosen.model)  # refused before the image is read
     image = read_image(chosen.image, chosen.axes, chosen.channel)
+    warn("propagate", "" if image.channel is not None else channels_seen(image.channels, chosen.image.name))
     check_labels_path(chosen.output, image.label_axes)
-    check_target(chosen.ctc, image.label_axes)
+    cell_tracking.check_target(chosen.ctc, image.label_axes)
     predictor = load_model(chosen.model, chosen.device)
     ndim = min(predictor.ndim, image.ndim)
     given = _given_labels(chosen.labels, image, ndim)
     plan = plan_of(chosen, image.label_axes[: image.ndim - ndim], image.frames_shape(ndim))
     first_only = tuple(given.shape) != image.shape
+    lowest, highest = id_range(given)
+    check_ids(chosen.output, lowest, highest)
+    cell_tracking.check_ids(chosen.ctc, given)
+    _check_objects(chosen.objects, given if first_only else given[plan.source], plan.source)
     progress = Progress()
-    with room_for(None if first_only else given, image.shape, chosen.output.parent) as labels:
+    with room_for(None if first_only else given, image.shape, chosen.output.parent, highest) as labels:
         if first_only:
             labels[plan.source] = given
-        check_ids(chosen.ctc, labels)
         try:
             _carry_and_write(chosen, image, labels, predictor, plan, progress)
         except KeyboardInterrupt:
@@ -165,15 +185,30 @@ def run_propagate(chosen: argparse.Namespace) -> None:
     _tell(progress, chosen.output)
 
 
+def _check_objects(wanted: Sequence[int] | None, given: Any, source: Frame) -> None:
+    """Raise ValueError where ids to carry are not on the frame that they are carried from."""
+    import numpy as np
+
+    there = np.unique(given)
+    there = there[there > 0]
+    absent = sorted(set(wanted or ()) - set(there.tolist()))
+    if absent:
+        shown = ", ".join(map(str, there[:TOLD].tolist())) + (" .." if len(there) > TOLD else "")
+        missing = ", ".join(map(str, absent))
+        raise ValueError(f"--objects: frame {named(source)} has no object {missing}; there are {shown or 'none'}.")
+
+
 def _carry_and_write(
     chosen: argparse.Namespace, image: Image, labels: Any, predictor: Predictor, plan: Plan, progress: Progress
 ) -> None:
     """Carry objects; whatever ends that, write how far they came."""
+    from napari_clickseg.storage.write_labels import write_or_keep
+
     try:
         _carry(chosen, image, labels, predictor, plan, progress)
     finally:
         if progress.last is not None:
-            _write_labels(chosen.output, labels, image)
+            write_or_keep(chosen.output, labels, image.label_axes, image.spacing)
             drawn = sum(map(bool, progress.confidence.values()))
             print(f"written: {chosen.output} ({drawn} of {len(plan.targets)} frames, {_counted(progress.events)})")
             _write_tables(chosen, labels, plan, min(predictor.ndim, image.ndim), progress)
@@ -231,40 +266,47 @@ def _given_labels(path: Path, image: Image, ndim: int) -> Any:
 # -- what is told ------------------------------------------------------------------------------------------------------
 
 
-def _write_labels(output: Path, labels: Any, image: Image) -> None:
-    """Write the labels; where that fails, into the folder of temporary files, so that the work is not lost.
+def _write_tables(chosen: argparse.Namespace, labels: Any, plan: Plan, ndim: int, progress: Progress) -> None:
+    """Write what is wanted beside the labels; what fails is not in the way of the rest.
 
     Raises
     ------
     OSError
-        Saying what failed, and where the labels are now, if anywhere.
+        With what failed, when all else is written.
     """
-    from napari_clickseg.storage.write_labels import write_labels
+    problems = []
+    for path, write in (
+        (chosen.ctc, partial(_write_ctc, labels=labels, progress=progress)),
+        (chosen.events, partial(_write_events, progress=progress)),
+        (chosen.review, partial(_write_review, labels=labels, plan=plan, ndim=ndim, progress=progress)),
+    ):
+        if path is not None:
+            try:
+                write(path)
+            except (OSError, ValueError) as problem:
+                problems.append(str(problem))
+    if problems:
+        raise OSError(f"{' '.join(problems)} The labels are in {chosen.output}.")
 
-    try:
-        write_labels(output, labels, image.label_axes, image.spacing)
-    except (OSError, ValueError) as problem:
-        said = str(problem).rstrip(".")
-        try:
-            kept = Path(tempfile.gettempdir()) / f"clickseg-{output.stem}-{os.getpid()}.tif"
-            write_labels(kept, labels, image.label_axes, image.spacing)
-        except (OSError, ValueError) as another:
-            raise OSError(f"{said}; nor could the carried labels be kept elsewhere: {another}") from problem
-        raise OSError(f"{said}; the carried labels are kept in {kept}: move them where there is room.") from problem
 
-
-def _write_tables(chosen: argparse.Namespace, labels: Any, plan: Plan, ndim: int, progress: Progress) -> None:
+def _write_ctc(path: Path, labels: Any, progress: Progress) -> None:
     from napari_clickseg.storage.cell_tracking import parents_of
+
+    write_tracks(path, labels, parents_of(progress.events, labels))
+
+
+def _write_events(path: Path, progress: Progress) -> None:
     from napari_clickseg.storage.tables import write_table
 
-    if chosen.ctc is not None:
-        write_tracks(chosen.ctc, labels, parents_of(progress.events, labels))
-    if chosen.events is not None:
-        write_table(chosen.events, [_event_row(event) for event in progress.events], EVENT_COLUMNS)
-        print(f"written: {chosen.events}")
-    if chosen.review is not None:
-        write_table(chosen.review, _review_rows(labels, plan, ndim, progress), REVIEW_COLUMNS)
-        print(f"written: {chosen.review}")
+    write_table(path, [_event_row(event) for event in progress.events], EVENT_COLUMNS)
+    print(f"written: {path}")
+
+
+def _write_review(path: Path, labels: Any, plan: Plan, ndim: int, progress: Progress) -> None:
+    from napari_clickseg.storage.tables import write_table
+
+    write_table(path, _review_rows(labels, plan, ndim, progress), REVIEW_COLUMNS)
+    print(f"written: {path}")
 
 
 def _event_row(event: Event) -> dict[str, object]:
@@ -305,7 +347,7 @@ def _tell_where(progress: Progress, plan: Plan, output: Path) -> None:
     if progress.last is not None:
         print(
             f"clickseg propagate: {len(progress.confidence)} of {len(plan.targets)} frames are in {output}; "
-            f"go on with --labels {output} --from {named(progress.last)}.",
+            f"go on with --labels {output} --from {named(progress.last)} and another --output.",
             file=sys.stderr,
         )
 
@@ -339,8 +381,14 @@ COMMAND = Command(
     "Carry the objects of one frame over the other frames of a movie or a stack.",
     run_propagate,
     (
-        Option.of("image", type=Path, metavar="IMAGE", help="a movie or a stack: TIFF, .npy, zarr"),
-        Option.of("--labels", type=Path, required=True, help="labels of the frame that is right, or of all frames"),
+        Option.of("image", role="reads", type=Path, metavar="IMAGE", help="a movie or a stack: TIFF, .npy, zarr"),
+        Option.of(
+            "--labels",
+            role="reads",
+            type=Path,
+            required=True,
+            help="labels of the frame that is right, or of all frames",
+        ),
         OUTPUT,
         Option.of("--from", dest="source", default="0", metavar="FRAME", help="the frame that is right" + DEFAULT),
         Option.of("--frames", type=frame_range, metavar="A-B", help="carry to these only"),
@@ -351,12 +399,12 @@ COMMAND = Command(
         Option.of("--confirmed", type=_numbers, default=(), metavar="N,M", help="frames that are right; it ends there"),
         Option.of("--least", type=_share, default=0.5, metavar="P", help="objects less certain are lost" + DEFAULT),
         Option.of("--asked", type=_asked, default=24, metavar="N", help="objects of a frame put to the model, or all"),
-        Option.of("--events", type=Path, metavar="CSV", help="write what befell objects into a table"),
-        Option.of("--review", type=Path, metavar="CSV", help="write what to look at first into a table"),
+        Option.of("--events", role="file", type=Path, metavar="CSV", help="write what befell objects into a table"),
+        Option.of("--review", role="file", type=Path, metavar="CSV", help="write what to look at first into a table"),
         CTC,
         MODEL,
         DEVICE,
-        Option.of("--axes", metavar="TZCYX", help="the image's axes, where the file does not tell"),
-        Option.of("--channel", type=int, metavar="N", help="the one channel to use, counted from 0"),
+        AXES,
+        CHANNEL,
     ),
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.commands.options import CTC, DEVICE, OUTPUT, Command, Option, find_named, write_tracks
+from napari_clickseg.commands.options import CHANNEL, CTC, DEVICE, OUTPUT, Command, Option, find_named, write_tracks
 
 if TYPE_CHECKING:
     from napari_clickseg.core.images import Image
@@ -153,15 +153,25 @@ COMMAND = Command(
     "Do again what a session file tells, on the same image or another one of its shape.",
     run_replay,
     (
-        Option.of("session", type=Path, metavar="SESSION", help="session file (JSON)"),
-        Option.of("image", type=Path, metavar="IMAGE", help="TIFF, PNG, JPEG, .npy, zarr"),
+        Option.of("session", role="reads", type=Path, metavar="SESSION", help="session file (JSON)"),
+        Option.of("image", role="reads", type=Path, metavar="IMAGE", help="TIFF, PNG, JPEG, .npy, zarr"),
         OUTPUT,
-        Option.of("--labels", type=Path, metavar="START", help="the labels that the session began with, if any"),
-        Option.of("--against", type=Path, metavar="LABELS", help="labels to compare with, pixel by pixel"),
-        Option.of("--clicks", type=Path, metavar="CSV", help="also write the clicks, as a table for clickseg segment"),
+        Option.of(
+            "--labels", role="reads", type=Path, metavar="START", help="the labels that the session began with, if any"
+        ),
+        Option.of(
+            "--against", role="reads", type=Path, metavar="LABELS", help="labels to compare with, pixel by pixel"
+        ),
+        Option.of(
+            "--clicks",
+            role="file",
+            type=Path,
+            metavar="CSV",
+            help="also write the clicks, as a table for clickseg segment",
+        ),
         CTC,
-        Option.of("--model", metavar="NAME_OR_PATH", help="this model in place of those recorded"),
+        Option.of("--model", role="model", metavar="NAME_OR_PATH", help="this model in place of those recorded"),
         DEVICE,
-        Option.of("--channel", type=int, metavar="N", help="the one channel to use, counted from 0"),
+        CHANNEL,
     ),
 )

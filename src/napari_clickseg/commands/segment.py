@@ -6,11 +6,12 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_clickseg.commands.options import (
+    AXES,
+    CHANNEL,
     CTC,
     DEFAULT,
     DEVICE,
@@ -18,24 +19,45 @@ from napari_clickseg.commands.options import (
     Command,
     Option,
     Unfinished,
+    channels_seen,
     count,
     find_named,
+    refuse_unused,
     size,
+    warn,
 )
+from napari_clickseg.storage.output_checks import check_many, holds_zarr
 
 if TYPE_CHECKING:
     from napari_clickseg.batch.segment import Done, Job
 
 ENDING = ".tif"
+FOR_FOLDERS = {"format", "jobs", "scheduler"}
+"""Options that say nothing about one image."""
 
 
 def run_segment(chosen: argparse.Namespace) -> None:
     """Segment an image, or every image of a folder, and write the labels."""
     find_named(chosen.model)  # refused before an image is read
-    if chosen.image.is_dir() and chosen.image.suffix.lower() != ".zarr":
+    folder = is_folder_of_images(chosen.image)
+    for path, what in ((chosen.clicks, "a folder of tables"), (chosen.labels, "a folder of labels")):
+        if path is not None and is_folder_of_images(path) != folder:
+            wanted = what if folder else f"{what.split()[-1]} as a file"
+            raise ValueError(f"{path} is {_kind(path)}, but {chosen.image} is {_kind(chosen.image)}: name {wanted}.")
+    if folder:
         _segment_folder(chosen)
     else:
+        refuse_unused(chosen, "one image", {option.dest for option in COMMAND.options} - FOR_FOLDERS)
         _segment_one(chosen)
+
+
+def is_folder_of_images(path: Path) -> bool:
+    """Tell whether a path is a folder of files, and not a zarr."""
+    return path.is_dir() and path.suffix.lower() != ".zarr" and not holds_zarr(path)
+
+
+def _kind(path: Path) -> str:
+    return "a folder" if is_folder_of_images(path) else "a file" if path.is_file() else "a zarr"
 
 
 def _job(chosen: argparse.Namespace, **paths: Any) -> Job:
@@ -53,6 +75,7 @@ def _segment_one(chosen: argparse.Namespace) -> None:
     paths = {name: getattr(chosen, name) for name in ("image", "output", "clicks", "labels")}
     done = segment_image(_job(chosen, **paths, tracks=chosen.ctc), _watched)
     _tell_left_out(done)
+    _tell_channels([done])
     print(f"written: {done.job.output} ({_objects(done)}, {done.model})")
     if chosen.ctc is not None:
         print(f"written: {chosen.ctc}")
@@ -81,12 +104,21 @@ def _segment_folder(chosen: argparse.Namespace) -> None:
         waiting = [job for job in jobs if chosen.force or not job.output.exists()]
         if len(waiting) < len(jobs):
             print(f"{len(jobs) - len(waiting)} of {len(jobs)} images are done already (--force does them again).")
-        for job in waiting:
-            job.output.parent.mkdir(parents=True, exist_ok=True)
+        _make_folders(chosen, waiting)
         faults = _work(waiting, chosen.jobs, cluster)
     print(f"written: {len(waiting) - len(faults)} files of labels below {chosen.output}")
     if faults:
         raise Unfinished(f"{len(faults)} of {len(waiting)} images could not be segmented.")
+
+
+def _make_folders(chosen: argparse.Namespace, jobs: Sequence[Job]) -> None:
+    """Make the folders that labels go into, and mark them, so that a later run does not take labels for images."""
+    from napari_clickseg.storage.image_label_pairs import MARKER
+
+    for job in jobs:
+        job.output.parent.mkdir(parents=True, exist_ok=True)
+    if jobs and chosen.output.resolve() not in chosen.image.resolve().parents:
+        (chosen.output / MARKER).write_text("Labels that clickseg segment wrote; no images.\n", encoding="utf-8")
 
 
 def _work(jobs: Sequence[Job], processes: int, cluster: Any | None) -> list[Done]:
@@ -96,50 +128,67 @@ def _work(jobs: Sequence[Job], processes: int, cluster: Any | None) -> list[Done
     from napari_clickseg.batch.segment import attempt
     from napari_clickseg.core.jobs import results
 
-    faults = []
+    faults, worked = [], []
     with tqdm(total=len(jobs), unit="image") as bar, closing(results(attempt, jobs, processes, cluster)) as answers:
         for done in answers:
             bar.update()
             _tell_left_out(done)
-            if done.fault:
-                faults.append(done)
+            (faults if done.fault else worked).append(done)
+    _tell_channels(worked)
     for done in faults:
         print(f"clickseg segment: {done.job.image}: {done.fault}", file=sys.stderr)
     return faults
 
 
+def _tell_channels(done: Sequence[Done]) -> None:
+    """Tell which channels were looked at of images that have more, once for all that have as many."""
+    counted = {one.channels: one for one in done if one.job.channel is None}
+    for channels, one in sorted(counted.items()):
+        warn("segment", channels_seen(channels, one.job.image.name))
+
+
 def _jobs_of(chosen: argparse.Namespace) -> list[Job]:
     """One job per image below the folder; tables of clicks and labels lie below theirs under the same names."""
     from napari_clickseg.batch.segment import find_images
+    from napari_clickseg.storage.image_label_pairs import tables_of
 
-    folder = chosen.image.resolve()
+    folder, output = chosen.image.resolve(), chosen.output.resolve()
+    if folder == output:
+        raise ValueError(
+            f"--output {chosen.output} is the folder of the images: labels would destroy images of the same name, or "
+            "be taken for images later; name another folder."
+        )
+    images = find_images(folder, output)
+    priors = _priors(chosen.labels, images, folder) if chosen.labels is not None else {}
+    tables = None if chosen.clicks is None else tables_of(images, folder, chosen.clicks.resolve())
     jobs: dict[Path, Job] = {}
-    without = 0
-    for image in find_images(folder):
+    for image in images if tables is None else tables:
         stem = image.relative_to(folder).with_suffix("")
-        output = (chosen.output.resolve() / stem).with_name(stem.name + chosen.format)
-        if output in jobs:
-            raise ValueError(f"{jobs[output].image} and {image} would both become {output}; rename one of them.")
-        job = _job(chosen, image=image, output=output, clicks=None, labels=_beside(chosen.labels, stem))
-        if chosen.clicks is not None:
-            job = replace(job, clicks=(chosen.clicks.resolve() / stem).with_name(f"{stem.name}.csv"))
-            if not (job.clicks and job.clicks.is_file()):
-                without += 1
-                continue
-        jobs[output] = job
+        place = (output / stem).with_name(stem.name + chosen.format)
+        if place in jobs:
+            raise ValueError(f"{jobs[place].image} and {image} would both become {place}; rename one of them.")
+        clicks = None if tables is None else tables[image]
+        jobs[place] = _job(chosen, image=image, output=place, clicks=clicks, labels=priors.get(image))
     if not jobs:
         raise FileNotFoundError(f"There is no table of clicks for any image: wanted is {chosen.clicks}/NAME.csv.")
-    if without:
-        print(f"clickseg segment: {without} images have no table in {chosen.clicks} and are left out.", file=sys.stderr)
+    check_many([*images, *priors.values(), *(tables or {}).values()], jobs)
+    if tables is not None and len(tables) < len(images):
+        without = len(images) - len(tables)
+        warn("segment", f"{without} images have no table in {chosen.clicks} and are left out.")
     return list(jobs.values())
 
 
-def _beside(folder: Path | None, stem: Path) -> Path | None:
-    """The labels of an image, in a folder of labels; None where it has none."""
-    if folder is None:
-        return None
-    found = sorted((folder.resolve() / stem).parent.glob(f"{stem.name}.*"))
-    return found[0] if found else None
+def _priors(labels: Path, images: Sequence[Path], folder: Path) -> dict[Path, Path]:
+    """The labels to begin with by image; tell of images that have none."""
+    from napari_clickseg.storage.image_label_pairs import labels_of
+
+    found = labels_of(images, folder, labels.resolve())
+    if not found:
+        raise FileNotFoundError(f"{labels} holds no labels of these images: wanted is {labels}/NAME.tif or the like.")
+    if len(found) < len(images):
+        without = len(images) - len(found)
+        warn("segment", f"{without} of {len(images)} images have no labels in {labels} and begin empty.")
+    return found
 
 
 def _tell_left_out(done: Done) -> None:
@@ -162,26 +211,36 @@ COMMAND = Command(
     "Segment an image, or a folder of images, by tables of clicks or by a model that finds objects itself.",
     run_segment,
     (
-        Option.of("image", type=Path, metavar="IMAGE", help="TIFF, PNG, JPEG, .npy, zarr; or a folder of them"),
+        Option.of(
+            "image", role="reads", type=Path, metavar="IMAGE", help="TIFF, PNG, JPEG, .npy, zarr; or a folder of them"
+        ),
         Option.of(
             "--clicks",
+            role="reads",
             type=Path,
             metavar="CSV",
             help="table: object, positive, then a column per axis (t, z, y, x); or a folder of tables, NAME.csv each",
         ),
         Option.of(
             "--output",
+            role=lambda chosen: "folder" if is_folder_of_images(chosen.image) else "labels",
             type=Path,
             required=True,
             metavar="LABELS",
             help="labels to write: .tif, .zarr, .png, .npy; or a folder for them",
         ),
-        Option.of("--labels", type=Path, metavar="PRIOR", help="labels to start from; clicked ids are corrected"),
+        Option.of(
+            "--labels",
+            role="reads",
+            type=Path,
+            metavar="PRIOR",
+            help="labels to start from; clicked ids are corrected",
+        ),
         CTC,
         MODEL,
         DEVICE,
-        Option.of("--axes", metavar="TZCYX", help="the image's axes, where the file does not tell"),
-        Option.of("--channel", type=int, metavar="N", help="the one channel to use, counted from 0"),
+        AXES,
+        CHANNEL,
         Option.of("--diameter", type=size, metavar="PIXELS", help="expected object diameter; else estimated"),
         Option.of(
             "--format",

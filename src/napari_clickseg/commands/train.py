@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from napari_clickseg.commands.options import DEFAULT, DEVICE, Command, Option, count, size
+from napari_clickseg.commands.options import DEFAULT, DEVICE, Command, Option, count, refuse_unused, size
 from napari_clickseg.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def _kind(value: object) -> str:
 def run_train(chosen: argparse.Namespace) -> None:
     """Train a model from a recipe; a run that was stopped goes on from its last checkpoint."""
     if chosen.list:
+        refuse_unused(chosen, "--list", ("list",))
         return _list_recipes()
     from napari_clickseg.training.distributed import leads
     from napari_clickseg.training.trainer import train
@@ -145,7 +146,18 @@ def _train_plan(chosen: argparse.Namespace) -> tuple[Recipe, Plan]:
     plan = Plan(
         folders[0], out, chosen.device, start, chosen.minutes, chosen.jobs, chosen.seed, resume=resume, places=places
     )
+    _check_start(start, out, name)
     return recipe, plan
+
+
+def _check_start(start: Path | None, out: Path, name: str) -> None:
+    """Raise ValueError where the weights that training begins with are the file that it writes."""
+    from napari_clickseg.models.registry import SUFFIX
+    from napari_clickseg.storage.output_checks import same
+
+    weights = out / f"{name}{SUFFIX}"
+    if start is not None and same(start, weights):
+        raise ValueError(f"{weights} is what --from names, and would be written over: choose another --out or --name.")
 
 
 def _weights_of(name: str) -> Path:
@@ -252,13 +264,26 @@ COMMAND = Command(
         Option.of("--list", action="store_true", help="tell the recipes that there are, and train nothing"),
         Option.of(
             "--data",
+            role="reads",
             type=Path,
             nargs="+",
             metavar="FOLDER",
             help="folders with images and labels of your own, or a folder of the recipe's sources",
         ),
-        Option.of("--out", type=Path, metavar="FOLDER", help="where to write (default: clickseg-train/NAME)"),
-        Option.of("--from", dest="start", metavar="MODEL", help="begin with this model's weights (name or file)"),
+        Option.of(
+            "--out",
+            role="folder",
+            type=Path,
+            metavar="FOLDER",
+            help="where to write (default: clickseg-train/NAME)",
+        ),
+        Option.of(
+            "--from",
+            dest="start",
+            role="model",
+            metavar="MODEL",
+            help="begin with this model's weights (name or file)",
+        ),
         Option.of(
             "--name", metavar="NAME", help="of the model that comes out (default: the recipe's, and your folder's)"
         ),

@@ -17,6 +17,8 @@ CHANNEL = "C"
 KNOWN_AXES = frozenset("TZCYX")
 """The letters that image files name axes by, as far as they mean something here."""
 COLOUR_COUNTS = (3, 4)
+MOST_SEEN = 3
+"""So many channels are looked at together, as colours; of more, the first ones."""
 
 
 def guess_axes(shape: Sequence[int]) -> str:
@@ -150,11 +152,11 @@ class Image:
             Shape (channels, *region.shape), one to three channels; NaN and infinities replaced by the nearest finite
             extreme of the block (NaN by its median).
         """
-        return _finite(self._read(frame, region.slices)[:3])
+        return _finite(self._read(frame, region.slices)[:MOST_SEEN])
 
     def everywhere(self, frame: Frame, step: int, ndim: int) -> npt.NDArray[np.float32]:
         """Read every `step`-th pixel of a frame along each axis: a cheap overview, shape (channels, ...)."""
-        return _finite(self._read(frame, (slice(None, None, step),) * ndim)[:3])
+        return _finite(self._read(frame, (slice(None, None, step),) * ndim)[:MOST_SEEN])
 
     def _read(self, frame: Frame, slices: tuple[slice, ...]) -> npt.NDArray[Any]:
         """Read slices of one frame in the file's own dtype, shape (channels, ...)."""

@@ -1,7 +1,4 @@
-"""Files: images into `Image`, labels and tables onto disk. A file that we write is there as a whole or not at all.
-
-What a file says about its axes and its spacing is taken over; what it leaves open, the caller may name.
-"""
+"""Atomic: a file or a folder that we write is there as a whole or not at all, also behind a link."""
 
 from __future__ import annotations
 
@@ -10,7 +7,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+
+_NUMBERS = count()
+"""Tell apart what one process writes at the same time."""
 
 
 def checksum(path: Path) -> str:
@@ -21,14 +22,15 @@ def checksum(path: Path) -> str:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to, as a file or as a folder.
+    """Give a path to write to, as a file or as a folder, beside where `path` lies, links resolved.
 
-    It takes the place of `path` at the end, and vanishes where that fails.
+    It takes the place of what `path` names at the end, so that a link stays a link, and vanishes where that fails.
     """
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    target = Path(os.path.realpath(path))
+    unfinished = target.with_name(_hidden("part", path.suffix))
     try:
         yield unfinished
-        _put_in_place(unfinished, path)
+        _put_in_place(unfinished, target)
     except OSError as error:
         number = () if error.errno is None else (error.errno,)  # numpy tells of a full disk without one
         raise OSError(*number, f"{path} cannot be written: {error.strerror or _one_line(error)}") from error
@@ -36,18 +38,23 @@ def written_whole(path: Path) -> Iterator[Path]:
         _remove(unfinished)
 
 
-def _put_in_place(unfinished: Path, path: Path) -> None:
+def _hidden(kind: str, suffix: str) -> str:
+    """A hidden file's name, short whatever the name of the file beside it: file systems limit names."""
+    return f".clickseg-{os.getpid()}-{next(_NUMBERS)}.{kind}{suffix if len(suffix) < 20 else ''}"
+
+
+def _put_in_place(unfinished: Path, target: Path) -> None:
     if not unfinished.is_dir():
-        os.replace(unfinished, path)
+        os.replace(unfinished, target)
         return
-    old = path.with_name(f".{path.stem}.{os.getpid()}.old{path.suffix}")
-    if path.exists():
-        os.replace(path, old)  # a folder cannot take the place of one that holds something
+    old = target.with_name(_hidden("old", ""))
+    if target.exists():
+        os.replace(target, old)  # a folder cannot take the place of one that holds something
     try:
-        os.replace(unfinished, path)
+        os.replace(unfinished, target)
     except OSError:
         if old.exists():
-            os.replace(old, path)
+            os.replace(old, target)
         raise
     _remove(old)
 

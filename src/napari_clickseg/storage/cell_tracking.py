@@ -7,6 +7,7 @@ conventions", https://celltrackingchallenge.net.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, count
@@ -18,12 +19,17 @@ import numpy.typing as npt
 import tifffile
 
 from napari_clickseg.propagation.track_events import Event
+from napari_clickseg.storage import output_checks
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.read_images import UNREADABLE
+from napari_clickseg.storage.write_labels import STRAY, id_range
 
 TRACKS = "res_track.txt"
 HIGHEST = 2**16 - 1
 DIGITS = 3
+MASK = re.compile(r"mask(\d+)\.tif")
+OF_RESULT = re.compile(rf"mask\d+\.tif|{re.escape(TRACKS)}|{STRAY}")
+"""Names of the files in a result folder."""
 MOVIES = ("TYX", "TZYX")
 
 
@@ -92,11 +98,16 @@ def check_place(folder: str | Path) -> None:
     An earlier result there is replaced; any other folder, whose files would be lost, is refused.
     """
     folder = Path(folder)
-    free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-    if not free and not (folder / TRACKS).is_file():
+    there = sorted(folder.iterdir()) if folder.is_dir() else []
+    if (folder.exists() and not folder.is_dir()) or (there and not (folder / TRACKS).is_file()):
         raise ValueError(f"{folder} is there already and is no result folder, so it is not replaced; name another one.")
-    if not folder.absolute().parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {folder.parent} to write {folder.name} into.")
+    stranger = next((inner for inner in there if not OF_RESULT.fullmatch(inner.name) or inner.is_dir()), None)
+    if stranger is not None:
+        raise ValueError(
+            f"{folder} holds {stranger.name} beside the result, which would be lost, so it is not replaced; "
+            "name another folder."
+        )
+    output_checks.check_place(folder)
 
 
 def check_target(folder: Path | None, axes: str) -> None:
@@ -112,9 +123,8 @@ def check_ids(folder: Path | None, labels: Any | None, more: Iterable[int] = ())
     """Raise ValueError where labels, if any, or more ids do not fit a result folder; None wants no result."""
     if folder is None:
         return
-    lowest, highest = 0, max(more, default=0)
-    for plane in () if labels is None else _time_points(labels):
-        lowest, highest = min(lowest, int(plane.min())), max(highest, int(plane.max()))
+    lowest, highest = (0, 0) if labels is None else id_range(labels)
+    highest = max(highest, *more, 0)
     if lowest < 0 or highest > HIGHEST:
         raise ValueError(
             f"A result folder holds ids from 1 to {HIGHEST}, but here are ids from {lowest} to {highest}: "
@@ -133,7 +143,7 @@ def read_result(folder: str | Path) -> tuple[npt.NDArray[np.uint16], list[Track]
         Where one cannot be read, or masks and tracks do not agree.
     """
     folder = Path(folder)
-    masks = sorted(folder.glob("mask*.tif"))
+    masks = _masks(folder)
     if not masks or not (folder / TRACKS).is_file():
         raise FileNotFoundError(f"{folder} is no result folder: it needs mask000.tif and further, and {TRACKS}.")
     try:
@@ -149,6 +159,31 @@ def read_result(folder: str | Path) -> tuple[npt.NDArray[np.uint16], list[Track]
         wrong = sorted(label for label in there | told if there.get(label) != told.get(label))
         raise ValueError(f"{folder}: masks and {TRACKS} do not agree on the objects {', '.join(map(str, wrong[:10]))}.")
     return labels, tracks
+
+
+def _masks(folder: Path) -> list[Path]:
+    """The masks of a result folder by their numbers, which count the time points from 0 on.
+
+    Raises
+    ------
+    ValueError
+        Where a number is missing or occurs twice.
+    """
+    numbered: dict[int, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        match = MASK.fullmatch(path.name)
+        if match is None:
+            continue
+        number = int(match[1])
+        if number in numbered:
+            raise ValueError(f"{folder} has two masks of time point {number}: {numbered[number].name} and {path.name}.")
+        numbered[number] = path
+    missing = [number for number in range(max(numbered, default=-1) + 1) if number not in numbered]
+    if missing:
+        several = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        digits = max(DIGITS, *(len(match[1]) for path in numbered.values() if (match := MASK.fullmatch(path.name))))
+        raise ValueError(f"{folder} lacks mask{missing[0]:0{digits}}.tif{several}: there is a mask per time point.")
+    return [numbered[number] for number in sorted(numbered)]
 
 
 def parents_of(events: Iterable[Event], labels: Any) -> dict[int, int]:

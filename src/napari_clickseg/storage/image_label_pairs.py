@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.core.images import CHANNEL, Image
+from napari_clickseg.storage.output_checks import holds_zarr
 from napari_clickseg.storage.read_images import READERS, UNREADABLE, read_image
 
 DATA_VARIABLE = "CLICKSEG_DATA"
@@ -51,6 +52,10 @@ PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".
 INDEXED_PICTURES = {".png", ".bmp", ".gif"}
 SESSION_OF_CELLPOSE = "_seg.npy"
 """How files end that hold a session of Cellpose, not an array."""
+MARKER = ".clickseg-labels"
+"""A file that tells that a folder holds labels which we wrote, and no images."""
+RESULT_WORDS = re.compile(r"[ _.-](flows|outlines|dP|cellprob|cp_output|cp_outlines)(_cp_masks)?$", re.I)
+"""What else segmentation programs write beside an image."""
 LABEL_WORDS = re.compile(
     r"[ _.-](cp_masks|masks?|labels?|seg|segmentation|gt|instances?)$|^(masks?|labels?|seg|gt)[ _.-]|#\d+$", re.I
 )
@@ -102,9 +107,7 @@ def has_neighbours(folder: Path) -> bool:
     """Tell whether any label image lies beside its image, as `a_masks.tif` beside `a.tif`."""
     if not folder.is_dir() or (folder / IMAGES).is_dir():
         return False
-    images, labels = _told_apart(files_in(folder))
-    known = {name for path in images for name in (path.stem, _bare(path.stem))}
-    return any(_stem_of_labels(path.stem) in known for path in labels)
+    return bool(_told_apart(files_in(folder))[1])
 
 
 def find_pairs(folder: Path) -> Pairs:
@@ -123,7 +126,7 @@ def find_pairs(folder: Path) -> Pairs:
         images, labels = _told_apart(files_in(folder))
         return Pairs(pair_up(images, labels).by_name)
     mask = not (folder / LABELS).is_dir()
-    return pair_up(files_in(folder / IMAGES), files_in(folder / (MASKS if mask else LABELS)), mask)
+    return pair_up(images_in(folder / IMAGES), files_in(folder / (MASKS if mask else LABELS)), mask)
 
 
 def pair_up(images: Iterable[Path], labels: Sequence[Path], mask: bool = False) -> Pairs:
@@ -183,8 +186,118 @@ def split_ranges(text: str) -> dict[str, PlaneRange]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Return the images of a folder, by name: files that we can read as one, and zarr folders."""
+    """Return what can be read as an image in a folder, by name: images, label images, and zarr folders."""
     return [path for path in sorted(folder.iterdir()) if _is_image(path)]
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the images of a folder, by name, without the label images and the like that lie beside them."""
+    return _told_apart(files_in(folder))[0]
+
+
+def images_below(folder: Path, output: Path | None = None) -> list[Path]:
+    """Return the images in a folder and in those below it, by name.
+
+    Left out are hidden files, the insides of zarr, label images beside their images and in folders of labels, folders
+    of labels that we wrote, and whatever a link leads back to.
+
+    Parameters
+    ----------
+    output : Path, optional
+        A folder of labels that is left out, too.
+    """
+    root = folder.resolve()
+    seen = {root, *root.parents} | ({output.resolve()} if output is not None else set())
+    return list(_images_below(folder, seen))
+
+
+def _images_below(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """The images in a folder and below; `seen` grows by the folders that were looked into."""
+    images = set(images_in(folder))
+    for path in sorted(folder.iterdir()):
+        if path in images:
+            yield path
+        elif path.is_dir() and not path.name.startswith(".") and not _is_image(path):
+            inner = path.resolve()
+            if inner not in seen and not (inner / MARKER).exists() and not _is_folder_of_labels(path, images):
+                seen.add(inner)
+                yield from _images_below(path, seen)
+
+
+def _is_folder_of_labels(folder: Path, beside: Set[Path]) -> bool:
+    """Tell whether a folder is that of the labels of images beside it."""
+    return folder.name.lower() in (LABELS, MASKS) and (bool(beside) or (folder.parent / IMAGES).is_dir())
+
+
+def tables_of(images: Sequence[Path], root: Path, folder: Path) -> dict[Path, Path]:
+    """Return the table of clicks of each image below `root` that has one: NAME.csv in the same place below `folder`.
+
+    Of an image NAME.ome.tif, the table may be called NAME.csv, too, unless that is another image's.
+    """
+    stems = {image.relative_to(root).with_suffix("") for image in images}
+    found = {}
+    for image in images:
+        stem = image.relative_to(root).with_suffix("")
+        bare = stem.with_name(_bare_of_ome(stem.name))
+        names = [stem] if bare in stems else [stem, bare]
+        there = (folder / name.with_name(f"{name.name}.csv") for name in names)
+        table = next((path for path in there if path.is_file()), None)
+        if table is not None:
+            found[image] = table
+    return found
+
+
+def labels_of(images: Sequence[Path], root: Path, folder: Path) -> dict[Path, Path]:
+    """Return the labels of each image below `root` that has some in the same place below `folder`.
+
+    The name decides, as in `pair_up`: the very same one, else one that differs in `.ome` or in a word such as `_masks`.
+
+    Raises
+    ------
+    ValueError
+        Where an image has several.
+    """
+    by_place: dict[Path, list[Path]] = {}
+    for image in images:
+        by_place.setdefault(image.parent.relative_to(root), []).append(image)
+    found: dict[Path, Path] = {}
+    for place, here in by_place.items():
+        labels = _label_files(folder / place, here)
+        names = {image.stem: image for image in here}
+        matches: dict[Path, list[Path]] = {}
+        for key in (_exact, _bare_of_ome, _stem_of_labels):
+            taken = {path for paths in matches.values() for path in paths}
+            by_name: dict[str, list[Path]] = {}
+            for path in labels:
+                if path not in taken:
+                    by_name.setdefault(key(path.stem), []).append(path)
+            for stem, image in names.items():
+                wanted = stem if key is _exact else _bare_of_ome(stem)
+                if image not in matches and by_name.get(wanted) and (wanted == stem or wanted not in names):
+                    matches[image] = by_name[wanted]
+        for image, paths in matches.items():
+            if len(paths) > 1:
+                several = ", ".join(path.name for path in paths)
+                raise ValueError(f"{image.name} has several label images in {folder / place}, {several}: keep one.")
+            found[image] = paths[0]
+    return found
+
+
+def _label_files(folder: Path, images: Sequence[Path]) -> list[Path]:
+    """What may be labels in a folder: all that can be read, but the images themselves and other results."""
+    if not folder.is_dir():
+        return []
+    own = {image.resolve() for image in images}
+    there = (path for path in files_in(folder) if path.resolve() not in own)
+    return [path for path in there if not RESULT_WORDS.search(path.stem)]
+
+
+def _exact(stem: str) -> str:
+    return stem
+
+
+def _bare_of_ome(stem: str) -> str:
+    return re.sub(r"\.ome$", "", stem, flags=re.I)
 
 
 def read_labels(path: Path) -> Image:
@@ -224,15 +337,27 @@ def _is_image(path: Path) -> bool:
     suffix = path.suffix.lower()
     if path.name.startswith(".") or path.name.endswith(SESSION_OF_CELLPOSE):
         return False
-    return suffix in READERS or (suffix in PICTURES and path.is_file())
+    if path.is_dir():
+        return suffix == ".zarr" or holds_zarr(path)
+    return suffix in (*READERS, *PICTURES) and path.is_file()
 
 
 def _told_apart(files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """Tell images from label images where both lie in one folder."""
+    """Tell images from label images where both lie in one folder; what else belongs to an image is left out.
+
+    A name with a word such as `_masks` is that of labels where the image of that name is there, too: others may be
+    called so and be images.
+    """
+    paths = list(files)
+    plain = {path for path in paths if not (LABEL_WORDS.search(path.stem) or RESULT_WORDS.search(path.stem))}
+    known = {name for path in plain for name in (path.stem, _bare(path.stem))}
     images: list[Path] = []
     labels: list[Path] = []
-    for path in files:
-        (labels if LABEL_WORDS.search(path.stem) else images).append(path)
+    for path in paths:
+        if path not in plain and RESULT_WORDS.sub("", path.stem) in known:
+            continue
+        belongs = path not in plain and _stem_of_labels(path.stem) in known
+        (labels if belongs else images).append(path)
     return images, labels
 
 
@@ -250,7 +375,7 @@ def _bare(name: str) -> str:
 
 
 def _stem_of_labels(name: str) -> str:
-    return LABEL_WORDS.sub("", re.sub(r"\.ome$", "", name, flags=re.I))
+    return LABEL_WORDS.sub("", _bare_of_ome(name))
 
 
 def _loose_matches(names: Set[str], labels: Iterable[Path]) -> dict[str, list[Path]]:

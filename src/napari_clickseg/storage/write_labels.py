@@ -1,8 +1,13 @@
-"""Label writers: one per file format, each plane by plane; `storage.atomic` makes a file whole or leaves none."""
+"""Label writers: one per file format, each plane by plane. What cannot work is refused before anything is written."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,7 @@ import tifffile
 
 from napari_clickseg.core.images import KNOWN_AXES
 from napari_clickseg.storage.atomic import written_whole
+from napari_clickseg.storage.output_checks import INSIDE, check_place, in_labels_group, real
 from napari_clickseg.storage.read_images import read_attributes
 
 BIG_TIFF = 2**32 - 2**25
@@ -29,8 +35,13 @@ UNITS = {
     "Y": ("space", "micrometer"),
     "X": ("space", "micrometer"),
 }
-INSIDE = "labels"
-"""The group of an OME-Zarr image that holds its labels; also the name of that way of writing."""
+HIGHEST = {".png": 2**16 - 1}
+HIGHEST_ELSEWHERE = 2**32 - 1
+"""The highest id that a format holds."""
+STRAY = r"\.DS_Store|Thumbs\.db|desktop\.ini"
+"""What file browsers leave in folders; nobody misses it."""
+OF_ZARR = re.compile(rf"\.z(group|attrs|array|metadata)|zarr\.json|c|\d+(\.\d+)*|{STRAY}")
+"""Names of the files and folders in a zarr that `write_pyramid` has written."""
 
 Writer = Callable[[Path, Any, "np.dtype[Any]", str, Mapping[str, float]], None]
 """Takes the path, the labels, the dtype to write, their axes, and the known spacing by axis."""
@@ -42,8 +53,7 @@ def kind_of(path: Path) -> str:
     >>> kind_of(Path("a.TIF")), kind_of(Path("cells.zarr/labels/nuclei"))
     ('.tif', 'labels')
     """
-    inside = path.parent.name == INSIDE and path.parent.parent.suffix == ".zarr"
-    return INSIDE if inside else path.suffix.lower()
+    return INSIDE if in_labels_group(path) else path.suffix.lower()
 
 
 def narrow_dtype(labels: Any) -> np.dtype[Any]:
@@ -56,15 +66,37 @@ def narrow_dtype(labels: Any) -> np.dtype[Any]:
     """
     if np.dtype(labels.dtype).kind not in "iub":
         raise ValueError(f"Labels must be integers, but these are {labels.dtype}.")
+    lowest, highest = id_range(labels)
+    check_ids(None, lowest, highest)
+    return np.dtype(np.uint16 if highest < 2**16 else np.uint32)
+
+
+def id_range(labels: Any) -> tuple[int, int]:
+    """Return the lowest and the highest value of labels, 0 included; reads plane by plane.
+
+    >>> id_range(np.array([[3, 7]])), id_range(np.array([[-1, 7]]))
+    ((0, 7), (-1, 7))
+    """
     lowest, highest = 0, 0
     for plane in _planes(labels):
         if plane.size:
             lowest, highest = min(lowest, int(plane.min())), max(highest, int(plane.max()))
-    if lowest < 0 or highest >= 2**32:
+    return lowest, highest
+
+
+def check_ids(path: Path | None, lowest: int, highest: int) -> None:
+    """Raise ValueError where ids from `lowest` to `highest` do not fit the file of this name; None is any format."""
+    most = HIGHEST_ELSEWHERE if path is None else HIGHEST.get(kind_of(path), HIGHEST_ELSEWHERE)
+    if lowest >= 0 and highest <= most:
+        return
+    if path is not None and lowest >= 0 and highest <= HIGHEST_ELSEWHERE:
         raise ValueError(
-            f"Labels from {lowest} to {highest} fit no image file: ids must lie between 0 and {2**32 - 1}."
+            f"{path.name} holds ids up to {most}, but there are ids up to {highest}; write a .tif instead."
         )
-    return np.dtype(np.uint16 if highest < 2**16 else np.uint32)
+    raise ValueError(
+        f"Labels from {lowest} to {highest} fit no image file: ids must lie between 0 and {HIGHEST_ELSEWHERE}. "
+        "Relabel the objects first."
+    )
 
 
 def _planes(labels: Any) -> Iterator[npt.NDArray[Any]]:
@@ -248,23 +280,123 @@ def write_labels(
     known = {axis: float(size) for axis, size in zip(axes, spacing or (), strict=False) if size != 1}
     dtype = narrow_dtype(array)
     kind = kind_of(path)
+    if kind == INSIDE:
+        with _labels_group(path), written_whole(path) as unfinished:
+            LABEL_WRITERS[kind](unfinished, array, dtype, axes, known)
+        register(path)
+        return
     with written_whole(path) as unfinished:
         LABEL_WRITERS[kind](unfinished, array, dtype, axes, known)
-    if kind == "labels":
-        register(path)
+
+
+@contextmanager
+def _labels_group(path: Path) -> Iterator[None]:
+    """See to it that the folder of an image's labels is there, and not where it was not and nothing came into it."""
+    folder = real(path).parent
+    made = not folder.exists()
+    folder.mkdir(exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if made and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+
+
+def write_or_keep(path: Path, labels: Any, axes: str, spacing: Sequence[float]) -> None:
+    """Write labels that took work; where that fails, keep them in another folder, so that the work is not lost.
+
+    Raises
+    ------
+    OSError
+        Saying what failed, and where the labels are now, if anywhere.
+    """
+    try:
+        write_labels(path, labels, axes, spacing)
+    except (OSError, ValueError) as problem:
+        said = str(problem).rstrip(".")
+        kept = _kept(path.name.partition(".")[0][:80], labels, axes, spacing)
+        if kept is None:
+            raise OSError(f"{said}; nor could the labels be kept elsewhere.") from problem
+        raise OSError(f"{said}; the labels are kept in {kept}: move them where there is room.") from problem
+
+
+def _kept(name: str, labels: Any, axes: str, spacing: Sequence[float]) -> Path | None:
+    """Write labels into the first folder that takes them, as .npy where their ids fit no image file."""
+    places = (Path(tempfile.gettempdir()), Path.home(), Path.cwd())
+    for place in places:
+        kept = place / f"clickseg-{name}-{os.getpid()}.tif"
+        try:
+            write_labels(kept, labels, axes, spacing)
+            return kept
+        except ValueError:
+            kept = kept.with_suffix(".npy")
+        except OSError:
+            continue
+        try:
+            with written_whole(kept) as unfinished:
+                np.save(unfinished, np.asarray(labels), allow_pickle=False)
+            return kept
+        except OSError:
+            continue
+    return None
 
 
 def check_labels_path(path: str | Path, axes: str = "") -> None:
-    """Raise ValueError or FileNotFoundError where labels cannot be written to `path`, before any work is done.
+    """Raise ValueError or OSError where labels cannot be written to `path`, before any work is done.
 
-    With their axes, it is also checked that the format can hold labels of so many.
+    With their axes, it is also checked that the format can hold labels of so many. What is there already is replaced
+    if it is a file, or a zarr that holds nothing but labels that we wrote.
     """
     path = Path(path)
-    if kind_of(path) not in LABEL_WRITERS:
+    kind = kind_of(path)
+    if kind not in LABEL_WRITERS:
         raise ValueError(f"Labels cannot be written to {path}: its name must end in {', '.join(ENDINGS)}.")
-    if kind_of(path) == ".png" and len(axes) > 2:
+    if kind == ".png" and len(axes) > 2:
         raise ValueError(
             f"{path.name} would hold one plane, but the labels have the axes {axes}; write a .tif instead."
         )
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
+    check_place(path)
+    if kind == INSIDE:
+        _format_of(path.parent.parent)
+    _check_replaceable(path, folder=kind in (".zarr", INSIDE))
+
+
+def _check_replaceable(path: Path, folder: bool) -> None:
+    """Raise ValueError where something else than what we write is there already, which would be lost."""
+    target = real(path)
+    if not target.exists():
+        return
+    if target.is_dir() != folder:
+        there, wanted = ("a folder", "a file") if target.is_dir() else ("a file", "a folder")
+        raise ValueError(f"{path} is there already and is {there}, but would become {wanted}; choose another name.")
+    if not folder:
+        return
+    stranger = next((inner for inner in _walked(target) if not OF_ZARR.fullmatch(inner.name)), None)
+    if stranger is not None:
+        what = f"holds {stranger.relative_to(target)}"
+    elif any(target.iterdir()) and not _is_ours(target):
+        what = "holds something else than labels of ours"
+    else:
+        return
+    raise ValueError(f"{path} is there already and {what}, which would be lost; choose another name.")
+
+
+def _walked(folder: Path) -> Iterator[Path]:
+    """Everything below a folder, by way of the names that OF_ZARR knows."""
+    for inner in sorted(folder.iterdir()):
+        yield inner
+        if inner.is_dir() and not inner.is_symlink() and OF_ZARR.fullmatch(inner.name):
+            yield from _walked(inner)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell whether a zarr is a label image as `write_pyramid` writes it, with nothing added by others."""
+    try:
+        if (folder / ".zattrs").is_file():
+            told = json.loads((folder / ".zattrs").read_text(encoding="utf-8"))
+        else:
+            told = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))["attributes"]["ome"]
+        return set(told) - {"version"} == {"multiscales", "image-label"} and set(told["image-label"]) <= {"version"}
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
