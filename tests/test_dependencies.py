@@ -19,6 +19,7 @@ FILES = tuple(
     for name in (
         "paths",
         "atomic",
+        "output_checks",
         "tables",
         "units",
         "formats",

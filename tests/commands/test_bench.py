@@ -134,11 +134,11 @@ def test_bench_works_on_a_cluster(pack: Path) -> None:
     ("more", "sentence"),
     [
         (["--models", "resnet"], "There is no model 'resnet'"),
-        (["--data", "nowhere"], "There is no folder nowhere"),
+        (["--data", "nowhere"], "There is no file or folder nowhere"),
         (["--sources", "moon"], "There is no source moon"),
         (["--robot", "hal"], "There is no robot 'hal'; there are centre"),
         (["--robot", "centre,hal"], "There is no robot 'hal'; there are centre"),
-        (["--robot", ","], "There is no robot named; there are centre"),
+        (["--robot", ","], "--robot names nothing"),
         (["--start", "middle"], "There is no start 'middle'; there are scratch, damaged, automatic"),
         (["--models", "geodesic:flip=off"], "has no refinements to switch"),
     ],
@@ -181,7 +181,7 @@ def test_a_page_is_filled_from_a_folder_of_results(tmp_path: Path, capsys: pytes
     assert main(["bench", "--page", str(page), "--report", str(tmp_path)]) == 0
     assert page.read_text() == "# Prose\n"
     assert str(page) in capsys.readouterr().out
-    assert "one folder of results" in refused(capsys, main(["bench", "--page", str(page)]))
+    assert "--page needs --report" in refused(capsys, main(["bench", "--page", str(page)]))
 
 
 def test_corrections_need_a_model_that_finds_objects_by_itself(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -220,7 +220,7 @@ def test_a_folder_is_no_movie(plate: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_folder_without_tables_is_refused(plate: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "There is no table of clicks for any image" in refused(capsys, on_plate("--clicks", "none"))
+    assert "There is no file or folder none (--clicks)" in refused(capsys, on_plate("--clicks", "none"))
 
 
 def test_a_model_that_only_answers_clicks_asks_for_a_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -162,7 +162,7 @@ def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        (["--data", "nowhere"], "There is no folder nowhere"),
+        (["--data", "nowhere"], "There is no file or folder nowhere"),
         (["--data", "pack", "other"], "needs another name: there is a source 'pack' already"),
         (["--data", "result"], "result has no images with labels"),
         (["--from", "resnet"], "There is no model 'resnet'"),
@@ -171,7 +171,7 @@ def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--name", "a/b"], "'a/b' is no name for a model"),
         (["--set", "beads=10"], "A recipe has no beads; it may have name, title"),
         (["--set", "side"], "'side' changes nothing: wanted is KEY=VALUE"),
-        (["--out", "tiny.toml"], "cannot be written to tiny.toml: tiny.toml is a file, and wanted is a folder"),
+        (["--out", "tiny.toml"], "can be written to tiny.toml: tiny.toml is a file, and wanted is a folder"),
         (["--out", "tiny.toml/out"], "tiny.toml is a file, and wanted is a folder"),
         (["--device", "abacus"], "There is no device 'abacus'"),
     ],

@@ -174,7 +174,7 @@ def test_the_place_of_a_link_is_where_it_points() -> None:
 def test_a_folder_to_write_into_may_be_new_but_no_file() -> None:
     check_folder(Path("sub/new/newer"))
     assert not Path("sub/new").exists()
-    with pytest.raises(NotADirectoryError, match=r"a\.tif cannot be a folder to write into: it is a file"):
+    with pytest.raises(NotADirectoryError, match=r"written to a\.tif: a\.tif is a file, and wanted is a folder"):
         check_folder(Path("a.tif"))
     with pytest.raises(NotADirectoryError, match=r"a\.tif is a file"):
         check_folder(Path("a.tif/out"))

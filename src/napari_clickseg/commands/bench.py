@@ -110,7 +110,7 @@ def _record(rows: Sequence[Row], by: Sequence[Corrector]) -> None:
             print(f"recorded in the card of {entry.path}")
 
 
-DATA = ("models", "data", "sources", "split", "out", "device")
+DATA = ("models", "data", "sources", "split", "out", "device", "jobs")
 USED = {
     "report": ("page", "out", "robot", "max_clicks"),
     "correct": (*DATA, "images", "failures", "seed", "record"),

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.core.images import MOST_SEEN
 from napari_clickseg.storage.output_checks import NamedPath, Role, check_paths, named_paths
 
 if TYPE_CHECKING:
@@ -100,6 +99,8 @@ class Command:
         """
         used = {option.names[0] for option in self.options if _is_used(getattr(chosen, option.dest, None))}
         for option in self.options:
+            if option.dest in chosen.given and getattr(chosen, option.dest) == []:
+                raise ValueError(f"{option.shown} names nothing.")
             if option.needs and option.dest in chosen.given and option.needs not in used:
                 raise ValueError(f"{option.shown} needs {option.needs}; without it, it would be ignored.")
         check_paths(path for option in self.options for path in self._paths(option, chosen))
@@ -129,10 +130,7 @@ def comma_separated(text: str) -> list[str]:
     >>> comma_separated("centre, human,")
     ['centre', 'human']
     """
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise argparse.ArgumentTypeError("wanted is at least one name")
-    return names
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def count(text: str) -> int:
@@ -174,6 +172,8 @@ def image_axes(text: str) -> str:
 
 def channels_seen(count: int, name: str) -> str:
     """Return a sentence about which channels are looked at of `count` ones, where not all of them; else nothing."""
+    from napari_clickseg.core.images import MOST_SEEN
+
     if count <= MOST_SEEN:
         return ""
     return f"{name} has {count} channels; channels 0, 1 and 2 are looked at. Choose one with --channel N, from 0 on."

@@ -128,7 +128,8 @@ def _work(jobs: Sequence[Job], processes: int, cluster: Any | None) -> list[Done
     from napari_clickseg.batch.segment import attempt
     from napari_clickseg.core.jobs import results
 
-    faults, worked = [], []
+    faults: list[Done] = []
+    worked: list[Done] = []
     with tqdm(total=len(jobs), unit="image") as bar, closing(results(attempt, jobs, processes, cluster)) as answers:
         for done in answers:
             bar.update()

@@ -98,8 +98,8 @@ def check_folder(path: Path) -> None:
         _check_name(path, target)
         target = target.parent
     if not target.is_dir():
-        what = f"{target} is" if target != real(path) else "it is"
-        raise NotADirectoryError(f"{path} cannot be a folder to write into: {what} a file.")
+        there = path if target == real(path) else target
+        raise NotADirectoryError(f"Nothing can be written to {path}: {there} is a file, and wanted is a folder.")
     _probe(path, target)
 
 
@@ -230,4 +230,4 @@ def _probe(path: Path, folder: Path) -> None:
 def named_paths(role: Role, name: str, value: object) -> Sequence[NamedPath]:
     """Return the paths of an option's value, which may be one, several, or none."""
     several = value if isinstance(value, list | tuple) else [value]
-    return [NamedPath(Path(one), name, role) for one in several if one is not None]
+    return [NamedPath(Path(str(one)), name, role) for one in several if one is not None]
