@@ -23,8 +23,8 @@ from napari_clickseg.core.requests import Predictor, Segmenter
 from napari_clickseg.models.load import load_model
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage import cell_tracking
-from napari_clickseg.storage.image_label_pairs import PICTURES, images_below
-from napari_clickseg.storage.read_images import READERS, read_image
+from napari_clickseg.storage.image_label_pairs import images_below
+from napari_clickseg.storage.read_images import read_image, suffixes_of_images
 from napari_clickseg.storage.tables import read_clicks_csv
 from napari_clickseg.storage.write_labels import check_ids, check_labels_path, id_range, write_or_keep
 
@@ -295,5 +295,5 @@ def find_images(folder: Path, output: Path | None = None) -> list[Path]:
     """
     images = images_below(folder, output)
     if not images:
-        raise FileNotFoundError(f"There are no images in {folder}: wanted are {', '.join((*READERS, *PICTURES))}.")
+        raise FileNotFoundError(f"There are no images in {folder}: wanted are {', '.join(suffixes_of_images())}.")
     return images

@@ -19,8 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.core.images import CHANNEL, Image
-from napari_clickseg.storage.output_checks import holds_zarr
-from napari_clickseg.storage.read_images import READERS, UNREADABLE, read_image
+from napari_clickseg.storage.read_images import UNREADABLE, images_in, is_image, is_zarr, read_image
 
 DATA_VARIABLE = "CLICKSEG_DATA"
 USUAL_PLACES = ("shared/data", "../shared/data")
@@ -48,10 +47,7 @@ INDEX = "index.csv"
 IMAGES, LABELS, MASKS = "images", "labels", "masks"
 OBJECT_VALUE, IGNORED_VALUE = 255, 128
 """What a mask says of a pixel: object, or neither way; 0 is the background."""
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".jp2"}
 INDEXED_PICTURES = {".png", ".bmp", ".gif"}
-SESSION_OF_CELLPOSE = "_seg.npy"
-"""How files end that hold a session of Cellpose, not an array."""
 MARKER = ".clickseg-labels"
 """A file that tells that a folder holds labels which we wrote, and no images."""
 RESULT_WORDS = re.compile(r"[ _.-](flows|outlines|dP|cellprob|cp_output|cp_outlines)(_cp_masks)?$", re.I)
@@ -126,7 +122,7 @@ def find_pairs(folder: Path) -> Pairs:
         images, labels = _told_apart(files_in(folder))
         return Pairs(pair_up(images, labels).by_name)
     mask = not (folder / LABELS).is_dir()
-    return pair_up(images_in(folder / IMAGES), files_in(folder / (MASKS if mask else LABELS)), mask)
+    return pair_up(images_of(folder / IMAGES), files_in(folder / (MASKS if mask else LABELS)), mask)
 
 
 def pair_up(images: Iterable[Path], labels: Sequence[Path], mask: bool = False) -> Pairs:
@@ -187,10 +183,10 @@ def split_ranges(text: str) -> dict[str, PlaneRange]:
 
 def files_in(folder: Path) -> list[Path]:
     """Return what can be read as an image in a folder, by name: images, label images, and zarr folders."""
-    return [path for path in sorted(folder.iterdir()) if _is_image(path)]
+    return [path for path in sorted(folder.iterdir()) if is_image(path) and path.exists()]
 
 
-def images_in(folder: Path) -> list[Path]:
+def images_of(folder: Path) -> list[Path]:
     """Return the images of a folder, by name, without the label images and the like that lie beside them."""
     return _told_apart(files_in(folder))[0]
 
@@ -213,11 +209,13 @@ def images_below(folder: Path, output: Path | None = None) -> list[Path]:
 
 def _images_below(folder: Path, seen: set[Path]) -> Iterator[Path]:
     """The images in a folder and below; `seen` grows by the folders that were looked into."""
-    images = set(images_in(folder))
+    images = set(images_of(folder))
     for path in sorted(folder.iterdir()):
         if path in images:
             yield path
-        elif path.is_dir() and not path.name.startswith(".") and not _is_image(path):
+        elif is_zarr(path):
+            yield from images_in(path)
+        elif path.is_dir() and not path.name.startswith("."):
             inner = path.resolve()
             if inner not in seen and not (inner / MARKER).exists() and not _is_folder_of_labels(path, images):
                 seen.add(inner)
@@ -331,15 +329,6 @@ def read_mask(labels: Array) -> tuple[Array, npt.NDArray[np.bool_] | None]:
     if not set(np.unique(labels)) <= {0, IGNORED_VALUE, OBJECT_VALUE}:
         return labels, None
     return (labels == OBJECT_VALUE).astype(np.uint8), labels == IGNORED_VALUE
-
-
-def _is_image(path: Path) -> bool:
-    suffix = path.suffix.lower()
-    if path.name.startswith(".") or path.name.endswith(SESSION_OF_CELLPOSE):
-        return False
-    if path.is_dir():
-        return suffix == ".zarr" or holds_zarr(path)
-    return suffix in (*READERS, *PICTURES) and path.is_file()
 
 
 def _told_apart(files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
