@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,15 @@ import pytest
 
 from doubles import Disks
 from napari_clickseg.session.session import Session
-from napari_clickseg.storage import event_log as lines_module
 from napari_clickseg.storage import event_log as module
-from napari_clickseg.storage.event_log import Journal, read_lines
-from napari_clickseg.storage.paths import journals_folder
-from napari_clickseg.storage.recovery import recover
+from napari_clickseg.storage import label_tiles, log_lines
+from napari_clickseg.storage.event_log import Journal
+from napari_clickseg.storage.image_identity import Identity
+from napari_clickseg.storage.journal_files import journals_folders
+from napari_clickseg.storage.label_tiles import TileSums
+from napari_clickseg.storage.log_lines import read_lines
+from napari_clickseg.storage.paths import JOURNALS_VARIABLE, journals_folder
+from napari_clickseg.storage.recovery import find, recover
 
 
 def a_session(shape: tuple[int, ...] = (20, 30), labels: np.ndarray | None = None) -> Session:
@@ -108,43 +114,126 @@ def test_an_unwritable_folder_is_told_once_and_work_goes_on(tmp_path: Path) -> N
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_a_full_disk_is_told_once_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    session, told = a_session(), []
+def test_the_users_folder_that_cannot_be_written_gives_way_to_a_temporary_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv(JOURNALS_VARIABLE, str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    session = a_session()
+    journal = Journal.start(session)
+    session.click((5, 5))
+    journal.secure()
+    assert journal.problem == ""
+    assert journal.path.parent == journals_folders()[1]
+    assert [found.acts for found in find(session.image)] == []  # it is still open
+    journal.close()
+    assert [found.acts for found in find(session.image)] == [2]
+
+
+def test_a_full_disk_is_told_once_and_when_there_is_space_nothing_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, told, again = a_session(), [], []
     journal = Journal.start(session, folder=tmp_path)
     journal.failed.connect(told.append)
+    journal.resumed.connect(again.append)
     session.click((5, 5))
     journal.wait()
 
     def full(value: object) -> bytes:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(lines_module, "line_of", full)
+    monkeypatch.setattr(log_lines, "line_of", full)
     session.click((9, 9))
     session.commit()
     journal.wait()
+    assert journal.problem == told[0]
+    with pytest.raises(OSError, match="No space left"):
+        journal.secure()
+    assert [entry.act.name for entry in recover(journal.path).entries] == ["set_clicks", "apply"]
     monkeypatch.undo()
     session.click((2, 20))
-    journal.close()
+    journal.secure()
     assert told == [
         "From here on a crash would lose your work: the journal cannot be written (No space left on device). "
         "Save the labels."
     ]
-    assert [entry.act.name for entry in recover(journal.path).entries] == ["set_clicks", "apply"]
-    assert session.labels[2, 20] == 2
+    assert again == ["The journal is written again: a crash would lose nothing."]
+    assert journal.problem == ""
+    names = [entry.act.name for entry in recover(journal.path).entries]
+    assert names == ["set_clicks", "apply"] * 2 + ["commit"] + ["set_clicks", "apply"]
+    journal.close()
 
 
-def test_a_copy_of_the_labels_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
+def test_acts_are_in_the_file_while_image_and_labels_are_still_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    sample, first = Identity.of, TileSums.first
+    monkeypatch.setattr(Identity, "of", lambda *what: (gate.wait(), sample(*what))[1])
+    monkeypatch.setattr(
+        TileSums,
+        "first",
+        lambda sums, *what: (threading.current_thread().name == "clickseg-labels" and gate.wait(), first(sums, *what))[
+            1
+        ],
+    )
+    labels = np.zeros((20, 30), np.int32)
+    labels[15, 25] = 3
+    session = a_session(labels=labels)
+    journal = Journal.start(session, folder=tmp_path)
+    session.click((5, 5))
+    journal._lines.wait()
+    killed = tmp_path / "killed.jsonl"
+    killed.write_bytes(journal.path.read_bytes())
+    gate.set()
+    journal.close()
+    recovered = recover(killed)
+    assert len(recovered.entries) == 2
+    other = recovered.restored(session.image, Disks(), labels=None)
+    np.testing.assert_array_equal(other.labels == 4, session.labels == 4)
+    assert [found.path for found in find(session.image, tmp_path)] == [journal.path, killed]
 
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "_save_npz", full)
-    monkeypatch.setattr(Journal, "_tell", lambda journal, error: told.append(str(error)))
-    journal = Journal.start(a_session(labels=np.eye(20, 30, dtype=np.int32)), folder=tmp_path)
+def test_what_another_plugin_wrote_is_done_again_too(tmp_path: Path) -> None:
+    session = a_session((300, 280))
+    journal = Journal.start(session, folder=tmp_path)
     journal.wait()
-    assert len(told) == 1
-    assert "No space left" in told[0]
+    session.click((20, 20))
+    session.commit()
+    session.labels[18:22, 10:60] = 9
+    session.click((40, 40))
+    session.commit()
+    session.labels[250:260, 200:210] = 7
+    session.resume(7)
+    session.delete(9)
+    journal.wait()
+    recovered = recover(journal.path)
+    other = recovered.restored(session.image, Disks(), None)
+    np.testing.assert_array_equal(other.labels, session.labels)
+    assert recovered.problems == []
+    journal.close()
+
+
+def test_labels_that_another_array_took_the_place_of_are_done_again(tmp_path: Path) -> None:
+    session = a_session((300, 280), np.zeros((300, 280), np.uint8))
+    journal = Journal.start(session, folder=tmp_path)
+    journal.wait()
+    session.click((20, 20))
+    session.commit()
+    other = np.zeros((300, 280), np.int32)
+    other[200:220, 200:220] = 900
+    session.labels = other
+    session.reserve(900)
+    session.click((40, 40))
+    assert session.commit() == 901
+    session.resume(900)
+    session.click((205, 205))
+    journal.wait()
+    recovered = recover(journal.path)
+    np.testing.assert_array_equal(recovered.restored(session.image, Disks(), None).labels, session.labels)
+    assert recovered.problems == []
     journal.close()
 
 
@@ -152,7 +241,7 @@ def test_labels_that_are_too_large_to_copy_are_kept_tile_by_tile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "COPIED_BYTES", 10)
-    monkeypatch.setattr(module, "TILE", 8)
+    monkeypatch.setattr(label_tiles, "TILE", 8)
     labels = np.arange(600, dtype=np.int32).reshape(20, 30) // 590
     before = labels.copy()
     session = a_session(labels=labels)
@@ -170,7 +259,7 @@ def test_labels_that_are_too_large_to_copy_are_kept_tile_by_tile(
 
 
 def test_the_journals_lie_in_the_users_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(module.JOURNALS_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(JOURNALS_VARIABLE, str(tmp_path))
     assert journals_folder() == tmp_path
-    monkeypatch.delenv(module.JOURNALS_VARIABLE)
+    monkeypatch.delenv(JOURNALS_VARIABLE)
     assert journals_folder().name == "journals"

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import zlib
 from datetime import datetime
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from doubles import Disks
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.requests import Nobody
 from napari_clickseg.session.session import Session
-from napari_clickseg.storage.event_log import LOCK_SUFFIX, Journal, Lock, read_lines
-from napari_clickseg.storage.recovery import KEPT_DAYS, Recovered, clean, discard, find, recover
+from napari_clickseg.storage.event_log import Journal
+from napari_clickseg.storage.locks import Lock
+from napari_clickseg.storage.log_lines import LOCK_SUFFIX, line_of, read_lines
+from napari_clickseg.storage.recovery import KEPT_DAYS, Recovered, clean, discard, find, recover, supersede
 from random_acts import User
 
 KINDS = {"2D": ((12, 14), 2), "2D+t": ((3, 10, 9), 2), "3D+t": ((2, 4, 8, 8), 3)}
@@ -161,7 +164,9 @@ def test_an_image_opened_again_finds_its_unfinished_sessions_the_newest_first(tm
     assert [f.path for f in found] == [new, old]
     assert [(f.kept, f.image, f.model) for f in found] == [(2, "cells.tif", "disks"), (1, "cells.tif", "disks")]
     today = datetime.now().astimezone()
-    assert found[0].sentence == f"A session of {today.day} {today:%B}, {found[0].started:%H:%M}, 6 acts, was not saved."
+    assert found[0].sentence == (
+        f"A session on cells.tif of {today.day} {today:%B}, {found[0].started:%H:%M}, 6 acts, was not saved."
+    )
 
 
 def test_another_image_of_the_same_shape_finds_nothing(tmp_path: Path) -> None:
@@ -201,7 +206,7 @@ def test_what_is_discarded_is_gone_with_all_that_lies_beside_it(tmp_path: Path) 
     journal = journalled(session, tmp_path)
     session.click((5, 5))
     journal.close()
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 2
     discard(journal.path)
     assert list(tmp_path.iterdir()) == []
 
@@ -223,15 +228,37 @@ def test_what_is_no_journal_is_passed_over_or_refused(tmp_path: Path, content: b
         recover(path)
 
 
-def test_a_journal_that_does_not_fit_says_which_act_and_keeps_what_was_done(tmp_path: Path) -> None:
-    recovered = recover(left_behind(tmp_path))
+def test_an_act_that_does_not_fit_is_named_and_what_comes_after_it_is_done(tmp_path: Path) -> None:
+    recovered = recover(left_behind(tmp_path, clicks=3))
     session = recovered.session(an_image(), Nobody(2))
     steps = recovered.steps(session)
     assert next(steps) == 1
     session.stop_waiting()
-    with pytest.raises(ValueError, match=r"Act 2 of 6 \(apply\) cannot be done again: No answer is awaited"):
-        next(steps)
-    assert len(session.clicks) == 1
+    assert list(steps) == list(range(2, 10))
+    assert recovered.problems[0].startswith("Act 2 (apply) cannot be done again: No answer is awaited")
+    assert set(np.unique(session.labels)) == {0, 2, 3}  # the ids that the objects had
+
+
+def test_undo_and_redo_lead_where_they_led_though_an_act_is_missing(tmp_path: Path) -> None:
+    session = Session(an_image(), Disks(radius=1))
+    journal = journalled(session, tmp_path)
+    for column in (2, 6, 10):
+        session.click((6, column))
+        session.commit()
+    session.undo()
+    session.undo()  # the third object is gone
+    session.click((2, 2))
+    session.undo()
+    session.redo()
+    journal.close()
+    lines = journal.path.read_bytes().splitlines(keepends=True)
+    gone = next(k for k, line in enumerate(lines) if b'"set_clicks"' in line and b"[6.0,6.0]" in line)
+    journal.path.write_bytes(b"".join(lines[:gone] + lines[gone + 1 :]))
+    recovered = recover(journal.path)
+    other = recovered.restored(session.image, Nobody(2), None)
+    assert recovered.problems
+    for label in (1, 3):
+        np.testing.assert_array_equal(other.labels == label, session.labels == label)
 
 
 def test_a_folder_that_is_not_there_holds_no_journals(tmp_path: Path) -> None:
@@ -245,12 +272,12 @@ import numpy as np
 from pathlib import Path
 from doubles import Disks
 from test_recovery import an_image, some_labels
-from napari_clickseg.storage.event_log import Journal
 from napari_clickseg.session.session import Session
+from napari_clickseg.storage.event_log import Journal
 
 session = Session(an_image((40, 400)), Disks(), labels=some_labels((40, 400)))
 journal = Journal.start(session, "cells.tif", Path(sys.argv[1]))
-journal._copier.join()
+journal.wait()
 column = 6
 while True:
     session.click((20, column))
@@ -280,3 +307,131 @@ def test_a_killed_process_loses_at_most_the_act_under_way(tmp_path: Path) -> Non
     assert session.labels[20, 6] == 3
     assert (session.labels[:3, :3] == 1).all()
     Lock(found.path.with_suffix(LOCK_SUFFIX)).release()
+
+
+# -- labels on disk, and what became of them since ---------------------------------------------------------------------
+
+
+def labels_on_disk(folder: Path) -> zarr.Array:
+    labels = zarr.create_array(folder / "labels.zarr", shape=(300, 280), chunks=(64, 64), dtype="uint16")
+    labels[:] = 0
+    return labels
+
+
+def worked(image: Image, labels: zarr.Array, folder: Path, rows: range, column: int) -> Journal:
+    session = Session(image, Disks(radius=4), labels=labels)
+    journal = journalled(session, folder)
+    for row in rows:
+        session.click((row, column))
+        session.commit()
+    return journal
+
+
+def test_labels_on_disk_that_stand_as_the_session_left_them_are_gone_on_with(tmp_path: Path) -> None:
+    image, labels = an_image((300, 280)), labels_on_disk(tmp_path)
+    journal = worked(image, labels, tmp_path, range(20, 60, 20), 20)
+    journal.close()
+    left = labels[:]
+    session = recover(journal.path).restored(image, Disks(radius=4), labels)
+    assert session.labels is labels
+    np.testing.assert_array_equal(labels[:], left)
+    session.undo()
+    session.undo()
+    assert np.unique(labels[:]).tolist() == [0, 1]
+
+
+def test_what_was_drawn_later_beside_a_session_stays_when_it_is_restored(tmp_path: Path) -> None:
+    image, labels = an_image((300, 280)), labels_on_disk(tmp_path)
+    journal = worked(image, labels, tmp_path / "1", range(20, 60, 20), 20)
+    journal.close()
+    worked(image, labels, tmp_path / "2", range(20, 260, 20), 100).close()
+    left = labels[:]
+    recovered = recover(journal.path)
+    session = recovered.restored(image, Disks(radius=4), labels)
+    np.testing.assert_array_equal(labels[:], left)
+    assert session.labels is labels
+    assert recovered.complete
+    session.click((200, 200))
+    assert session.commit() == 15
+    assert len(np.unique(labels[:])) == 1 + 2 + 12 + 1
+
+
+def test_what_was_drawn_later_into_objects_of_a_session_stays_and_it_goes_on_in_a_copy(tmp_path: Path) -> None:
+    image, labels = an_image((300, 280)), labels_on_disk(tmp_path)
+    journal = worked(image, labels, tmp_path / "1", range(20, 60, 20), 20)
+    journal.close()
+    later = Session(image, Disks(radius=9), labels=labels)
+    later.resume(1)
+    later.click((30, 20))
+    later.merge((1, 2))
+    left = labels[:]
+    for restore in ("restored", "session"):  # as the panel does it, and step by step
+        recovered = recover(journal.path)
+        session = getattr(recovered, restore)(image, Disks(radius=4), labels)
+        if restore == "session":
+            recovered.replay(session)
+        np.testing.assert_array_equal(labels[:], left)
+        assert session.labels is not labels
+        assert np.unique(session.labels).tolist() == [0, 1, 2]
+        assert "go on in a copy" in recovered.problems[0].replace("goes", "go")
+
+
+def test_other_labels_on_disk_are_neither_offered_nor_written_into(tmp_path: Path) -> None:
+    image, labels = an_image((300, 280)), labels_on_disk(tmp_path)
+    journal = worked(image, labels, tmp_path, range(20, 60, 20), 20)
+    journal.close()
+    (tmp_path / "other").mkdir()
+    others = labels_on_disk(tmp_path / "other")
+    assert [found.path for found in find(image, tmp_path, labels)] == [journal.path]
+    assert find(image, tmp_path, others) == []
+    with pytest.raises(ValueError, match="drew into other labels"):
+        recover(journal.path).restored(image, Disks(), others)
+
+
+def test_labels_on_disk_are_not_written_into_by_a_session_that_drew_in_memory(tmp_path: Path) -> None:
+    path, labels = left_behind(tmp_path, an_image((300, 280))), labels_on_disk(tmp_path)
+    labels[5:9, 5:9] = 3
+    session = recover(path).restored(an_image((300, 280)), Disks(), labels)
+    assert session.labels is not labels
+    assert np.unique(labels[:]).tolist() == [0, 3]
+
+
+def test_a_session_older_than_one_that_was_saved_is_not_offered(tmp_path: Path) -> None:
+    image = an_image()
+    first = left_behind(tmp_path, image)
+    session = Session(image, Disks())
+    journal = journalled(session, tmp_path)
+    session.click((3, 3))
+    journal.saved()
+    supersede(image, session.labels, journal.began, tmp_path)
+    assert find(image, tmp_path) == []
+    session.click((9, 9))
+    journal.close()
+    assert [found.path for found in find(image, tmp_path)] == [journal.path]
+    assert len(recover(first).entries) == 6  # it is kept
+    discard(first)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == [journal.path.stem] * 2
+
+
+@pytest.mark.parametrize(
+    "fault", [b"[]", b"null", b'{"journal":2}', b'{"journal":2,"image":{"name":1}}', b"[" * 99_999]
+)
+def test_a_malformed_journal_hides_none_beside_it(tmp_path: Path, fault: bytes) -> None:
+    good = left_behind(tmp_path)
+    head = good.read_bytes().splitlines(keepends=True)[0]
+    (tmp_path / "0.jsonl").write_bytes(b"%08x %s\n" % (zlib.crc32(fault), fault))
+    (tmp_path / "1.jsonl").write_bytes(head + line_of({"act": "commit"}) + line_of([1, 2]) + line_of({"act": 3}))
+    (tmp_path / "2.jsonl").mkdir()
+    (tmp_path / "3.jsonl").symlink_to(tmp_path / "nowhere")
+    assert [found.path for found in find(an_image(), tmp_path)] == [good]
+
+
+def test_a_clock_that_jumps_cleans_nothing_away(tmp_path: Path) -> None:
+    yesterday = left_behind(tmp_path)
+    os.utime(yesterday, (time.time() - 86_400,) * 2)
+    later = time.time() + 400 * 86_400
+    clean(tmp_path, now=later)
+    clean(tmp_path, now=later + 86_400)
+    assert yesterday.exists()
+    clean(tmp_path, now=later + (KEPT_DAYS + 1) * 86_400)
+    assert not yesterday.exists()

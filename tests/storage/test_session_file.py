@@ -13,7 +13,7 @@ from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.images import Image
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.atomic import checksum, written_whole
-from napari_clickseg.storage.serialization import Identity
+from napari_clickseg.storage.image_identity import Identity
 from napari_clickseg.storage.session_file import Record, Replay, Summary, load_session, save_session
 from random_acts import User
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
-USER_DATA = {"darwin": "~/Library/Application Support", "win32": "~/AppData/Local"}
-"""By platform; on all others $XDG_DATA_HOME or ~/.local/share."""
+from platformdirs import user_data_path
 
 
 def user_data(name: str, variable: str) -> Path:
@@ -21,8 +19,7 @@ def user_data(name: str, variable: str) -> Path:
     named = os.environ.get(variable)
     if named:
         return Path(named).expanduser()
-    base = USER_DATA.get(sys.platform) or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(base).expanduser() / "napari-clickseg" / name
+    return user_data_path("napari-clickseg", appauthor=False) / name
 
 
 MODELS_VARIABLE = "CLICKSEG_MODELS"

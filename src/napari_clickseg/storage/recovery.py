@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,39 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.core.images import Image
-from napari_clickseg.core.labels import drawable
+from napari_clickseg.core.labels import drawable, highest_id
 from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Nobody
+from napari_clickseg.session.replay import Act
 from napari_clickseg.session.session import Session
-from napari_clickseg.storage.event_log import FORMAT, LABELS_SUFFIX, LOCK_SUFFIX, SUFFIX, delete, held, read_lines
-from napari_clickseg.storage.paths import journals_folder
-from napari_clickseg.storage.serialization import IDLE, Entry, Identity, Json, Settings, check_new, unpack_array
+from napari_clickseg.storage.event_log import COPIED_BYTES
+from napari_clickseg.storage.image_identity import Identity, Samples
+from napari_clickseg.storage.journal_files import (
+    LABELS_SUFFIX,
+    MALFORMED,
+    RENEWED_SUFFIX,
+    SUPERSEDED_SUFFIX,
+    Summary,
+    delete,
+    head_of,
+    in_use,
+    journals_folders,
+    journals_in,
+    place_of,
+    summary_of,
+    superseded,
+)
+from napari_clickseg.storage.label_tiles import Overlay, goes_on, put_back
+from napari_clickseg.storage.log_lines import read_lines
+from napari_clickseg.storage.serialization import PAINT, TRAVELS, Entry, Settings, check_new, unpack_array
 
 KEPT_DAYS = 30
 DAY = 24 * 60 * 60
+UNDOABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+"""What an act may raise that does not fit what was done before it."""
+CHANGED = "The labels were changed since that session ended; they stay as they are, and it goes on in a copy of them."
+TOLD = 3
+"""So many acts that could not be done again are named one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +60,13 @@ class Found:
     image : str
         The name of the image's file, or "".
     started, last : datetime
-        Of the first and the last act, in local time.
+        Of the session and of its last act, in local time.
     acts, kept : int
         How much was done and never saved; how many objects and edits are kept in all.
     model : str
         The model chosen last.
+    thumbnail : ndarray of uint8, or None
+        (rows, columns): the image in small, as the session saw it.
     """
 
     path: Path
@@ -49,17 +76,19 @@ class Found:
     acts: int
     kept: int
     model: str
+    thumbnail: npt.NDArray[np.uint8] | None = None
 
     @property
     def sentence(self) -> str:
         """What to tell the user."""
         done = f"{self.acts} act{'' if self.acts == 1 else 's'}"
-        return f"A session of {self.started.day} {self.started:%B}, {self.started:%H:%M}, {done}, was not saved."
+        name = f" on {self.image}" if self.image else ""
+        return f"A session{name} of {self.started.day} {self.started:%B}, {self.started:%H:%M}, {done}, was not saved."
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Recovered:
-    """What a journal holds, up to its last whole line.
+    """Mutable: what a journal holds, up to its last whole line, and what of it could not be done again.
 
     Attributes
     ----------
@@ -72,7 +101,9 @@ class Recovered:
     highest : int
         The highest id that the session knew of when it began.
     entries : tuple of Entry
-        Everything that was done, undone acts too.
+        Everything that was done, undone acts too, and what was found painted by somebody else.
+    problems : list of str
+        What could not be read or done again, in sentences.
     """
 
     path: Path
@@ -80,14 +111,27 @@ class Recovered:
     began: Settings
     highest: int
     entries: tuple[Entry, ...]
+    problems: list[str]
     _dtype: str
     _kept: str
+    _labels_at: str
+    _copied: frozenset[tuple[int, ...]]
     _before: tuple[tuple[Region, npt.NDArray[Any]], ...]
 
     @property
     def model(self) -> str:
         """The model that answered last."""
         return self.entries[-1].settings.model if self.entries else self.began.model
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything could be done again, be it in a copy of the labels."""
+        return set(self.problems) <= {CHANGED}
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the session drew into labels on disk (or larger ones than are copied), which have to be opened."""
+        return self._kept == "elsewhere"
 
     def labels(self, given: Any = None) -> Any:
         """Return the labels that the session began with, to be drawn into.
@@ -96,64 +140,165 @@ class Recovered:
         ----------
         given : array, optional
             The labels that were opened again: wanted where the journal holds no copy, as of zarr. What the session
-            wrote into them is taken back, in place.
+            wrote into them is taken back, in place; `Overlay` keeps that off the disk.
 
         Raises
         ------
         ValueError
-            Where they are wanted and absent, or have another shape.
+            Where they are wanted and absent, have another shape, or are others than those of the session.
         """
         shape = tuple(n for n, axis in zip(self.image.shape, self.image.axes, strict=True) if axis != "C")
-        labels = self._copy(shape) if given is None else drawable(given, shape)
+        if not self.needs_labels:
+            labels = self._copy(shape, given)
+        elif given is None:
+            raise ValueError("The journal holds no copy of the labels that the session began with; open them first.")
+        elif self._labels_at and place_of(given) and place_of(given) != self._labels_at:
+            raise ValueError("The session drew into other labels on disk; choose those in the panel first.")
+        else:
+            labels = drawable(given, shape)
         for region, before in self._before:
             labels[region.slices] = before
         return labels
 
     def session(self, image: Image, predictor: Any, labels: Any = None) -> Session:
-        """Return a session as it was at the beginning; `labels` as in the method of this name."""
-        return self.began.session(image, predictor, self.labels(labels), self.highest)
+        """Return a session as it was at the beginning, to be done again by `replay`.
 
-    def steps(self, session: Session) -> Iterator[int]:
-        """Do everything again in a new session, act by act, without asking a model; yields how many are done.
+        Parameters
+        ----------
+        labels : array, optional
+            As in the method of this name. Where somebody wrote into them since, so that drawing the session again would
+            wipe that out, they stay as they are and the session goes on in a copy; `problems` says so.
 
         Raises
         ------
         ValueError
-            Where an act does not fit the session: what was done before it stands then.
+            Where the labels are wanted and do not fit, or a copy of them would take too much memory.
+        """
+        if self.needs_labels and labels is not None and not isinstance(labels, Overlay):
+            laid = self._laid_over(image, labels)
+            if not goes_on(laid):
+                labels = _copy_of(labels)
+                self.problems.append(CHANGED)
+        return self.began.session(image, predictor, self.labels(labels), self.highest)
+
+    def restored(
+        self, image: Image, predictor: Any, labels: Any, listen: Callable[[Session], None] = lambda session: None
+    ) -> Session:
+        """Return a session in which everything was done again; labels on disk are not written into meanwhile.
+
+        Parameters
+        ----------
+        labels : array, optional
+            As in `session`.
+        listen : callable
+            Gets the session before anything is done in it, as to keep a journal of it.
+
+        Raises
+        ------
+        ValueError
+            As `session`.
+        """
+        laid = None
+        if self.needs_labels and labels is not None:
+            laid = self._laid_over(image, labels)
+            if not goes_on(laid):
+                labels, laid = _copy_of(labels), None
+                self.problems.append(CHANGED)
+        session = self.session(image, predictor, labels if laid is None else Overlay(labels))
+        listen(session)
+        self.replay(session)
+        if laid is not None:
+            different = put_back(laid)
+            session.labels = labels
+            if different:
+                session.reserve(highest_id(labels))
+        return session
+
+    def _laid_over(self, image: Image, labels: Any) -> Overlay:
+        """The labels as the session left them, laid over those that it began with, over those that are there now."""
+        problems = list(self.problems)
+        laid = Overlay(self.labels(Overlay(labels)))
+        self.replay(self.began.session(image, Nobody(self.began.ndim, self.began.model), laid, self.highest))
+        self.problems[:] = problems
+        return laid
+
+    def steps(self, session: Session) -> Iterator[int]:
+        """Do everything again in a new session, act by act, without asking a model; yields how many are done.
+
+        An act that does not fit is left out and named in `problems`; what comes after it is done as far as that goes.
         """
         check_new(session)
+        travelled, failed = {0: session.step}, 0
         for number, entry in enumerate(self.entries, 1):
             try:
-                session.perform(entry.act)
-            except (ValueError, TypeError, KeyError) as error:
-                raise ValueError(
-                    f"Act {number} of {len(self.entries)} ({entry.act.name}) cannot be done again: {error}"
-                ) from error
+                self._do(session, entry, travelled, bool(failed))
+            except UNDOABLE as error:
+                failed += 1
+                if failed <= TOLD:
+                    self.problems.append(f"Act {number} ({entry.act.name}) cannot be done again: {error}")
+            travelled[entry.step] = session.step
             yield number
+        if failed > TOLD:
+            self.problems.append(f"{failed - TOLD} more acts cannot be done again.")
 
     def replay(self, session: Session) -> None:
         """Do everything again at once, as `steps`."""
         for _ in self.steps(session):
             pass
 
-    def _copy(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-        if self._kept == "empty":
-            return np.zeros(shape, self._dtype)
+    def _do(self, session: Session, entry: Entry, travelled: Mapping[int, int], gaps: bool) -> None:
+        """Do an act again; once others were left out, undo and redo go to where they led then, and ids are checked."""
+        if gaps and entry.act.name in TRAVELS:
+            _travel(session, travelled.get(entry.step, session.step))
+            return
+        if gaps and entry.act.name == "set_clicks" and session.label != entry.label:
+            session.put_away()
+            session.start_new(entry.label)
+        session.perform(entry.act)
+
+    def _copy(self, shape: tuple[int, ...], given: Any) -> npt.NDArray[Any]:
+        """The labels in memory that the session began with, but for the tiles that the journal holds."""
         copy = self.path.with_suffix(LABELS_SUFFIX)
-        if self._kept != "copied" or not copy.is_file():
+        if self._kept == "copied" and copy.is_file():  # of version 1
+            with np.load(copy, allow_pickle=False) as archive:
+                labels: npt.NDArray[Any] = archive["labels"]
+            return labels
+        labels = np.zeros(shape, self._dtype)
+        if self._kept in ("empty", "copied"):
+            return labels
+        if given is not None and tuple(given.shape) == shape:
+            for front in np.ndindex(*shape[:-2]):
+                if front not in self._copied:
+                    labels[front] = given[front]
+        elif not self._copied and not self._before:
             raise ValueError("The journal holds no copy of the labels that the session began with; open them first.")
-        with np.load(copy, allow_pickle=False) as archive:
-            labels: npt.NDArray[Any] = archive["labels"]
+        self.problems.append("The labels that were there before were copied only in part.")
         return labels
 
 
-def find(image: Image, folder: Path | None = None) -> list[Found]:
+def find(image: Image, folder: Path | None = None, labels: Any = None) -> list[Found]:
     """Return the journals about an image that hold unsaved acts and that no process writes, the newest first.
 
-    Reads a sample of the image where a journal may fit. Journals that cannot be read are left out.
+    Reads a sample of the image where a journal may fit. Left out are journals that cannot be read, and those that ended
+    before a session began of which the labels were saved.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where journals lie; the user's folders where absent.
+    labels : array, optional
+        The labels that are worked on: sessions that drew into others on disk are left out.
     """
-    there = (_found(path, image) for path in _journals(folder or journals_folder()))
-    return sorted((found for found in there if found is not None), key=lambda found: found.last, reverse=True)
+    samples = Samples(image)
+    at = "" if labels is None else place_of(labels)
+    found = []
+    for path in journals_in(journals_folders() if folder is None else (folder,)):
+        summary = None if superseded(path) else summary_of(path)
+        if summary is None or not summary.unsaved or (labels is not None and summary.labels_at not in ("", at)):
+            continue
+        if samples.show(summary.image) and not in_use(path):
+            found.append(_found(summary))
+    return sorted(found, key=lambda found: found.last, reverse=True)
 
 
 def recover(path: Path) -> Recovered:
@@ -167,19 +312,43 @@ def recover(path: Path) -> Recovered:
         Where it cannot be read.
     """
     lines = read_lines(path)
-    head = _head(lines)
+    head = head_of(lines)
     if head is None:
         raise ValueError(f"{path} is no journal of this version, or its first line is damaged.")
-    entries, before, kept = [], [], "unknown"
-    for line in lines:
-        if "act" in line:
-            entries.append(Entry.from_json(line))
-        elif "before" in line:
-            start, stop = line["before"]
-            before.append((Region(tuple(start), tuple(stop)), unpack_array(line["pixels"])))
-        kept = line.get("labels", kept)
     image, began = Identity.from_json(head["image"]), Settings.from_json(head["settings"])
-    return Recovered(path, image, began, head["highest"], tuple(entries), head["labels_dtype"], kept, tuple(before))
+    dtype, kept, copied = str(head["labels_dtype"]), "unknown", set()
+    entries: list[Entry] = []
+    before: list[tuple[Region, npt.NDArray[Any]]] = []
+    problems: list[str] = []
+    for number, line in enumerate(lines, 2):
+        try:
+            if "act" in line:
+                entries.append(Entry.from_json(line))
+            elif "before" in line:
+                before.append(_block(line["before"], line))
+            elif "found" in line:
+                region, values = _block(line["found"], line)
+                entries.append(_painted(entries[-1] if entries else None, began, region, values))
+            elif "copied" in line:
+                copied.add(tuple(line["copied"]))
+            elif "sample" in line:
+                image = replace(image, sample=str(line["sample"]))
+            dtype, kept = line.get("labels_dtype", dtype), line.get("labels", kept)
+        except MALFORMED as error:
+            problems.append(f"Line {number} cannot be read: {error}")
+    return Recovered(
+        path,
+        image,
+        began,
+        int(head["highest"]),
+        tuple(entries),
+        problems,
+        dtype,
+        kept,
+        str(head.get("labels_at", "")),
+        frozenset(copied),
+        tuple(before),
+    )
 
 
 def discard(path: Path) -> None:
@@ -189,64 +358,95 @@ def discard(path: Path) -> None:
     ------
     ValueError
         Where a process still writes it.
+    OSError
+        Where it cannot be deleted.
     """
-    if held(path.with_suffix(LOCK_SUFFIX)):
+    if in_use(path):
         raise ValueError(f"{path} belongs to a session that is still open.")
     delete(path)
 
 
+def supersede(image: Image, labels: Any, began: datetime, folder: Path | None = None) -> None:
+    """Take note that labels were saved of a session that began then: older ones about them are not offered any more.
+
+    They are kept as long as others, and can be given to `recover`.
+
+    Raises
+    ------
+    OSError
+        Where that cannot be written.
+    """
+    samples, at = Samples(image), place_of(labels)
+    for path in journals_in(journals_folders() if folder is None else (folder,)):
+        summary = summary_of(path)
+        older = summary is not None and summary.last < began and summary.labels_at in ("", at)
+        if older and samples.show(summary.image) and not in_use(path):
+            path.with_suffix(SUPERSEDED_SUFFIX).touch()
+
+
 def clean(folder: Path | None = None, now: float | None = None) -> None:
     """Delete journals that nobody writes and that nothing was added to for 30 days.
+
+    Where all are that old, either nobody worked for a month or the clock jumped: they are kept for 30 days more.
 
     Raises
     ------
     OSError
         Where one cannot be deleted.
     """
-    oldest = (time.time() if now is None else now) - KEPT_DAYS * DAY
-    for path in _journals(folder or journals_folder()):
-        if path.stat().st_mtime < oldest and not held(path.with_suffix(LOCK_SUFFIX)):
+    now = time.time() if now is None else now
+    paths = [p for p in journals_in(journals_folders() if folder is None else (folder,)) if not in_use(p)]
+    ages = {path: (now - path.stat().st_mtime) / DAY for path in paths}
+    jumped = bool(ages) and min(ages.values()) > KEPT_DAYS
+    for path in (path for path, age in ages.items() if age > KEPT_DAYS):
+        renewed = path.with_suffix(RENEWED_SUFFIX)
+        if jumped and not renewed.exists():
+            renewed.touch()
+            os.utime(path, (now, now))
+        else:
             delete(path)
 
 
-def _journals(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []
-
-
-def _found(path: Path, image: Image) -> Found | None:
-    if held(path.with_suffix(LOCK_SUFFIX)):
-        return None
+def _found(summary: Summary) -> Found:
     try:
-        lines = read_lines(path)
-        head = _head(lines)
-        known = None if head is None else Identity.from_json(head["image"])
-        if head is None or known is None or not known.shows(image):
-            return None
-        unsaved = _unsaved(lines)
-        last = datetime.fromtimestamp(path.stat().st_mtime)
-    except (OSError, ValueError, KeyError):
-        return None
-    if not unsaved:
-        return None
-    newest = unsaved[-1]
-    started = datetime.fromisoformat(head["started"]).astimezone()
+        picture = None if summary.thumbnail is None else unpack_array(summary.thumbnail)
+    except MALFORMED:
+        picture = None
     return Found(
-        path, known.name, started, last.astimezone(), len(unsaved), newest["kept"], newest["settings"]["model"]
+        summary.path,
+        summary.image.name,
+        summary.started,
+        summary.last,
+        summary.unsaved,
+        summary.kept,
+        summary.model,
+        picture,
     )
 
 
-def _head(lines: Iterator[Json]) -> Mapping[str, Any] | None:
-    """The first line, if it is that of a journal of this version."""
-    head = next(lines, None)
-    return head if isinstance(head, dict) and head.get("journal") == FORMAT else None
+def _block(ends: Sequence[Sequence[int]], line: Mapping[str, Any]) -> tuple[Region, npt.NDArray[Any]]:
+    start, stop = ends
+    return Region(tuple(start), tuple(stop)), unpack_array(line["pixels"])
 
 
-def _unsaved(lines: Iterator[Json]) -> list[Mapping[str, Any]]:
-    """The acts since the labels were saved last, without those that draw nothing."""
-    acts: list[Mapping[str, Any]] = []
-    for line in lines:
-        if "saved" in line:
-            acts = []
-        elif line.get("act", IDLE[0]) not in IDLE:
-            acts.append({name: line[name] for name in ("kept", "settings")})
-    return acts
+def _painted(last: Entry | None, began: Settings, region: Region, values: npt.NDArray[Any]) -> Entry:
+    """What somebody else wrote, as an act: it takes no step of history."""
+    act = Act(PAINT, {"region": region, "values": values})
+    return Entry(act, 0, 0, 0, began) if last is None else replace(last, act=act)
+
+
+def _copy_of(labels: Any) -> npt.NDArray[Any]:
+    if int(np.prod(labels.shape)) * np.dtype(labels.dtype).itemsize > COPIED_BYTES:
+        raise ValueError(
+            "The labels were changed since that session ended, and are too large for the session to go on in a copy; "
+            "both stay as they are."
+        )
+    return np.array(labels[...])
+
+
+def _travel(session: Session, step: int) -> None:
+    """Undo or redo as far as that leads towards a step."""
+    while session.step > step and session.can_undo:
+        session.undo()
+    while session.step < step and session.can_redo:
+        session.redo()

@@ -23,9 +23,9 @@ from napari_clickseg.core.requests import Predictor
 from napari_clickseg.session.replay import Act
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.atomic import checksum, written_whole
-from napari_clickseg.storage.serialization import START, TRAVELS, Entry, Identity, Json, Settings, check_new
+from napari_clickseg.storage.image_identity import Identity
+from napari_clickseg.storage.serialization import PAINT, START, TRAVELS, Entry, Json, Settings, check_new
 
-PAINT = "paint"
 LASTING = (PAINT, "reserve")
 """Acts that undo does not take back."""
 

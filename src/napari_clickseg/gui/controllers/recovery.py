@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from napari_clickseg.core.jobs import Outcome, Stop
 from napari_clickseg.gui.background import Background, Courier
 from napari_clickseg.gui.layer_pair import Work
 from napari_clickseg.gui.panel_state import Showing
 from napari_clickseg.gui.view import messages as frame_status
-from napari_clickseg.gui.view.protocol import SequencePanel
+from napari_clickseg.gui.view.protocol import SequencePanel, Status
 from napari_clickseg.gui.workspace import Desk
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.event_log import Journal
-from napari_clickseg.storage.recovery import Found, clean, discard, find, recover
+from napari_clickseg.storage.recovery import Found, clean, discard, find, recover, supersede
 
 MARK = "napari-clickseg journal"
 """The key in a layer's metadata by which the journals of what is in it are known: they need not be offered back."""
@@ -56,7 +54,7 @@ class Journaling:
         self._journals: dict[Session, Journal] = {}
         self._offers: list[Found] = []
         self._background = Background("clickseg-journals")
-        self._courier = Courier(self._on_journal_failed)
+        self._courier = Courier(self._on_journal_told)
         desk.begun.connect(self._on_desk_begun)
         desk.dropped.connect(self._on_desk_dropped)
         desk.switched.connect(self._on_desk_switched)
@@ -76,6 +74,13 @@ class Journaling:
         """Return the journal of a work on the desk."""
         return self._journals[work.session]
 
+    def saved(self, work: Work) -> None:
+        """Take note that the labels of a work were saved: neither what was done so far nor older work is offered."""
+        journal = self._journals.get(work.session)
+        if journal is not None:
+            journal.saved()
+            threading.Thread(target=_superseded, args=(work.session, journal), name="clickseg-saved").start()
+
     # -- requests --------------------------------------------------------------------------------------------------
 
     def restore(self) -> None:
@@ -86,8 +91,7 @@ class Journaling:
         found = self._offers.pop(0)
         self._panel.show_offer("")
         self._showing.status(frame_status.RESTORING)
-        elsewhere = type(work.session.labels) is not np.ndarray and not work.session.step
-        labels = work.session.labels if elsewhere else None
+        labels = None if work.session.step else work.session.labels
         self._background.submit(partial(_restored, found, work, labels), self._on_restored)
 
     def discard(self) -> None:
@@ -105,7 +109,8 @@ class Journaling:
         journal = start()
         self._journals[session] = journal
         courier = self._courier
-        journal.failed.connect(lambda sentence: courier.arrived.emit(Outcome("journal", sentence)))
+        journal.failed.connect(lambda sentence: courier.arrived.emit(Outcome("failed", sentence)))
+        journal.resumed.connect(lambda sentence: courier.arrived.emit(Outcome("resumed", sentence)))
         if journal.problem:
             self._showing.warn(journal.problem)
         return journal
@@ -122,7 +127,7 @@ class Journaling:
             path = getattr(work.image_layer.source, "path", None)
             self._start(work.session, partial(Journal.start, work.session, path))
         known = work.labels_layer.metadata.get(MARK, ())
-        work.labels_layer.metadata[MARK] = (*known, str(self._journals[work.session].path))
+        work.labels_layer.metadata[MARK] = (*known, self._journals[work.session].path.stem)
 
     def _on_desk_dropped(self, work: Work) -> None:
         self._end(work.session)
@@ -131,7 +136,7 @@ class Journaling:
         self._offers = []
         self._offer()
         if work is not None and not work.session.step:
-            present = {path for layer in self._viewer.layers for path in layer.metadata.get(MARK, ())}
+            present = {stem for layer in self._viewer.layers for stem in layer.metadata.get(MARK, ())}
             self._background.submit(partial(_looked_for, work, present), self._on_found)
 
     def _on_found(self, outcome: Outcome) -> None:
@@ -157,8 +162,11 @@ class Journaling:
         if outcome.error is not None:
             self._showing.status(frame_status.not_discarded(outcome.error))
 
-    def _on_journal_failed(self, outcome: Outcome) -> None:
-        self._showing.warn(outcome.value)
+    def _on_journal_told(self, outcome: Outcome) -> None:
+        if outcome.key == "failed":
+            self._showing.warn(outcome.value)
+        else:
+            self._showing.hold(Status("ready", outcome.value))
 
 
 def _ended(journal: Journal) -> None:
@@ -174,20 +182,37 @@ def _cleaned() -> None:
 
 
 def _looked_for(work: Work, present: set[str], stop: Stop) -> tuple[Work, list[Found]]:
-    return work, [found for found in find(work.session.image) if str(found.path) not in present]
+    found = find(work.session.image, labels=work.session.labels)
+    return work, [f for f in found if not any(f.path.stem.startswith(stem) for stem in present)]
 
 
 def _restored(found: Found, beside: Work, labels: Any, stop: Stop) -> Restored:
-    """Do everything again in a session that nobody sees yet; where an act cannot be done, what came before it stays."""
-    recovered = recover(found.path)
-    session = recovered.session(beside.session.image, beside.session.predictor, labels)
-    journal = Journal.start(session, found.image or None)
+    """Do everything again in a session that nobody sees yet; the old journal goes when the new one is on the disk."""
+    recovered, journals = recover(found.path), list[Journal]()
+    image, predictor = beside.session.image, beside.session.predictor
     try:
-        recovered.replay(session)
-    except ValueError as problem:
-        return Restored(found, beside, session, journal, str(problem))
-    discard(found.path)
-    return Restored(found, beside, session, journal, "")
+        session = recovered.restored(
+            image, predictor, labels, lambda session: journals.append(Journal.start(session, found.image or None))
+        )
+    except BaseException:
+        for journal in journals:
+            journal.saved()
+            _ended(journal)
+        raise
+    (journal,) = journals
+    try:
+        journal.secure()
+        if recovered.complete:
+            discard(found.path)
+    except OSError as error:
+        recovered.problems.append(f"The journal of that session is kept, as there is no other yet: {error}")
+    return Restored(found, beside, session, journal, " ".join(recovered.problems))
+
+
+def _superseded(session: Session, journal: Journal) -> None:
+    """Offer older sessions no more; where that cannot be noted they are offered once more."""
+    with contextlib.suppress(OSError):
+        supersede(session.image, session.labels, journal.began)
 
 
 def _discarded(found: Found, stop: Stop) -> None:

@@ -115,15 +115,15 @@ class Saving:
     def _write(self, kind: Kind, path: Path, work: Work, job: Callable[[Stop], None]) -> None:
         journal = self._journaling.journal(work)
         self._showing.status(frame_status.writing(path.name))
-        self._background.submit(job, partial(self._on_written, kind, path, journal, journal.unsaved))
+        self._background.submit(job, partial(self._on_written, kind, path, work, journal.unsaved))
 
-    def _on_written(self, kind: Kind, path: Path, journal: Journal, unsaved: int, outcome: Outcome) -> None:
-        whole = journal.unsaved == unsaved
+    def _on_written(self, kind: Kind, path: Path, work: Work, unsaved: int, outcome: Outcome) -> None:
+        whole = work not in self._desk or self._journaling.journal(work).unsaved == unsaved
         if outcome.error is not None:
             self._showing.status(frame_status.not_saved(outcome.error))
             return
         if whole and kind == "labels":
-            journal.saved()
+            self._journaling.saved(work)
         self._showing.status(frame_status.saved(path.name, whole))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_clickseg.core.images import Image
-from napari_clickseg.storage.serialization import Identity
+from napari_clickseg.storage.image_identity import Identity
 
 PIXELS = np.random.default_rng(0).integers(0, 1000, (5, 2, 300, 200)).astype(np.uint16)
 
@@ -53,7 +53,7 @@ def test_an_image_of_another_shape_is_not_read_at_all() -> None:
 def test_little_is_read_of_a_large_image() -> None:
     large = Recorded(np.broadcast_to(np.uint8(7), (1000, 4000, 4000)))
     Identity.of(Image.of(large, "TYX"))
-    assert large.read == 3 * 5 * 64 * 64
+    assert large.read <= 3 * (5 + 12 * 12) * 64 * 64
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (1, 70, 3)])
