@@ -48,6 +48,8 @@ class Journal:
     ----------
     problem : str
         What `failed` said last, maybe before anybody listened; empty as long as all is well.
+    note : str
+        What `resumed` said last.
     """
 
     failed = Signal(str)
@@ -64,7 +66,7 @@ class Journal:
         began: datetime | None = None,
     ) -> None:
         check_new(session)
-        self.problem = ""
+        self.problem = self.note = ""
         self.began = began or datetime.now(UTC)
         self._session = session
         self._image_path = image_path
@@ -72,7 +74,7 @@ class Journal:
         self._sums = TileSums()
         self._unsaved = 0
         self._stop = Stop()
-        self._folder = path.parent
+        self._folder, self._reason = path.parent, ""
         self._lines = LogWriter(path, self._on_failed, self._on_resumed, elsewhere)
         head = self._head(image_path)
         self._lines.write(lambda: head)
@@ -244,14 +246,20 @@ class Journal:
     # -- when it cannot be written ---------------------------------------------------------------------------------
 
     def _on_failed(self, error: Exception) -> None:
+        self._reason = reason(error)
         self.problem = (
-            f"From here on a crash would lose your work: the journal cannot be written ({reason(error)}). "
+            f"From here on a crash would lose your work: the journal cannot be written ({self._reason}). "
             "Save the labels."
         )
         self.failed.emit(self.problem)
 
     def _on_resumed(self) -> None:
-        problem, self.problem = self.problem, ""
-        where = "" if self.path.parent == self._folder else f", in {self.path.parent}"
-        if problem:
-            self.resumed.emit(f"The journal is written again{where}: a crash would lose nothing.")
+        self.problem = ""
+        if self.path.parent == self._folder:
+            self.note = "The journal is written again: a crash would lose nothing."
+        else:
+            self.note = (
+                f"The journal cannot be written in {self._folder} ({self._reason}); it goes on in {self.path.parent}, "
+                "and a crash would lose nothing."
+            )
+        self.resumed.emit(self.note)

@@ -121,7 +121,8 @@ def thumbnail(image: Image) -> npt.NDArray[np.uint8]:
     step = max(1, max(grey.shape) // THUMBNAIL)
     grey = grey[::step, ::step]
     low, high = np.percentile(grey, (1, 99))
-    return (255 * np.clip((grey - low) / max(float(high - low), 1e-6), 0, 1)).astype(np.uint8)
+    scaled = 255 * np.clip((grey - low) / max(float(high - low), 1e-6), 0, 1)
+    return np.asarray(scaled, np.uint8)
 
 
 def _whole(image: Image) -> Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
@@ -134,7 +135,7 @@ class Overlay:
 
     @property
     def nbytes(self) -> int:
-        return int(np.prod(self.shape)) * self.dtype.itemsize
+        return math.prod(self.shape) * int(self.dtype.itemsize)
 
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
         region, squeezed = self._region(key)
@@ -142,7 +143,7 @@ class Overlay:
         for tile, there, shared in self._parts(region):
             if tile in self._tiles:
                 block[shared.within(region).slices] = self._tiles[tile][shared.within(there).slices]
-        return block[squeezed]
+        return np.asarray(block[squeezed])
 
     def __setitem__(self, key: Any, values: Any) -> None:
         region, squeezed = self._region(key)

@@ -379,8 +379,9 @@ def supersede(image: Image, labels: Any, began: datetime, folder: Path | None = 
     samples, at = Samples(image), place_of(labels)
     for path in journals_in(journals_folders() if folder is None else (folder,)):
         summary = summary_of(path)
-        older = summary is not None and summary.last < began and summary.labels_at in ("", at)
-        if older and samples.show(summary.image) and not in_use(path):
+        if summary is None or summary.last >= began or summary.labels_at not in ("", at):
+            continue
+        if samples.show(summary.image) and not in_use(path):
             path.with_suffix(SUPERSEDED_SUFFIX).touch()
 
 

@@ -113,6 +113,8 @@ class Journaling:
         journal.resumed.connect(lambda sentence: courier.arrived.emit(Outcome("resumed", sentence)))
         if journal.problem:
             self._showing.warn(journal.problem)
+        elif journal.note:
+            self._showing.hold(Status("ready", journal.note))
         return journal
 
     def _end(self, session: Session) -> None:
