@@ -14,7 +14,7 @@ from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.labels import drawable
 from napari_clickseg.core.masks import Prediction
-from napari_clickseg.core.object_size import equivalent_diameter
+from napari_clickseg.core.object_size import equivalent_diameter, estimate_diameter
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.session.committed import Committed, Kept, new_ids, settled
@@ -63,6 +63,7 @@ class ActiveObject:
         self._painting, self._painted = painting, painted
         self._drawn = Drawn()
         self._edits = 0
+        self._estimates: dict[Frame, float] = {}
         self.draw_into(labels)
 
     # -- what is there ---------------------------------------------------------------------------------------------
@@ -103,6 +104,16 @@ class ActiveObject:
     def next_id(self) -> int:
         """The id of the next object once this one is put away."""
         return max(self.committed.highest, self.state.label if self.worth_keeping else 0) + 1
+
+    def expected_diameter(self, frame: Frame | None = None) -> float:
+        """Return the known diameter, or the estimate of one frame: the middle one where none is named."""
+        known = self.known_diameter
+        if known is not None:
+            return known
+        here = frame if frame is not None else tuple(n // 2 for n in self.image.frames_shape(self.ndim))
+        if here not in self._estimates:
+            self._estimates[here] = estimate_diameter(self.image, here, self.ndim)
+        return self._estimates[here]
 
     def mask(self, frame: Frame) -> npt.NDArray[np.bool_]:
         """Return the mask on a frame, shape of the frame."""
@@ -182,6 +193,7 @@ class ActiveObject:
         self.committed = Committed(self.committed.highest, self.threshold)
         self.history = History(ObjectState(label=self.state.label, notes=notes), self.history.step)
         self._drawn = Drawn()
+        self._estimates.clear()
 
     def resume(self, label: int, found: Mapping[Frame, Prediction]) -> None:
         """Put the current object away and go on with one that is in the labels, from its masks."""

@@ -12,15 +12,13 @@ import numpy.typing as npt
 from psygnal import Signal
 
 from napari_clickseg.core.clicks import Click, Frame
-from napari_clickseg.core.edits import Edit, new_objects
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
-from napari_clickseg.core.labels import drawable, find_object, find_object_near, highest_id, read_block
+from napari_clickseg.core.labels import drawable, highest_id
 from napari_clickseg.core.masks import Prediction
-from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Predictor, Request, Segmenter
-from napari_clickseg.session import checks, label_operations, replay
+from napari_clickseg.core.requests import Predictor, Request
+from napari_clickseg.session import checks, object_operations, replay
 from napari_clickseg.session.active_object import ActiveObject
 from napari_clickseg.session.committed import Committed
 from napari_clickseg.session.drawing import Protect
@@ -86,10 +84,10 @@ class Session:
         highest: int | None = None,
     ) -> None:
         self.image = Image.of(image, axes, spacing)
-        labels = drawable(labels, self.image.shape)
-        committed = Committed(highest_id(labels) if highest is None else highest, threshold=0.5)
-        self._object = ActiveObject(self.image, predictor, labels, committed, self.painting.emit, self.painted.emit)
-        self._estimates: dict[Frame, float] = {}
+        array = drawable(labels, self.image.shape)
+        taken = highest_id(array) if highest is None and labels is not None else highest or 0
+        committed = Committed(taken, threshold=0.5)
+        self._object = ActiveObject(self.image, predictor, array, committed, self.painting.emit, self.painted.emit)
         self.diameter = diameter
         self.protect = protect
 
@@ -127,7 +125,7 @@ class Session:
 
     @property
     def pending(self) -> Request | None:
-        """The question whose answer is awaited."""
+        """The request whose answer is awaited."""
         return self._object.pending
 
     @property
@@ -150,7 +148,6 @@ class Session:
                     f"not {self.ndim}."
                 )
             self._object.begin_anew(min(predictor.ndim, self.image.ndim))
-            self._estimates.clear()
         self._object.predictor = predictor
         self.acted.emit(Act("predictor", {"name": predictor.name, "ndim": predictor.ndim}))
 
@@ -251,13 +248,7 @@ class Session:
         The estimate depends on the pixels of one frame alone (the middle one where none is named) and reads an overview
         of it once; any thread may call it.
         """
-        known = self._object.known_diameter
-        if known is not None:
-            return known
-        here = frame if frame is not None else tuple(n // 2 for n in self.image.frames_shape(self.ndim))
-        if here not in self._estimates:
-            self._estimates[here] = estimate_diameter(self.image, here, self.ndim)
-        return self._estimates[here]
+        return self._object.expected_diameter(frame)
 
     # -- clicks ----------------------------------------------------------------------------------------------------
 
@@ -290,8 +281,8 @@ class Session:
         """
         new = tuple(clicks)
         for click in new:
-            self._check(click)
-        self._check_id(self.label)
+            checks.check_click(click, self.image)
+        checks.check_id(self.label, np.dtype(self.labels.dtype))
         if new == self.clicks:
             return self._object.pending
         request = self._object.set_clicks(new)
@@ -358,30 +349,6 @@ class Session:
             self._object.drop()
             self._report("cancel")
 
-    def resume(self, label: int, position: Sequence[float] | None = None) -> None:
-        """Take an existing object up again: its mask becomes the prior and clicks correct it in place.
-
-        An object being drawn is kept first, as it is drawn: an answer still awaited is waited for no more.
-
-        Parameters
-        ----------
-        label : int
-            The object's id.
-        position : sequence of float, optional
-            A pixel of the object, in array order: names the frame, and where to look in a very large one. Without it
-            all frames are searched and every frame on which the object lies is taken up.
-
-        Raises
-        ------
-        ValueError
-            Where there is no such object; nothing is changed then.
-        """
-        found = self._find(label, position) if label > 0 else {}
-        if not found:
-            raise ValueError(f"There is no object {label} to take up{'' if position is None else ' there'}.")
-        self._object.resume(label, found)
-        self._report("resume", label=label, position=position)
-
     def start_new(self, label: int | None = None) -> int:
         """Keep what is drawn, if anything, and start a new object; return its id.
 
@@ -427,183 +394,18 @@ class Session:
         """Go one step forward; return a question only where that state was never answered."""
         return self._travel("redo", self._object.history.redo) if self.can_redo else None
 
-    # -- edits -----------------------------------------------------------------------------------------------------
-
-    def edit(self, edits: Mapping[Frame, Edit]) -> int:
-        """Write into any frames, as one step of undo; return the number of this edit, for `extend`.
-
-        The object being drawn is put away first: kept where something of it is drawn.
-
-        Raises
-        ------
-        ValueError
-            Where a frame, a region or an id does not fit the labels; nothing is changed then.
-        """
-        edits = dict(edits)
-        number = self._write(edits)
-        self._report("edit", edits=edits)
-        return number
-
-    def extend(self, edits: Mapping[Frame, Edit], number: int | None = None) -> bool:
-        """Let the last edit go on, as an object that is carried frame by frame: all of it stays one step of undo.
-
-        Parameters
-        ----------
-        edits : mapping of Frame to Edit
-        number : int, optional
-            The edit to go on with, as `edit` returned it; the last step, whichever edit that is, where absent.
-
-        Returns
-        -------
-        bool
-            False, with nothing done, where something else was done since: whoever carries should end.
-
-        Raises
-        ------
-        ValueError
-            Where an edit does not fit the labels, or one of the frames was confirmed; nothing is changed then.
-        """
-        edits, last = dict(edits), self.state.written
-        self._check_edits(edits)
-        if last is None or self.can_redo or number not in (None, last.number):
-            return False
-        confirmed = sorted(self.state.notes.confirmed & edits.keys())
-        if confirmed:
-            raise ValueError(f"Frame {confirmed[0]} is confirmed; nothing is carried into it.")
-        self._object.write_on(edits, last)
-        self._report("extend", edits=edits)
-        return True
-
     # -- edits of many objects -------------------------------------------------------------------------------------
 
-    def segmented(self, frame: Frame, stop: Stop = NEVER) -> Edit:
-        """Let the model find all objects of a frame; return the edit that adds them. Any thread may call it.
-
-        What is protected stays pixel by pixel: only objects that are not there yet come, and only into background.
-
-        Raises
-        ------
-        ValueError
-            Where there is no such frame, or the model only answers clicks.
-        Stopped
-            Where `stop` was requested before the answer was ready.
-        """
-        self._check_frame(frame)
-        if not isinstance(self.predictor, Segmenter):
-            raise ValueError(
-                f"{self.predictor.name} answers clicks, but does not find objects by itself; choose a converted model."
-            )
-        found = self.predictor.segment(self.image, frame, stop)
-        there = read_block(self.labels, frame, self._object.whole)
-        return new_objects(found, there, anywhere=self.protect == "anything")
-
-    def merge(
-        self,
-        labels: Sequence[int],
-        frames: Iterable[Frame] | None = None,
-        near: Sequence[Sequence[float]] | None = None,
-    ) -> None:
-        """Make several objects one, which keeps the first one's id.
-
-        Parameters
-        ----------
-        labels : sequence of int
-            Two ids or more.
-        frames : iterable of Frame, optional
-            Where; on all frames where absent.
-        near : sequence of sequences of float, optional
-            A pixel of each object within the frame: where to look in a very large one.
-
-        Raises
-        ------
-        ValueError
-            Where one of the objects is on none of the frames; nothing is changed then.
-        """
-        labels, frames = tuple(int(k) for k in labels), self._listed(frames)
-        self._write(label_operations.merge(self.labels, labels, self._frames(frames), self._object.whole, near))
-        self._report("merge", labels=labels, frames=frames, near=near)
-
-    def split(self, first: Sequence[float], second: Sequence[float]) -> int:
-        """Cut an object in two, between two pixels of it on one frame; return the id of the part around the second.
-
-        Raises
-        ------
-        ValueError
-            Where the two are not on one object and frame, or are one pixel; nothing is changed then.
-        """
-        one, other = (Click(tuple(float(p) for p in position)) for position in (first, second))
-        self._check(one)
-        self._check(other)
-        frame, ndim = one.frame(self.ndim), self.ndim
-        if other.frame(ndim) != frame:
-            raise ValueError(
-                f"Splitting takes two points on one frame, but these lie on {frame} and {other.frame(ndim)}."
-            )
-        new = self._object.next_id
-        self._write(label_operations.split(self.labels, self.image, frame, one.point(ndim), other.point(ndim), new))
-        self._report("split", first=one.position, second=other.position)
-        return new
-
-    def delete(self, label: int, frame: Frame | None = None, near: Sequence[float] | None = None) -> None:
-        """Erase an object from one frame, or from all.
-
-        Parameters
-        ----------
-        near : sequence of float, optional
-            A pixel of the object within the frame: where to look in a very large one.
-
-        Raises
-        ------
-        ValueError
-            Where there is no such object; nothing is changed then.
-        """
-        frames = None if frame is None else (frame,)
-        self._write(label_operations.delete(self.labels, label, self._frames(frames), self._object.whole, near))
-        self._report("delete", label=label, frame=frame, near=near)
-
-    def fill(self, label: int, frame: Frame = (), near: Sequence[float] | None = None) -> None:
-        """Give an object the background that it encloses on a frame; objects that lie in its holes stay.
-
-        Parameters
-        ----------
-        near : sequence of float, optional
-            As for `delete`.
-
-        Raises
-        ------
-        ValueError
-            Where there is no such object there, or it has no holes; nothing is changed then.
-        """
-        self._check_frame(frame)
-        self._write(label_operations.fill(self.labels, label, frame, self._object.whole, near))
-        self._report("fill", label=label, frame=frame, near=near)
-
-    def relabel(self, label: int, new: int, frames: Iterable[Frame] | None = None) -> None:
-        """Give an object another id on these frames, or on all; `label_operations.frames_from` lists them.
-
-        Raises
-        ------
-        ValueError
-            Where there is no such object, or the new id is that of another one on one of the frames: `merge` makes the
-            two one. Nothing is changed then.
-        """
-        frames = self._listed(frames)
-        self._write(label_operations.relabel(self.labels, label, new, self._frames(frames), self._object.whole))
-        self._report("relabel", label=label, new=new, frames=frames)
-
-    def copy_from(self, source: Frame, target: Frame, labels: Sequence[int] | None = None) -> None:
-        """Copy objects from one frame to another, all of them or these: into background, replacing their former selves.
-
-        Raises
-        ------
-        ValueError
-            Where the source frame lacks one of the objects, or the frames are one; nothing is changed then.
-        """
-        self._check_frame(source)
-        self._check_frame(target)
-        ids = None if labels is None else tuple(int(k) for k in labels)
-        self._write(label_operations.copy(self.labels, source, target, ids, self._object.whole))
-        self._report("copy_from", source=source, target=target, labels=ids)
+    resume = object_operations.resume
+    edit = object_operations.edit
+    extend = object_operations.extend
+    segmented = object_operations.segmented
+    merge = object_operations.merge
+    split = object_operations.split
+    delete = object_operations.delete
+    fill = object_operations.fill
+    relabel = object_operations.relabel
+    copy_from = object_operations.copy_from
 
     # -- frames ----------------------------------------------------------------------------------------------------
 
@@ -631,9 +433,7 @@ class Session:
 
     # -- acts ------------------------------------------------------------------------------------------------------
 
-    def perform(self, act: Act) -> None:
-        """Do once more what was done to this session or another one; see `session.replay.perform`."""
-        replay.perform(self, act)
+    perform = replay.perform
 
     def paint(self, region: Region, values: npt.NDArray[Any]) -> None:
         """Write values into a region of the label array, past objects and undo, as painting by hand does."""
@@ -655,50 +455,6 @@ class Session:
         request = self._object.travel(move)
         self._report(name)
         return request
-
-    def _write(self, edits: Mapping[Frame, Edit]) -> int:
-        self._check_edits(edits)
-        self._object.put_away()
-        try:
-            return self._object.write(edits)
-        except BaseException:
-            self._report("put_away")
-            raise
-
-    def _find(self, label: int, position: Sequence[float] | None) -> dict[Frame, Prediction]:
-        """The object's masks in the labels: on the position's frame, or on every frame."""
-        whole = Region.whole(self.image.frame_shape(self.ndim))
-        if position is None:
-            frames = np.ndindex(*self.image.frames_shape(self.ndim))
-            return find_object(self.labels, label, frames, whole)
-        click = Click(tuple(float(p) for p in position))
-        self._check(click)
-        return find_object_near(self.labels, label, click.frame(self.ndim), click.point(self.ndim), whole)
-
-    def _listed(self, frames: Iterable[Frame] | None) -> tuple[Frame, ...] | None:
-        return None if frames is None else tuple(tuple(frame) for frame in frames)
-
-    def _frames(self, frames: tuple[Frame, ...] | None) -> Iterable[Frame]:
-        """The frames named, or all."""
-        if frames is None:
-            return np.ndindex(*self.image.frames_shape(self.ndim))
-        for frame in frames:
-            self._check_frame(frame)
-        return frames
-
-    def _check_edits(self, edits: Mapping[Frame, Edit]) -> None:
-        highest = max(self._object.committed.highest, self.label)
-        for frame, edit in edits.items():
-            self._check_frame(frame)
-            checks.check_region(edit.region, self._object.whole)
-            highest = highest + len(edit.ids()) if edit.fresh else highest
-            self._check_id(highest if edit.fresh else edit.highest)
-
-    def _check_id(self, label: int) -> None:
-        checks.check_id(label, np.dtype(self.labels.dtype))
-
-    def _check(self, click: Click) -> None:
-        checks.check_click(click, self.image)
 
     def _check_frame(self, frame: Frame) -> None:
         checks.check_frame(frame, self.image, self.ndim)
