@@ -16,9 +16,9 @@ Array = npt.NDArray[np.float64]
 
 GROWTH = 0.11
 """Part of its length by which a rod grows in a step."""
-PUSHES = 2
+PUSHES = 1
 """How often overlaps are resolved after each step of growth."""
-LAST_PUSHES = 8
+LAST_PUSHES = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)

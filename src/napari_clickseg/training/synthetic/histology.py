@@ -80,10 +80,10 @@ def _stroma(rng: np.random.Generator, canvas: Canvas, radius: float) -> Plane:
     if chance(rng, 0.4):
         around = blur(canvas.coverage(), radius * rng.uniform(0.3, 0.8))
         ground += np.float32(rng.uniform(-0.3, 0.4)) * around
-    if chance(rng, 0.35):
+    if chance(rng, 0.15):
         reds = again(canvas)
         size = radius * rng.uniform(0.7, 1.2)
-        for y, x in rng.uniform(0, shape[0], (int(rng.integers(2, 25)), 2)):
+        for y, x in rng.uniform(0, shape[0], (int(rng.integers(2, 14)), 2)):
             reds.star(1, y, x, lobed(rng, size, 1.2, 0.05))
         ground = np.where(reds.inside, ground * 0.2 + np.float32(rng.uniform(0.5, 1)), ground)
     eosin: Plane = np.maximum(ground, 0.0).astype(np.float32)

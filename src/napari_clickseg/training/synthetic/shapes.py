@@ -17,10 +17,13 @@ from napari_clickseg.training.synthetic.textures import smooth_noise
 
 FAR = np.float32(1e6)
 ANGLES = 512
-NEAREST_SITES = 14
+NEAREST_SITES = 12
 """How many seeds of a tiling compete for the pixels of a block."""
 TURN = np.linspace(0, 2 * np.pi, ANGLES, endpoint=False, dtype=np.float32)
 """Directions at which the outline of a star is given."""
+AFTER, BEFORE = np.roll(np.arange(ANGLES), -1), np.roll(np.arange(ANGLES), 1)
+COSINES, SINES = (wave(np.arange(2, 7)[:, None] * TURN) for wave in (np.cos, np.sin))
+"""Waves of two to six periods around an outline."""
 
 Outline = npt.NDArray[np.floating]
 
@@ -164,7 +167,7 @@ def star_distance(dy: Plane, dx: Plane, outline: Outline) -> tuple[Plane, Plane]
     away = np.sqrt(dy * dy + dx * dx)
     at = (np.arctan2(dy, dx) * np.float32(ANGLES / (2 * np.pi)) + np.float32(ANGLES + 0.5)).astype(np.int16)
     at &= ANGLES - 1
-    slope = (np.roll(outline, -1) - np.roll(outline, 1)) * np.float32(ANGLES / (4 * np.pi))
+    slope = (outline[AFTER] - outline[BEFORE]) * np.float32(ANGLES / (4 * np.pi))
     level = (1 / np.sqrt(1 + (slope / np.maximum(outline, np.float32(1e-3))) ** 2)).astype(np.float32)
     distance = (away - outline.astype(np.float32)[at]) * level[at]
     rise = 1 - away * (1 / outline).astype(np.float32)[at]
@@ -176,22 +179,22 @@ def star_distance(dy: Plane, dx: Plane, outline: Outline) -> tuple[Plane, Plane]
 
 def ellipse(rng: np.random.Generator, radius: float, stretch: float = 1.0, angle: float | None = None) -> Outline:
     """Outline of an ellipse with the area of a disk of `radius`; its axes are as `stretch` to 1."""
-    turned = TURN - np.float32(rng.uniform(0, np.pi) if angle is None else angle)
-    long, short = radius * stretch**0.5, radius / stretch**0.5
-    outline: Outline = (long * short / np.sqrt((short * np.cos(turned)) ** 2 + (long * np.sin(turned)) ** 2)).astype(
-        np.float32
+    twice = 2 * (rng.uniform(0, np.pi) if angle is None else angle)
+    long, short = stretch**0.5, stretch**-0.5
+    mean, swing = (long**2 + short**2) / 2, (short**2 - long**2) / 2
+    outline: Outline = np.float32(radius) / np.sqrt(
+        np.float32(mean) + np.float32(swing * np.cos(twice)) * COSINES[0] + np.float32(swing * np.sin(twice)) * SINES[0]
     )
     return outline
 
 
-def wobble(rng: np.random.Generator, roughness: float, most: int = 7) -> Outline:
+def wobble(rng: np.random.Generator, roughness: float) -> Outline:
     """A factor around 1 for outlines: a random Fourier series of the angle."""
-    waves = np.zeros(most, np.complex128)
-    orders = np.arange(2, most)
-    waves[2:] = rng.normal(size=len(orders)) * roughness / orders**0.8
-    waves[2:] *= np.exp(2j * np.pi * rng.random(len(orders)))
-    series = 1 + np.fft.irfft(waves, ANGLES) * (ANGLES / 2)
-    factor: Outline = np.clip(series, 0.35, 1.9).astype(np.float32)
+    orders = np.arange(2, 2 + len(COSINES))
+    size = rng.normal(size=len(orders)) * roughness / orders**0.8
+    phase = rng.uniform(0, 2 * np.pi, len(orders))
+    series = (size * np.cos(phase)).astype(np.float32) @ COSINES + (size * np.sin(phase)).astype(np.float32) @ SINES
+    factor: Outline = np.clip(1 + series, 0.35, 1.9)
     return factor
 
 
@@ -291,20 +294,26 @@ def tile(
     spacing = float(np.sqrt(y.size / max(len(seeds), 1)))
     block = 8 if spacing < 24 else 16
     by, bx = _blocks(y, block), _blocks(x, block)
+    squares = radii.astype(np.float32) ** 2
     near = _nearest_sites(sites, radii, by.mean(axis=1), bx.mean(axis=1))
-    power = (by[..., None] - sites[near, 0][:, None]) ** 2 + (bx[..., None] - sites[near, 1][:, None]) ** 2
-    power -= (radii.astype(np.float32) ** 2)[near][:, None]
-    at = np.arange(len(near))[:, None]
-    first = power.argmin(axis=2)
-    owner = cells[near[at, first]]
-    lowest = power.min(axis=2)
-    np.copyto(power, FAR, where=cells[near][:, None] == owner[..., None])
-    second = power.argmin(axis=2)
-    nearest, behind = near[at, first], near[at, second]
-    apart = np.sqrt(((sites[nearest] - sites[behind]) ** 2).sum(axis=-1))
-    wall = np.minimum((power.min(axis=2) - lowest) / (2 * apart + np.float32(1e-3)), np.float32(max(y.shape)))
-    plane = y.shape
-    return Tiling(_plane(owner, plane, block), _plane(wall, plane, block), _plane(cells[behind], plane, block))
+    first, second = np.full(by.shape, FAR, np.float32), np.full(by.shape, FAR, np.float32)
+    nearest, behind = np.zeros(by.shape, np.intp), np.zeros(by.shape, np.intp)
+    for k in near.T:
+        site = k[:, None]
+        power = (by - sites[site, 0]) ** 2 + (bx - sites[site, 1]) ** 2 - squares[site]
+        wins = power < first
+        foreign = cells[site] != cells[nearest]
+        pushed, follows = wins & foreign, ~wins & foreign & (power < second)
+        np.copyto(second, first, where=pushed)
+        np.copyto(behind, nearest, where=pushed)
+        np.copyto(second, power, where=follows)
+        np.copyto(behind, site, where=follows)
+        np.copyto(first, power, where=wins)
+        np.copyto(nearest, site, where=wins)
+    apart = np.sqrt((sites[nearest, 0] - sites[behind, 0]) ** 2 + (sites[nearest, 1] - sites[behind, 1]) ** 2)
+    wall = np.minimum((second - first) / (2 * apart + np.float32(1e-3)), np.float32(max(y.shape)))
+    planes = (_plane(blocks, y.shape, block) for blocks in (cells[nearest], wall, cells[behind]))
+    return Tiling(*planes)
 
 
 def _nearest_sites(
@@ -370,21 +379,27 @@ def spread_out(
     gap : float
         1 for disks that just touch, less for overlap, more for room between them.
     """
-    placed = np.empty((len(radii), 3), np.float32)
+    total, tries = len(radii), 6
+    sizes = np.asarray(radii, np.float32)[:, None]
+    free_y, free_x = (rng.random((total, tries), np.float32) * (side + 0.6 * sizes) - 0.3 * sizes for _ in range(2))
+    turn = rng.random((total, tries), np.float32) * np.float32(2 * np.pi)
+    which, clustered = rng.random((total, tries)), rng.random((total, tries)) < clustering
+    up, right = np.sin(turn), np.cos(turn)
+    placed = np.empty((3, total), np.float32)
     count = 0
-    tries = 6
-    for radius in radii:
-        tried = rng.uniform(-0.3 * radius, side + 0.3 * radius, (tries, 2))
+    for k, radius in enumerate(sizes[:, 0]):
+        y, x = free_y[k], free_x[k]
+        old_y, old_x, old_radius = placed[:, :count]
         if count and clustering > 0:
-            beside = placed[rng.integers(0, count, tries)]
-            turn, away = rng.uniform(0, 2 * np.pi, tries), (beside[:, 2] + radius) * gap * 1.02
-            next_to = beside[:, :2] + away[:, None] * np.stack((np.sin(turn), np.cos(turn)), axis=1)
-            tried = np.where((rng.random(tries) < clustering)[:, None], next_to, tried)
-        old = placed[:count]
-        apart = ((tried[:, None] - old[:, :2]) ** 2).sum(axis=2)
-        room = (apart >= ((old[:, 2] + radius) * gap) ** 2).all(axis=1)
-        room &= ((tried > -radius) & (tried < side + radius)).all(axis=1)
-        if room.any():
-            placed[count] = *tried[room.argmax()], radius
+            beside = (which[k] * count).astype(np.intp)
+            away = (old_radius[beside] + radius) * np.float32(1.02 * gap)
+            y = np.where(clustered[k], old_y[beside] + away * up[k], y)
+            x = np.where(clustered[k], old_x[beside] + away * right[k], x)
+        apart = (y[:, None] - old_y) ** 2 + (x[:, None] - old_x) ** 2
+        room = (apart >= ((old_radius + radius) * np.float32(gap)) ** 2).all(axis=1)
+        room &= (y > -radius) & (y < side + radius) & (x > -radius) & (x < side + radius)
+        chosen = int(room.argmax())
+        if room[chosen]:
+            placed[:, count] = y[chosen], x[chosen], radius
             count += 1
-    return placed[:count]
+    return np.ascontiguousarray(placed[:, :count].T)
