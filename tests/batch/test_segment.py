@@ -127,7 +127,7 @@ def test_labels_of_another_shape_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", squares(16, 16))
     np.save(tmp_path / "b.npy", np.zeros((4, 4), int))
     done = attempt(Job(tmp_path / "a.npy", tmp_path / "out.tif", labels=tmp_path / "b.npy", model="bright"))
-    assert "b.npy has the shape (4, 4), but this image needs (16, 16)" in done.fault
+    assert "b.npy has the shape (4, 4), but this image needs labels of the shape (16, 16)" in done.fault
 
 
 def test_images_of_a_folder_are_found_at_any_depth_but_not_inside_zarr(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from napari_clickseg.session.session import Session
 from napari_clickseg.storage import cell_tracking
 from napari_clickseg.storage.image_label_pairs import images_below
 from napari_clickseg.storage.read_images import read_image, suffixes_of_images
+from napari_clickseg.storage.read_labels import read_labels_for
 from napari_clickseg.storage.tables import read_clicks_csv
 from napari_clickseg.storage.write_labels import check_ids, check_labels_path, id_range, write_or_keep
 
@@ -253,14 +254,7 @@ def open_labels(path: Path, image: Image) -> Any:
     ValueError
         Where they are no integers, or have another shape than the image.
     """
-    labels = read_image(path).array
-    if np.dtype(labels.dtype).kind not in "iu":
-        raise ValueError(f"{path} holds {labels.dtype}, but labels must be integers.")
-    if isinstance(labels, np.ndarray) and np.squeeze(labels).shape == tuple(n for n in image.shape if n != 1):
-        labels = labels.reshape(image.shape)  # a TIFF keeps no axes of length 1
-    if tuple(labels.shape) != image.shape:
-        raise ValueError(f"{path} has the shape {tuple(labels.shape)}, but this image needs {image.shape}.")
-    return labels
+    return read_labels_for(path, image.shape)
 
 
 @contextmanager

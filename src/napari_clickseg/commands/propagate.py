@@ -248,19 +248,9 @@ def _carry(
 
 def _given_labels(path: Path, image: Image, ndim: int) -> Any:
     """Open labels of the whole image, or of one frame."""
-    import numpy as np
+    from napari_clickseg.storage.read_labels import read_labels_for
 
-    from napari_clickseg.storage.read_images import read_image
-
-    labels = read_image(path).array
-    if np.dtype(labels.dtype).kind not in "iu":
-        raise ValueError(f"{path} holds {labels.dtype}, but labels must be integers.")
-    if tuple(labels.shape) not in (image.shape, image.frame_shape(ndim)):
-        raise ValueError(
-            f"{path} has the shape {tuple(labels.shape)}, but wanted are labels of the whole image, {image.shape}, "
-            f"or of one frame, {image.frame_shape(ndim)}."
-        )
-    return labels
+    return read_labels_for(path, image.shape, image.frame_shape(ndim))
 
 
 # -- what is told ------------------------------------------------------------------------------------------------------

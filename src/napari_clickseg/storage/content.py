@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ UNREADABLE = (
     MemoryError,
     struct.error,
     zlib.error,
+    zipfile.BadZipFile,
     tifffile.TiffFileError,
     ElementTree.ParseError,
 )

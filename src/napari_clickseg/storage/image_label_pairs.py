@@ -7,7 +7,6 @@ folders here; what they make of the objects is theirs.
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -18,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.images import CHANNEL, Image
-from napari_clickseg.storage.read_images import UNREADABLE, images_in, is_image, is_zarr, read_image
+from napari_clickseg.storage.read_images import images_in, is_image, is_zarr
+from napari_clickseg.storage.read_labels import read_labels as read_labels
+from napari_clickseg.storage.tables import read_table
 
 DATA_VARIABLE = "CLICKSEG_DATA"
 USUAL_PLACES = ("shared/data", "../shared/data")
@@ -47,7 +47,6 @@ INDEX = "index.csv"
 IMAGES, LABELS, MASKS = "images", "labels", "masks"
 OBJECT_VALUE, IGNORED_VALUE = 255, 128
 """What a mask says of a pixel: object, or neither way; 0 is the background."""
-INDEXED_PICTURES = {".png", ".bmp", ".gif"}
 MARKER = ".clickseg-labels"
 """A file that tells that a folder holds labels which we wrote, and no images."""
 RESULT_WORDS = re.compile(r"[ _.-](flows|outlines|dP|cellprob|cp_output|cp_outlines)(_cp_masks)?$", re.I)
@@ -166,8 +165,7 @@ def read_index(folder: Path) -> list[dict[str, str]] | None:
     """Return the rows of a source's index, or None where it has none."""
     if not (folder / INDEX).is_file():
         return None
-    with open(folder / INDEX, newline="", encoding="utf-8") as handle:
-        return list(csv.DictReader(handle))
+    return [dict(row.cells) for row in read_table(folder / INDEX).rows]
 
 
 def split_ranges(text: str) -> dict[str, PlaneRange]:
@@ -298,24 +296,6 @@ def _bare_of_ome(stem: str) -> str:
     return re.sub(r"\.ome$", "", stem, flags=re.I)
 
 
-def read_labels(path: Path) -> Image:
-    """Read a label image or mask. Of pictures with a palette the indices count, unless the palette is one of greys.
-
-    Raises
-    ------
-    ValueError
-        Where it cannot be read or has colours.
-    """
-    image = _read_indices(path) if path.suffix.lower() in INDEXED_PICTURES else None
-    image = image or read_image(path)
-    if CHANNEL not in image.axes:
-        return image
-    planes = np.moveaxis(np.asarray(image.array), image.axes.index(CHANNEL), 0)[:3]
-    if (planes != planes[0]).any():
-        raise ValueError(f"{path} is no label image: it has colours.")
-    return Image(planes[0], image.axes.replace(CHANNEL, ""), image.spacing)
-
-
 def read_mask(labels: Array) -> tuple[Array, npt.NDArray[np.bool_] | None]:
     """Return labels, and the pixels that count neither way, of what a folder of masks may hold.
 
@@ -387,17 +367,3 @@ def _pairs_of(name: str, image: Path, found: Sequence[Path], mask: bool) -> list
     if len(found) > 1 and not all(NUMBERED.search(path.stem) for path in found):
         raise ValueError(f"{image} has several label images, {', '.join(p.name for p in found)}: keep one of them.")
     return [Pair(name if len(found) == 1 else path.stem, image, path, mask) for path in found]
-
-
-def _read_indices(path: Path) -> Image | None:
-    """Indices of a picture with a palette; None where it has none, or one of greys only."""
-    from PIL import Image as Picture
-
-    try:
-        with Picture.open(path) as picture:
-            palette = picture.getpalette("RGB") if picture.mode == "P" else None
-            if palette is None or palette[::3] == palette[1::3] == palette[2::3]:
-                return None
-            return Image.of(np.asarray(picture), "YX")
-    except UNREADABLE as error:
-        raise ValueError(f"{path} cannot be read as an image: {error}") from error

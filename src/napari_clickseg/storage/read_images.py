@@ -200,7 +200,7 @@ def read_npz(path: Path) -> Content:
     UnreadableError
         Where there are none or several.
     """
-    with np.load(path, allow_pickle=False) as archive:
+    with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
         if len(archive.files) != 1:
             held = ", ".join(archive.files[:6]) or "none"
             raise UnreadableError(f"{path} holds {len(archive.files)} arrays ({held}); wanted is one.")

@@ -9,7 +9,7 @@ Cell-ACDC writes them.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,30 @@ def read_labels(path: str | Path) -> Image:
     if CHANNEL in image.axes:
         image = _one_plane(image, path)
     return replace(image, array=as_ids(image.array, path))
+
+
+def read_labels_for(path: str | Path, *shapes: Sequence[int]) -> Any:
+    """Read the labels of an image, lazily where the file allows it; axes of length 1 may be there or not.
+
+    Parameters
+    ----------
+    shapes : sequences of int
+        The shapes that labels may have, the wanted one first.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_labels`, and where they have none of the shapes.
+    """
+    labels = read_labels(path).array
+    came = tuple(int(n) for n in labels.shape)
+    for shape in map(tuple, shapes):
+        if came == shape:
+            return labels
+        if [n for n in came if n != 1] == [n for n in shape if n != 1]:
+            return np.asarray(labels[...]).reshape(shape)
+    wanted = " or ".join(str(tuple(shape)) for shape in shapes)
+    raise ValueError(f"{path} has the shape {came}, but this image needs labels of the shape {wanted}.")
 
 
 def as_ids(labels: Any, source: object = "The labels") -> Any:
@@ -136,7 +160,7 @@ def _read(path: Path) -> Image:
 def _one_plane(image: Image, path: Path) -> Image:
     """The one plane of a grey picture that was saved in several equal channels; what a fourth holds is opacity."""
     planes = np.moveaxis(np.asarray(image.array[...]), image.axes.index(CHANNEL), 0)
-    if len(planes) == 2 or (planes[: min(len(planes), 3)] != planes[0]).any():
+    if (planes[:3] != planes[0]).any():
         raise ValueError(f"{path} is no label image: it has colours or several channels.")
     return Image(planes[0], image.label_axes, image.spacing, None, image.geometry)
 
