@@ -133,8 +133,8 @@ def test_corrupt_weights_end_with_one_sentence(capsys: pytest.CaptureFixture[str
 def test_labels_of_another_shape_or_kind_end_with_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     v3.imwrite("prior.png", np.zeros((8, 8), np.uint8))
     assert "(8, 8)" in refused(capsys, segment("--labels", "prior.png"))
-    tifffile.imwrite("prior.tif", np.zeros((40, 80), np.float32))
-    assert "labels must be integers" in refused(capsys, segment("--labels", "prior.tif"))
+    tifffile.imwrite("prior.tif", np.full((40, 80), 0.5, np.float32))
+    assert "labels must be whole numbers" in refused(capsys, segment("--labels", "prior.tif"))
 
 
 def test_ctrl_c_ends_with_130_and_no_file(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
