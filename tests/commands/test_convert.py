@@ -48,7 +48,7 @@ def test_without_a_name_the_guess_is_shown_with_its_reasons_and_nothing_is_kept(
     assert table.keys() == KINDS.keys()
     assert table["channels"] == ["1", "it runs with 1 input channel"]
     assert table["divisible"] == ["4", "it takes sides that are multiples of 4"]
-    assert table["scale"] == ["1", "as usual; nothing tells"]
+    assert table["scale"] == ["1", "as usual; nothing says otherwise"]
     assert lines[-1] == "Nothing is kept. Add --name NAME to keep it."
     assert not models.exists()
 
@@ -108,7 +108,7 @@ def test_every_convention_has_an_option_that_overrules_the_guess(
         split=True,
         smallest=9,
     )
-    assert capsys.readouterr().out.count("you said so") == 16
+    assert capsys.readouterr().out.count("chosen by you") == 16
 
 
 def test_an_image_tells_how_many_objects_are_found_and_the_preview_draws_them(

@@ -63,4 +63,4 @@ def test_two_witnesses_add_up() -> None:
     np.testing.assert_array_equal(both.answer.logits[0, :2], [-2, 4])
     assert (both.answer.logits[0, 2:] < 0).all()
     assert both.asked
-    assert both.told is told
+    assert both.model_answer is told

@@ -35,7 +35,7 @@ HALF_OF_NARROW = 2**30
 """Above it, 32 bits may be too few for the ids that are still to come."""
 T = TypeVar("T")
 Watch = Callable[[Sequence[T], str], Iterable[T]]
-"""Passes items through, telling how far it is; the word says what they are."""
+"""Passes items through and shows progress; the word says what they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _unwatched(items: Sequence[T], word: str) -> Iterable[T]:
 
 
 def attempt(job: Job) -> Done:
-    """Do a job; what fails is told as a value."""
+    """Do a job; a failure is returned as a value."""
     try:
         return segment_image(job)
     except Exception as error:  # the worker's boundary: the other images go on

@@ -95,9 +95,9 @@ class Case:
         corrected = float("nan")
         if click is not None and before is not None:
             corrected = corrected_share(before, mask, self.truth, click.position)
-        said = (*job.object_key, job.target.area, job.robot, self.start.kind, job.model, number, *place)
+        described = (*job.object_key, job.target.area, job.robot, self.start.kind, job.model, number, *place)
         measured = (_iou_on_box(mask, self.truth, ignore), boundary_f(mask, self.truth, ignore), corrected, seconds)
-        values = (*said, *("" if np.isnan(value) else f"{value:.5f}" for value in measured))
+        values = (*described, *("" if np.isnan(value) else f"{value:.5f}" for value in measured))
         return dict(zip(COLUMNS, map(str, values), strict=True))
 
 

@@ -202,13 +202,13 @@ def correct_alone(image: Corrected, failure: Failure, clicks: int = CLICKS) -> l
     truth = image.plane.labels == failure.truth if failure.truth else np.zeros(image.plane.labels.shape, bool)
     label = _take_up(session, failure.found)
     rows: list[Row] = []
-    said = {"object": _name(failure), "kind": failure.kind, "area": failure.area, "before": failure.iou}
+    described = {"object": _name(failure), "kind": failure.kind, "area": failure.area, "before": failure.iou}
     for number in range(1, clicks + 1):
         click = _click(image, session, truth, label, rng)
         if click is None:
             break
         now = _iou(np.asarray(session.labels) == label, truth)
-        rows.append(image.row(ALONE, **said, click=number, iou=now, **click))
+        rows.append(image.row(ALONE, **described, click=number, iou=now, **click))
     return rows
 
 
@@ -234,7 +234,7 @@ def _take_up(session: Session, found: int) -> int:
 def _click(
     image: Corrected, session: Session, truth: npt.NDArray[np.bool_], label: int, rng: np.random.Generator
 ) -> dict[str, object] | None:
-    """Let the robot click once; return what the click's row tells of it, None where nothing is wrong."""
+    """Let the robot click once; return the click's row, None where nothing is wrong."""
     before = np.asarray(session.labels).copy()
     mask = before == label
     click = next_click(truth, mask, session.clicks, rng, "centre", image.plane.ignore)

@@ -106,7 +106,7 @@ class Solved:
 
 
 def who(rows: Iterable[Row]) -> list[Corrector]:
-    """Return whose clicks the rows tell of, in their order."""
+    """Return whose clicks the rows hold, in their order."""
     return list(dict.fromkeys(Corrector(row["labels"], row["model"]) for row in rows))
 
 

@@ -172,8 +172,8 @@ def _write_head(figure: Figure, styles: dict[str, Style], columns: int, robot: s
     width, height = figure.get_size_inches()
     left = LEFT / width
     figure.text(left, 1 - 0.15 / height, "Mean IoU after each click", fontsize=12, fontweight="bold", va="top")
-    said = f"95 % intervals shaded; n objects; robot: {robot}; clicks on a logarithmic scale"
-    figure.text(left, 1 - 0.37 / height, said, fontsize=8.5, color=GREY, va="top")
+    subtitle = f"95 % intervals shaded; n objects; robot: {robot}; clicks on a logarithmic scale"
+    figure.text(left, 1 - 0.37 / height, subtitle, fontsize=8.5, color=GREY, va="top")
     figure.legend(
         [Line2D([], [], **style) for style in styles.values()],
         list(styles),

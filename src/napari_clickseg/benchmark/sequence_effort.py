@@ -141,7 +141,7 @@ class Desk:
 
     def rows(self, model: str, way: str) -> list[Row]:
         """Return a row per object and frame, as everything stands now."""
-        said = (self.movie.source, self.movie.name, *self.movie.truth.shape, model, way)
+        described = (self.movie.source, self.movie.name, *self.movie.truth.shape, model, way)
         rows = []
         for frame in self.movie.frames:
             best = overlaps(self.movie.truth[frame], self.labels(frame)).best()
@@ -150,7 +150,7 @@ class Desk:
                 before = self.before.get(place, quality)
                 done = (counts.get(place, 0) for counts in (self.clicks, self.erased, self.renamed))
                 numbers = (int(self.truth(place).sum()), *done, f"{before:.5f}", f"{quality:.5f}")
-                values = map(str, (*said, frame[0], label, *numbers))
+                values = map(str, (*described, frame[0], label, *numbers))
                 rows.append(dict(zip(COLUMNS, values, strict=True)))
         return rows
 

@@ -24,7 +24,7 @@ from napari_clickseg.review.rules import doubts
 
 COLUMNS = ("source", "image", "frames", "model", "labels", "rank", "frame", "object", "score", "iou", "told")
 """`rank`: place on the list, from 1 on; empty for an object that is missing and not on it. `told`: of such a one, the
-event by which carrying told that it ended there or earlier; empty where nothing told it."""
+event that reported its end there or earlier; empty where none did."""
 CARRIED, DAMAGED = "carried", "damaged"
 DAMAGED_SHARE = 0.05
 NEAR = 8
@@ -104,12 +104,12 @@ def measure(movie: Movie, predictor: Predictor, model: str, kind: str) -> list[R
         for label in movie.objects(frame)
         if label in wanted and (frame, label) not in ranks
     ]
-    said = (movie.source, movie.name, len(movie.truth), model, kind)
+    described = (movie.source, movie.name, len(movie.truth), model, kind)
     rows = []
     for frame, label in (*ranks, *absent):
         quality = iou(spoilt.labels[frame] == label, movie.truth[frame] == label)
         rank, score = ranks.get((frame, label), ("", ""))
         told = "" if rank else spoilt.ended.get(label, "")
-        values = (*said, rank, frame[0], label, score, f"{quality:.5f}", told)
+        values = (*described, rank, frame[0], label, score, f"{quality:.5f}", told)
         rows.append(dict(zip(COLUMNS, map(str, values), strict=True)))
     return rows

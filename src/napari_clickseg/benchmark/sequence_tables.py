@@ -167,13 +167,13 @@ def review_table(rows: Sequence[Row]) -> str:
         mine = [row for row in rows if (row["source"], row["model"], row["labels"]) == (source, model, labels)]
         listed = [row for row in mine if row["rank"]]
         found, possible, wrong = _early(listed)
-        told = sum(not row["rank"] and row["told"] != "" for row in mine)
+        reported = sum(not row["rank"] and row["told"] != "" for row in mine)
         silent = sum(not row["rank"] and row["told"] == "" for row in mine)
         shares = [f"{100 * n / wrong:.0f} %" if wrong else "" for n in (found, possible)]
-        numbers = (len(listed), wrong, *shares, told, silent)
+        numbers = (len(listed), wrong, *shares, reported, silent)
         lines.append([source, labels, model, *map(str, numbers)])
     head = ["source", "labels", "model", "on the list", "wrong", f"in the first {100 * LOOKED_AT:.0f} %"]
-    return table([*head, "at best", "gone, told by an event", "gone, untold"], lines, words=3)
+    return table([*head, "at best", "gone, reported by an event", "gone, not reported"], lines, words=3)
 
 
 def cost_table(rows: Sequence[Row]) -> str:

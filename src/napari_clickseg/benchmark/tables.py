@@ -31,12 +31,12 @@ MAIN_TARGETS = (0.90, 0.85)
 COUNTS = (1, 5, 10, 20)
 HIGH = (0.90, 0.95, 0.99)
 CORRECTED_COUNTS = (1, 4, 10)
-"""Clicks into a bad mask after which the mean IoU is told, beside that of the mask itself."""
+"""Clicks into a bad mask after which the mean IoU is given, beside that of the mask itself."""
 CARD_COUNTS = (1, 2, 3, 5, 10)
 FEW = 10
 """With fewer objects than this a bootstrap interval means little."""
 REFERENCE = "ritm"
-"""Time and memory are told as shares of this model's, where it ran."""
+"""Time and memory are given as shares of this model's, where it ran."""
 TIED = "≈"
 
 LEGEND = """The robot `{robot}` clicks at most {clicks} times per object. NoC@k: mean number of clicks to an IoU of k %,

@@ -68,7 +68,7 @@ TABLE = "conversion.csv"
 
 
 def bench_corrections(chosen: argparse.Namespace) -> None:
-    """Correct what failed on a sample of images, and tell what the clicks brought."""
+    """Correct what failed on a sample of images, and print what the clicks brought."""
     from napari_clickseg.benchmark.conversion import correctors, read_corrections, run_corrections
     from napari_clickseg.benchmark.correction_tables import aims_table, failures_table, gains_table
 
@@ -79,7 +79,7 @@ def bench_corrections(chosen: argparse.Namespace) -> None:
     path = chosen.out / TABLE
     run_corrections(images, by, path, chosen.failures, chosen.device)
     rows = read_corrections(path)
-    print("\n\n".join(told(rows) for told in (aims_table, gains_table, failures_table)))
+    print("\n\n".join(table(rows) for table in (aims_table, gains_table, failures_table)))
     print(f"written: {path}")
     if chosen.record:
         _record(rows, by)
@@ -122,14 +122,14 @@ CLICKS_TABLE, MEMORY_TABLE = "clicks.csv", "memory.csv"
 
 
 def usable_cores() -> int:
-    """Return how many processor cores this process may use, which is fewer than there are where it was so told."""
+    """Return how many processor cores this process may use, which may be fewer than there are."""
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def run_bench(chosen: argparse.Namespace) -> None:
-    """Measure clicks to quality over labelled images, or the panel's speed; or tell anew what was measured."""
+    """Measure clicks to quality over labelled images, or the panel's speed; or print again what was measured."""
     for mode, used in USED.items():
         if getattr(chosen, mode):
             refuse_unused(chosen, f"--{mode}", {mode, *used})
@@ -250,7 +250,7 @@ def _clicks_table(path: Path) -> Path:
 def _write_report(
     chosen: argparse.Namespace, tables: Sequence[Path], peaks: Sequence[Path], recorded: Sequence[str] = ()
 ) -> None:
-    """Write report and plots into the folder; tell the cards of some models what was measured of them."""
+    """Write report and plots into the folder; write into the cards of some models what was measured."""
     from napari_clickseg.benchmark.click_runs import read_rows
     from napari_clickseg.benchmark.costs import read_peaks
     from napari_clickseg.benchmark.plots import draw_curves

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from napari_clickseg.core.images import Image
     from napari_clickseg.models.import_model import Candidate
 
-USUAL = "as usual; nothing tells"
-CHOSEN = "you said so"
-UNUSED = "you said so, but {} does not use it"
+USUAL = "as usual; nothing says otherwise"
+CHOSEN = "chosen by you"
+UNUSED = "chosen by you, but {} does not use it"
 NOTHING = "none"
 WAY = ", or replace it with --force"
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -39,10 +39,10 @@ def run_convert(chosen: argparse.Namespace) -> None:
         if same(place, chosen.model):
             raise ValueError(f"{chosen.model} would be replaced by what comes of it; choose another --name.")
     candidate = examine(chosen.model, chosen.class_path, chosen.kwargs, chosen.trust)
-    said = {name: getattr(chosen, name) for name in EXPLAINED if hasattr(chosen, name)}
-    conventions = Conventions.from_mapping(candidate.conventions.to_mapping() | said)
+    given = {name: getattr(chosen, name) for name in EXPLAINED if hasattr(chosen, name)}
+    conventions = Conventions.from_mapping(candidate.conventions.to_mapping() | given)
     print(f"{candidate.source.name}: {candidate.format}, sha256 {candidate.sha256}")
-    for line in _table(candidate, conventions, said):
+    for line in _table(candidate, conventions, given):
         print(line)
     candidate.check(conventions)
     if chosen.image is not None:
@@ -56,16 +56,16 @@ def run_convert(chosen: argparse.Namespace) -> None:
     print(f"Choose it in the panel, or: clickseg segment IMAGE --model {chosen.name} --output LABELS.tif")
 
 
-def _table(candidate: Candidate, conventions: Conventions, said: Mapping[str, Any]) -> Iterator[str]:
-    """A row per convention that counts or was said: its name, its value and the reason for it."""
+def _table(candidate: Candidate, conventions: Conventions, given: Mapping[str, Any]) -> Iterator[str]:
+    """A row per convention that counts or was given: its name, its value and the reason for it."""
     counting = conventions.counting()
     values = {
-        name: written(value) for name, value in conventions.to_mapping().items() if name in counting or name in said
+        name: written(value) for name, value in conventions.to_mapping().items() if name in counting or name in given
     }
     names, widest = max(map(len, values)), max(map(len, values.values()))
     for name, value in values.items():
         why = candidate.guesses.get(name, USUAL)
-        if name in said:
+        if name in given:
             why = CHOSEN if name in counting else UNUSED.format(conventions.normalise)
         yield f"  {name:{names}}  {value:{widest}}  {why}"
 
@@ -89,7 +89,7 @@ def written(value: Any) -> str:
 
 
 def _show(candidate: Candidate, conventions: Conventions, chosen: argparse.Namespace) -> None:
-    """Segment the first frame of an image, tell what was found, and draw it where a file is named."""
+    """Segment the first frame of an image, print what was found, and draw it where a file is named."""
     from napari_clickseg.storage.read_images import read_image
 
     image = read_image(chosen.image)

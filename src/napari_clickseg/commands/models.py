@@ -19,7 +19,7 @@ TOLD_ABOVE = ("name", "title", "description", "credits")
 
 
 def run_models(chosen: argparse.Namespace) -> None:
-    """List the models, or tell of one."""
+    """List the models, or describe one."""
     for line in _table() if chosen.name is None else _told(chosen.name):
         print(line)
 
@@ -136,14 +136,14 @@ def _number(measured: Mapping[str, float], head: str) -> str:
 
 COMMAND = Command(
     "models",
-    "List the models there are, or tell all about one.",
+    "List the models there are, or describe one.",
     run_models,
     (
         Option.of(
             "name",
             nargs="?",
             metavar="NAME_OR_PATH",
-            help="tell of this one: where it comes from, how it was trained, what was measured on which images",
+            help="describe this one: where it comes from, how it was trained, what was measured on which images",
         ),
     ),
 )

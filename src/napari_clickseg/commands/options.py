@@ -21,7 +21,7 @@ def find_named(name: str) -> ModelEntry:
     Raises
     ------
     ValueError, FileNotFoundError
-        As `find_model`; where a recipe has this name, the sentence tells how it is made into a model.
+        As `find_model`; where a recipe has this name, the sentence says how it is made into a model.
     """
     from napari_clickseg.models.registry import find_model
     from napari_clickseg.training.recipe import list_recipes
@@ -43,7 +43,7 @@ def _models() -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One argument of a command: its names, what argparse is told of it, and what becomes of a path.
+    """One argument of a command: its names, its settings for argparse, and what becomes of a path.
 
     Attributes
     ----------
@@ -118,8 +118,8 @@ def _is_used(value: object) -> bool:
     return value is not None and value is not False
 
 
-class Unfinished(Exception):  # noqa: N818 - a fact about the work, told by its exit code
-    """Raised by a command that did a part of its work; the sentence tells which part is missing."""
+class Unfinished(Exception):  # noqa: N818 - a fact about the work, shown by its exit code
+    """Raised by a command that did a part of its work; the sentence says which part is missing."""
 
 
 def comma_separated(text: str) -> list[str]:
@@ -215,7 +215,7 @@ OUTPUT = Option.of(
 DEVICE = Option.of("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps" + DEFAULT)
 
 
-AXES = Option.of("--axes", type=image_axes, metavar="TZCYX", help="the image's axes, where the file does not tell")
+AXES = Option.of("--axes", type=image_axes, metavar="TZCYX", help="the image's axes, where the file does not say")
 CHANNEL = Option.of("--channel", type=int, metavar="N", help="the one channel to use, counted from 0")
 CTC = Option.of(
     "--ctc",
@@ -227,7 +227,7 @@ CTC = Option.of(
 
 
 def write_tracks(folder: Path, labels: Any, parents: Mapping[int, int]) -> None:
-    """Write a movie's labels as a result folder, and tell how many tracks it has.
+    """Write a movie's labels as a result folder, and print how many tracks it has.
 
     An object that vanishes and comes back goes on as a track of its own, as the challenge wants it.
 

@@ -253,7 +253,7 @@ def _given_labels(path: Path, image: Image, ndim: int) -> Any:
     return read_labels_for(path, image.shape, image.frame_shape(ndim))
 
 
-# -- what is told ------------------------------------------------------------------------------------------------------
+# -- what is printed ---
 
 
 def _write_tables(chosen: argparse.Namespace, labels: Any, plan: Plan, ndim: int, progress: Progress) -> None:
@@ -389,7 +389,13 @@ COMMAND = Command(
         Option.of("--confirmed", type=_numbers, default=(), metavar="N,M", help="frames that are right; it ends there"),
         Option.of("--least", type=_share, default=0.5, metavar="P", help="objects less certain are lost" + DEFAULT),
         Option.of("--asked", type=_asked, default=24, metavar="N", help="objects of a frame put to the model, or all"),
-        Option.of("--events", role="file", type=Path, metavar="CSV", help="write what befell objects into a table"),
+        Option.of(
+            "--events",
+            role="file",
+            type=Path,
+            metavar="CSV",
+            help="write a table of events: objects that left, divided or merged",
+        ),
         Option.of("--review", role="file", type=Path, metavar="CSV", help="write what to look at first into a table"),
         CTC,
         MODEL,

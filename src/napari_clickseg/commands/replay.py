@@ -1,4 +1,4 @@
-"""clickseg replay: what a session file tells is done again, headless; models are asked anew."""
+"""clickseg replay: a session file is replayed, headless; models are asked anew."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOLD = 10
 
 
 def run_replay(chosen: argparse.Namespace) -> None:
-    """Do a saved session again and write the labels; tell whether they are those that were recorded."""
+    """Do a saved session again and write the labels; say whether they are those that were recorded."""
     from tqdm import tqdm
 
     from napari_clickseg.batch.segment import open_labels, room_for
@@ -150,7 +150,7 @@ def _warn(sentence: str) -> None:
 
 COMMAND = Command(
     "replay",
-    "Do again what a session file tells, on the same image or another one of its shape.",
+    "Replay a session file, on the same image or another one of its shape.",
     run_replay,
     (
         Option.of("session", role="reads", type=Path, metavar="SESSION", help="session file (JSON)"),

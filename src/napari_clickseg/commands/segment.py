@@ -122,7 +122,7 @@ def _make_folders(chosen: argparse.Namespace, jobs: Sequence[Job]) -> None:
 
 
 def _work(jobs: Sequence[Job], processes: int, cluster: Any | None) -> list[Done]:
-    """Do the jobs; tell of each that fails, and return those."""
+    """Do the jobs; report each that fails, and return those."""
     from tqdm import tqdm
 
     from napari_clickseg.batch.segment import attempt
@@ -180,7 +180,7 @@ def _jobs_of(chosen: argparse.Namespace) -> list[Job]:
 
 
 def _priors(labels: Path, images: Sequence[Path], folder: Path) -> dict[Path, Path]:
-    """The labels to begin with by image; tell of images that have none."""
+    """The labels to begin with by image; report images that have none."""
     from napari_clickseg.storage.image_label_pairs import labels_of
 
     found = labels_of(images, folder, labels.resolve())

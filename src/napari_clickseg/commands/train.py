@@ -261,7 +261,7 @@ COMMAND = Command(
             metavar="RECIPE",
             help="name or TOML file" + DEFAULT,
         ),
-        Option.of("--list", action="store_true", help="tell the recipes that there are, and train nothing"),
+        Option.of("--list", action="store_true", help="list the recipes, and train nothing"),
         Option.of(
             "--data",
             role="reads",

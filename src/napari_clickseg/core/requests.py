@@ -84,7 +84,7 @@ class Segmenter(Predictor, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Nobody:
-    """Stands where a predictor would, in a session that repeats what was said and answered elsewhere.
+    """Stands where a predictor would, in a session that repeats clicks and answers recorded elsewhere.
 
     >>> Nobody(ndim=3).ndim
     3

@@ -54,7 +54,7 @@ class Claim:
     expected : Expected
     answer : Prediction
         Its logits on its room.
-    told : Prediction
+    model_answer : Prediction
         What stands behind them, for the confidence: the model's own answer, or the same logits.
     asked : bool
         A model was asked.
@@ -62,7 +62,7 @@ class Claim:
 
     expected: Expected
     answer: Prediction
-    told: Prediction
+    model_answer: Prediction
     asked: bool = False
 
     @classmethod
@@ -71,10 +71,10 @@ class Claim:
         answer = weighed(expected.outline, expected.room, expected.evidence)
         return cls(expected, answer, answer)
 
-    def with_answer(self, told: Prediction) -> Claim:
+    def with_answer(self, model_answer: Prediction) -> Claim:
         """Return the claim with a model's answer added: log odds of two witnesses add up."""
-        logits = self.answer.logits + told.logits_on(self.answer.region)
-        return Claim(self.expected, Prediction(self.answer.region, logits), told, asked=True)
+        logits = self.answer.logits + model_answer.logits_on(self.answer.region)
+        return Claim(self.expected, Prediction(self.answer.region, logits), model_answer, asked=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,7 @@
 """Confidence: how likely is it that an object was carried well? A fixed formula, fitted on real movies and stacks.
 
 A logistic function of five signs. Carried well means an IoU with the truth of more than 0.7. On what the formula was
-fitted, and how it holds elsewhere, is told in docs/concepts.md.
+fitted, and how it holds elsewhere, is described in docs/concepts.md.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def confidence(signs: Signs, asked: bool) -> float:
     Parameters
     ----------
     asked : bool
-        A model was asked; else brightness and shape alone told the mask.
+        A model was asked; else brightness and shape alone gave the mask.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Carrier: the steps that a frame takes: what is expected there, claimed, and decided, and what befell whom."""
+"""The steps of one frame: where objects are expected, which pixels they claim, what is decided, which events follow."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ class Carrier:
     def _befallen(
         self, frame: Frame, expected: Expected, decided: Decided, certainty: float, others: Mask
     ) -> Event | None:
-        """What befell an object on a frame; `others` are the pixels of its room that belong to other objects."""
+        """What happened to an object on a frame; `others` are the pixels of its room that belong to other objects."""
         label, outline = expected.label, decided.outline
         evidence = expected.evidence if expected.brightness.telling else None
         if outline is None or is_gone(outline, expected.outline, evidence, expected.room):
@@ -278,7 +278,7 @@ def _certainty(claim: Claim, decided: Decided | None = None) -> float:
         contested = min(sum(decided.rivals.values()) / decided.claimed, 1.0)
         mask = decided.outline.on(expected.room)
     contrast = contrast_of(mask, expected.steep)
-    return confidence(signs_of(claim.told, expected.outline, expected.drift, contrast, contested), claim.asked)
+    return confidence(signs_of(claim.model_answer, expected.outline, expected.drift, contrast, contested), claim.asked)
 
 
 def _drawn(before: npt.NDArray[Any], region: Region, kept: Mapping[int, Outline]) -> npt.NDArray[Any]:

@@ -1,6 +1,6 @@
 """Carry objects from a frame that is right to its neighbours, frame by frame, along time or depth.
 
-A generator that writes nothing: it yields an edit per frame and whoever drives it writes. Each object is followed by
+A generator that writes nothing: it yields an edit per frame and the caller writes. Each object is followed by
 template matching and weighed by brightness and shape; those that need it are put to the model; all are decided.
 """
 
@@ -73,7 +73,7 @@ class Carried:
     confidence : mapping of int to float
         How likely each object was carried well, 0 to 1; also of those that ended here and are not written.
     events : tuple of Event
-        What befell objects here.
+        What happened to objects here.
     halted : str
         Why nothing comes after this frame, as a sentence; "" where the next one follows or all are done.
     """
@@ -208,11 +208,11 @@ def _axis_between(source: Frame, end: Frame, targets: Sequence[Frame]) -> int:
 
 
 def _unmatched(first: Scene, second: Scene, targets: Sequence[Frame]) -> dict[Frame, list[Event]]:
-    """Events of the objects that lie on one of two frames only, told on the target next to it."""
+    """Events of the objects that lie on one of two frames only, reported on the target next to it."""
     if not targets:
         return {}
-    told: dict[Frame, list[Event]] = {}
+    events: dict[Frame, list[Event]] = {}
     for here, there, frame in ((first, second, targets[0]), (second, first, targets[-1])):
         for label in sorted(here.outlines.keys() - there.outlines.keys()):
-            told.setdefault(frame, []).append(unmatched(frame, label, here.plane.frame, there.plane.frame))
-    return told
+            events.setdefault(frame, []).append(unmatched(frame, label, here.plane.frame, there.plane.frame))
+    return events

@@ -1,7 +1,7 @@
-"""Event: what befell an object on its way from frame to frame, as a sentence for the user, who decides what follows.
+"""Event: what happened to an object on its way from frame to frame, as a sentence; the user decides what follows.
 
 Nothing is guessed away: an object that divides, disappears or is lost is carried no further. As in the Cell Tracking
-Challenge, a mother's id ends where she divides, and her daughters get new ones from whoever draws them.
+Challenge, a mother's id ends where she divides, and her daughters get new ones when they are drawn.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from napari_clickseg.propagation.intensity_model import Grey
 
 Kind = Literal["division", "disappearance", "appearance", "merge", "lost"]
 ENDING: frozenset[Kind] = frozenset(("division", "disappearance", "lost"))
-"""An object that this befell is carried no further, and nothing is written for it on that frame."""
+"""An object that this happened to is carried no further, and nothing is written for it on that frame."""
 
 VANISHED = 0.1
 """An object that keeps less than this share of its area has disappeared."""
@@ -42,7 +42,7 @@ TYPICAL = (0.4, 2.5)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What befell an object.
+    """What happened to an object.
 
     Attributes
     ----------

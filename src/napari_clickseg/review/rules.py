@@ -1,7 +1,7 @@
-"""Review: which frames and objects deserve a look first, and why, as the labels and the confidence tell it.
+"""Review: which frames and objects deserve a look first, and why, by the labels and the confidence.
 
 The score is a fixed formula: a logistic function of what looks wrong, fitted on labels that were damaged on purpose. On
-what it was fitted, and how it orders other movies, is told in docs/concepts.md.
+what it was fitted, and how it orders other movies, is described in docs/concepts.md.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ DOUBTFUL = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One thing that may look wrong: its weight in the score, and from which value on it is told as a reason."""
+    """One thing that may look wrong: its weight in the score, and from which value on it is a reason."""
 
     weight: float
-    told_from: float
+    reported_from: float
     reason: str
 
 
@@ -59,7 +59,7 @@ MISSING = 0.9
 EMPTY = 0.95
 """The score of a frame without objects between frames that have some."""
 FAINT = "slightly: "
-"""Opens the strongest sign of an object of which no sign reaches the value from which it is told."""
+"""Opens the strongest sign of an object of which no sign reaches the value from which it is a reason."""
 NOTHING = "nothing about it looks odd"
 
 
@@ -288,15 +288,15 @@ class Review:
 
 
 def _reasons(values: Mapping[str, float]) -> tuple[str, ...]:
-    """What is told of an object, the weightiest first; where nothing is marked, its strongest sign all the same.
+    """The reasons of an object, the weightiest first; where nothing is marked, its strongest sign all the same.
 
     >>> _reasons({"resized": 0.6, "reshaped": 0.1}), _reasons({"resized": 0.2, "reshaped": 0.1})
     (('its size jumps',), ('slightly: its shape differs from a neighbouring frame',))
     """
     ordered = sorted(values, key=lambda name: -SIGNS[name].weight * values[name])
-    told = tuple(SIGNS[name].reason for name in ordered if values[name] >= SIGNS[name].told_from)
+    reasons = tuple(SIGNS[name].reason for name in ordered if values[name] >= SIGNS[name].reported_from)
     strongest = ordered[0]
-    return told or ((FAINT + SIGNS[strongest].reason) if values[strongest] > 0 else NOTHING,)
+    return reasons or ((FAINT + SIGNS[strongest].reason) if values[strongest] > 0 else NOTHING,)
 
 
 def _offside(steps: Sequence[Step]) -> float:

@@ -65,7 +65,7 @@ class Committed:
         return float(np.median(diameters[-REMEMBERED_DIAMETERS:])) if diameters else None
 
     def reserve(self, label: int) -> bool:
-        """Take note that an id is taken; tell whether that was news."""
+        """Take note that an id is taken; return whether that was news."""
         news = label > self._taken
         self._taken = max(self._taken, label)
         return news

@@ -40,7 +40,7 @@ class Manner:
 
 
 class Canvas:
-    """Labels that tell of each region before it is written; reading is not told."""
+    """Labels that report each region before it is written; reading is not reported."""
 
     def __init__(self, labels: Any, painting: Callable[[Region], None]) -> None:
         self._labels = labels

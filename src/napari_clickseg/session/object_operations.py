@@ -76,7 +76,7 @@ def extend(session: Session, edits: Mapping[Frame, Edit], number: int | None = N
     Returns
     -------
     bool
-        False, with nothing done, where something else was done since: whoever carries should end.
+        False, with nothing done, where something else was done since: the caller should stop.
 
     Raises
     ------

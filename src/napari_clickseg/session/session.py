@@ -304,7 +304,7 @@ class Session:
         return following
 
     def fail(self, request: Request, error: BaseException) -> None:
-        """Take note that a request could not be answered: what was said and what is drawn stay."""
+        """Take note that a request could not be answered: clicks and what is drawn stay."""
         if request is not self._object.pending:
             return
         self._object.stop_waiting()
@@ -320,7 +320,7 @@ class Session:
         return request
 
     def stop_waiting(self) -> None:
-        """Wait for no answer any more: what was said and what is drawn stay."""
+        """Wait for no answer any more: clicks and what is drawn stay."""
         if self._object.pending is not None:
             self._object.stop_waiting()
             self._report("stop_waiting")
@@ -375,7 +375,7 @@ class Session:
     def reserve(self, label: int) -> None:
         """Take note that somebody else uses this id, as in painting by hand: new objects get higher ones.
 
-        An object on which something was said already keeps its id.
+        An object that has clicks keeps its id.
         """
         news = self._object.committed.reserve(int(label))
         if self.state.empty and self.label <= label:
@@ -441,7 +441,7 @@ class Session:
         self.painted_by_hand(region)
 
     def painted_by_hand(self, region: Region) -> None:
-        """Tell that somebody else wrote into this region of the label array: what is there now becomes an act."""
+        """Report that somebody else wrote into this region of the label array: what is there now becomes an act."""
         block = np.array(self.labels[region.slices])
         self.acted.emit(Act("paint", {"region": region, "values": block}))
 

@@ -84,7 +84,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectState:
-    """One entry of history: an object, what was said of it, and how it is drawn.
+    """One entry of history: an object, its clicks, and how it is drawn.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class ObjectState:
     notes : Notes
         What is known of frames.
     written : Written or None
-        The edit that made this state, an object of which nothing was said yet; None where something else made it.
+        The edit that made this state, an object without clicks; None where something else made it.
     """
 
     label: int
@@ -123,7 +123,7 @@ class ObjectState:
 
     @property
     def empty(self) -> bool:
-        """Nothing said, nothing drawn, nothing taken up."""
+        """No click, nothing drawn, nothing resumed."""
         return not (self.clicks or self.masks or self.taken_up)
 
 
@@ -141,11 +141,11 @@ def with_clicks(state: ObjectState, clicks: tuple[Click, ...], ndim: int) -> Obj
     masks = dict(state.masks)
     waiting = list(state.waiting)
     for frame in frames_of(state.clicks + clicks, ndim):
-        said = on_frame(clicks, frame, ndim)
-        if said == on_frame(state.clicks, frame, ndim):
+        here = on_frame(clicks, frame, ndim)
+        if here == on_frame(state.clicks, frame, ndim):
             continue
         waiting = [f for f in waiting if f != frame]
-        if asks(state, said, frame):
+        if asks(state, here, frame):
             waiting.append(frame)
         elif frame in state.taken_up:
             masks[frame] = state.taken_up[frame]
@@ -155,9 +155,9 @@ def with_clicks(state: ObjectState, clicks: tuple[Click, ...], ndim: int) -> Obj
     return replace(state, clicks=clicks, masks=masks, waiting=tuple(waiting), moved=moved, written=None)
 
 
-def asks(state: ObjectState, said: tuple[Click, ...], frame: Frame) -> bool:
+def asks(state: ObjectState, here: tuple[Click, ...], frame: Frame) -> bool:
     """Tell whether clicks on a frame ask for an answer: they name an object, or correct one that was taken up there."""
-    return any(click.positive for click in said) or (bool(said) and frame in state.taken_up)
+    return any(click.positive for click in here) or (bool(here) and frame in state.taken_up)
 
 
 def differing_frames(before: ObjectState, after: ObjectState) -> list[Frame]:
@@ -179,7 +179,7 @@ def _moved_click(before: tuple[Click, ...], after: tuple[Click, ...]) -> int | N
 
 
 def question(past: Sequence[ObjectState], ndim: int, diameter: float | None) -> Request | None:
-    """Return the question that the newest state raises: about the frame on which something was said last.
+    """Return the question that the newest state raises: about the frame whose clicks changed last.
 
     Parameters
     ----------
@@ -204,9 +204,9 @@ def _prior(past: Sequence[ObjectState], frame: Frame, clicks: tuple[Click, ...],
     for state in past:
         if state.label != now.label or state.kept != now.kept:
             break
-        said = on_frame(state.clicks, frame, ndim)
-        if not said:
+        here = on_frame(state.clicks, frame, ndim)
+        if not here:
             break
-        if frame in state.masks and frame not in state.waiting and said == clicks[: len(said)]:
+        if frame in state.masks and frame not in state.waiting and here == clicks[: len(here)]:
             return state.masks[frame]
     return now.taken_up.get(frame)
