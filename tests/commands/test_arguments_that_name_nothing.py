@@ -158,3 +158,61 @@ def test_other_commands_refuse_what_names_nothing(
     capsys: pytest.CaptureFixture[str], command: list[str], sentence: str
 ) -> None:
     assert sentence in refuses(capsys, *command)
+
+
+# -- ids that do not fit -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ids", "output", "sentence"),
+    [
+        ((5, 2**32 + 5), "out.tif", "to 4294967301 fit no image file"),
+        ((5, 2**32), "out.zarr", "fit no image file"),
+        ((5, 2**63 + 5), "out.tif", "fit no image file"),
+        ((-7, 5), "out.tif", "-7"),
+        ((5, 70_000), "out.npy --ctc 01_RES", "A result folder holds ids from 1 to 65535"),
+    ],
+)
+@pytest.mark.parametrize("frames", ["first", "all"])
+def test_ids_that_do_not_fit_are_refused_before_the_work_and_never_wrapped(
+    capsys: pytest.CaptureFixture[str], ids: tuple[int, int], output: str, sentence: str, frames: str
+) -> None:
+    kind = np.uint64 if max(ids) >= 2**63 else np.int64
+    labels = np.select([tifffile.imread("first.tif") == k for k in (1, 2)], [np.array(k, kind) for k in ids], 0)
+    np.save("ids.npy", labels.astype(kind) if frames == "first" else np.stack([labels.astype(kind)] * 5))
+    command = ("propagate", "movie.tif", "--labels", "ids.npy", "--model", "geodesic", "--output", *output.split())
+    assert sentence in refuses(capsys, *command)
+    assert not Path("01_RES").exists()
+
+
+def test_the_highest_ids_that_fit_are_carried_as_they_are() -> None:
+    labels = np.select([tifffile.imread("first.tif") == k for k in (1, 2)], [5, 2**32 - 1], 0).astype(np.int64)
+    np.save("ids.npy", labels)
+    assert main(["propagate", "movie.tif", "--labels", "ids.npy", "--model", "geodesic", "--output", "out.tif"]) == 0
+    assert [np.unique(plane).tolist() for plane in tifffile.imread("out.tif")] == [[0, 5, 2**32 - 1]] * 5
+
+
+@pytest.mark.parametrize(
+    ("label", "output", "sentence"),
+    [
+        (2**32, "out.tif", "fit no image file"),
+        (2**40, "out.zarr", "fit no image file"),
+        (65_536, "out.png", "out.png holds ids up to 65535"),
+    ],
+)
+def test_ids_of_clicks_that_do_not_fit_are_refused_before_the_work(
+    capsys: pytest.CaptureFixture[str], label: int, output: str, sentence: str
+) -> None:
+    write_clicks("clicks.csv", [(label, 1, 20, 20)])
+    command = ("segment", "image.tif", "--clicks", "clicks.csv", "--model", "geodesic", "--output", output)
+    assert sentence in refuses(capsys, *command)
+    assert not Path(output).exists()
+
+
+@pytest.mark.parametrize(("label", "output"), [(2**32 - 1, "out.tif"), (2**31, "out.npy"), (65_535, "out.png")])
+def test_the_highest_ids_of_clicks_that_fit_are_written_as_they_are(label: int, output: str) -> None:
+    from napari_clickseg.storage.read_images import read_image
+
+    write_clicks("clicks.csv", [(label, 1, 20, 20), (1, 1, 20, 60)])
+    assert main(["segment", "image.tif", "--clicks", "clicks.csv", "--model", "geodesic", "--output", output]) == 0
+    assert np.unique(np.asarray(read_image(Path(output)).array)).tolist() == [0, 1, label]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from imageio import v3
+from PIL import Image as Picture
 
 from command_lines import refused
 from foreign_files import TINY, scripted
@@ -121,6 +122,22 @@ def test_an_image_tells_how_many_objects_are_found_and_the_preview_draws_them(
     assert lines[-2] == "written: shown.png"
     assert v3.imread("shown.png").shape == (80, 160, 3)
     assert not models.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("p.png", "PNG"), ("p.PNG", "PNG"), ("p.jpg", "JPEG"), ("p.tif", "TIFF"), ("p.bmp", "BMP")]
+)
+def test_a_preview_is_what_its_name_says(name: str, kind: str) -> None:
+    assert convert("--image", "image.tif", "--preview", name) == 0
+    with Picture.open(name) as picture:
+        assert (picture.format, picture.mode, picture.size) == (kind, "RGB", (160, 80))
+
+
+@pytest.mark.parametrize("name", ["p", "p.pdf", "p.npy", "p.svg"])
+def test_a_preview_of_another_kind_is_refused_before_the_work(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        convert("--image", "image.tif", "--preview", name)
+    assert f"{name} must end in .png, .jpg" in capsys.readouterr().err
 
 
 def test_a_name_that_is_taken_is_replaced_by_force(capsys: pytest.CaptureFixture[str], models: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -10,9 +11,13 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from imageio import v3
 
 from command_lines import discs, segment, write_clicks
+from napari_clickseg import Session, load_model, read_image
 from napari_clickseg.cli import COMMANDS, main
+from napari_clickseg.storage import cell_tracking, write_labels
+from napari_clickseg.storage.session_file import Record, save_session
 
 links = pytest.mark.skipif(sys.platform == "win32", reason="links need a right of their own there")
 
@@ -159,6 +164,115 @@ def test_a_linked_zarr_is_written_through() -> None:
     assert zarr.open_array("store/real.zarr/0", mode="r")[20, 20] == 1
     assert main([*SEGMENT, "--output", "out.zarr"]) == 0  # and once more, over what is ours
     assert os.listdir("store") == ["real.zarr"]
+
+
+def saved_session() -> None:
+    """A session on image.tif, saved as session.json."""
+    session = Session(read_image("image.tif"), load_model("geodesic"))
+    record = Record(session)
+    session.click((20, 20))
+    session.commit()
+    save_session("session.json", record, "image.tif")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--output", "image.tif"),
+        ("--output", "first.tif", "--labels", "first.tif"),
+        ("--output", "first.tif", "--against", "first.tif"),
+        ("--output", "out.tif", "--clicks", "session.json"),
+        ("--output", "out.tif", "--clicks", "./image.tif"),
+        ("--output", "out.tif", "--clicks", "out.tif"),
+    ],
+)
+def test_replay_writes_over_nothing_that_it_reads(capsys: pytest.CaptureFixture[str], more: tuple[str, ...]) -> None:
+    saved_session()
+    sentence = refuses(capsys, "replay", "session.json", "image.tif", *more)
+    assert "destroy" in sentence or "both" in sentence
+
+
+@pytest.mark.parametrize("preview", ["image.png", "./image.png", "net.pt", "tables"])
+def test_a_preview_writes_over_nothing_that_is_read(capsys: pytest.CaptureFixture[str], preview: str) -> None:
+    v3.imwrite("image.png", discs())
+    Path("net.pt").write_bytes(b"weights")
+    before = snapshot()
+    try:
+        assert main(["convert", "net.pt", "--image", "image.png", "--preview", preview]) == 2
+    except SystemExit as end:  # a name that does not say which kind of picture
+        code = end.code
+    else:
+        code = 2
+    assert code == 2
+    assert snapshot() == before
+    assert "destroy" in capsys.readouterr().err or preview in ("net.pt", "tables")
+
+
+@pytest.mark.usefixtures("pack")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("bench", "--data", "pack", "--out", "image.tif"),
+        ("bench", "--data", "pack", "--out", "image.tif/out"),
+        ("demo", "--output", "image.tif"),
+        ("train", "--data", "pack", "--out", "image.tif"),
+    ],
+)
+def test_a_folder_to_write_into_is_no_file(capsys: pytest.CaptureFixture[str], command: tuple[str, ...]) -> None:
+    assert "image.tif is a file, and wanted is a folder" in refuses(capsys, *command)
+
+
+@pytest.mark.parametrize("command", ["segment", "propagate", "replay"])
+def test_labels_that_cannot_be_written_at_the_end_are_kept_and_named(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    saved_session()
+    (here / "tmp").mkdir()
+    monkeypatch.setattr(write_labels.tempfile, "tempdir", str(here / "tmp"))
+    writer = write_labels.LABEL_WRITERS[".tif"]
+
+    def full_disk(path: Path, *rest: object) -> None:
+        if path.parent == here:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        writer(path, *rest)
+
+    monkeypatch.setitem(write_labels.LABEL_WRITERS, ".tif", full_disk)
+    commands = {"segment": SEGMENT, "propagate": PROPAGATE, "replay": ("replay", "session.json", "image.tif")}
+    assert main([*commands[command], "--output", "out.tif"]) == 2
+    (kept,) = (here / "tmp").glob("clickseg-out-*.tif")
+    assert f"the labels are kept in {kept}" in capsys.readouterr().err
+    assert tifffile.imread(kept).max() > 0
+    assert not Path("out.tif").exists()
+
+
+def test_what_fails_beside_the_labels_is_not_in_the_way_of_the_rest(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise OSError("01_RES cannot be written: No space left on device.")
+
+    monkeypatch.setattr(cell_tracking, "write_result", failing)
+    assert main([*PROPAGATE, "--output", "out.tif", "--ctc", "01_RES", "--events", "e.csv", "--review", "r.csv"]) == 2
+    assert "No space left on device. The labels are in out.tif." in capsys.readouterr().err
+    assert Path("e.csv").exists()
+    assert Path("r.csv").exists()
+    assert tifffile.imread("out.tif").max() > 0
+
+
+@pytest.mark.parametrize("channels", [4, 5])
+def test_of_more_than_three_channels_it_is_said_which_are_looked_at(
+    capsys: pytest.CaptureFixture[str], channels: int
+) -> None:
+    stack = np.stack([discs()] * channels)
+    tifffile.imwrite("many.tif", stack, ome=True, metadata={"axes": "CYX"}, photometric="minisblack")
+    command = ["segment", "many.tif", *SEGMENT[2:], "--output", "out.tif"]
+    assert main(command) == 0
+    said = f"many.tif has {channels} channels; channels 0, 1 and 2 are looked at. Choose one with --channel N"
+    assert said in capsys.readouterr().err
+    assert main([*command, "--channel", "3"]) == 0
+    assert "channels" not in capsys.readouterr().err
+    assert main([*SEGMENT, "--output", "out.tif"]) == 0
+    assert "channels" not in capsys.readouterr().err
 
 
 def test_every_option_that_names_a_file_says_what_becomes_of_it() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.core.images import Image
+from napari_clickseg.core.labels import compacted
 from napari_clickseg.storage.image_label_pairs import (
     Pairs,
     files_in,
@@ -335,7 +336,8 @@ def read_truth(item: Item) -> Truth:
 
 
 def _as_labels(item: Item) -> Truth:
-    return Truth(read_labels(item.labels))
+    image = read_labels(item.labels)
+    return Truth(replace(image, array=compacted(image.array)))
 
 
 def _as_mask(item: Item) -> Truth:

@@ -24,33 +24,38 @@ def run_replay(chosen: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from napari_clickseg.batch.segment import open_labels, room_for
+    from napari_clickseg.storage import cell_tracking
     from napari_clickseg.storage.atomic import written_whole
-    from napari_clickseg.storage.cell_tracking import check_target
     from napari_clickseg.storage.read_images import read_image
     from napari_clickseg.storage.session_file import Replay, Summary, load_session
     from napari_clickseg.storage.tables import write_clicks_csv
-    from napari_clickseg.storage.write_labels import check_labels_path, write_labels
+    from napari_clickseg.storage.write_labels import check_ids, check_labels_path, id_range, write_or_keep
 
     check_labels_path(chosen.output)
     saved = load_session(chosen.session)
     image = read_image(chosen.image, saved.image.axes, chosen.channel)
     _check_image(saved, image, chosen.image)
     check_labels_path(chosen.output, image.label_axes)
-    check_target(chosen.ctc, image.label_axes)
+    cell_tracking.check_target(chosen.ctc, image.label_axes)
     load = _loader(saved, chosen)
-    with room_for(_start(saved, image, chosen.labels), image.shape, chosen.output.parent) as labels:
+    start = _start(saved, image, chosen.labels)
+    lowest, highest = (0, 0) if start is None else id_range(start)
+    check_ids(chosen.output, lowest, max(highest, *saved.labels.areas, 0))
+    cell_tracking.check_ids(chosen.ctc, start, saved.labels.areas)
+    against = None if chosen.against is None else open_labels(chosen.against, image)
+    with room_for(start, image.shape, chosen.output.parent, max(highest, *saved.labels.areas, 0)) as labels:
         session = saved.began.session(image, load(saved.began.model), labels, saved.highest)
         replay = Replay(saved, session, load)
         for _ in tqdm(replay.steps(), total=len(saved.entries), unit="act"):
             pass
-        write_labels(chosen.output, labels, image.label_axes, image.spacing)
+        write_or_keep(chosen.output, labels, image.label_axes, image.spacing)
         print(f"written: {chosen.output}")
         if chosen.ctc is not None:
             write_tracks(chosen.ctc, labels, {})
         for line in _told(replay, Summary.of(labels)):
             print(line)
-        if chosen.against is not None:
-            _compare(labels, open_labels(chosen.against, image), chosen.against)
+        if against is not None:
+            _compare(labels, against, chosen.against)
     if chosen.clicks is not None:
         with written_whole(chosen.clicks) as unfinished:
             write_clicks_csv(unfinished, saved.clicks(), image.label_axes)

@@ -226,8 +226,10 @@ def _place_of_model(name: str, out: Path, replaces: bool) -> Path:
     from filecmp import cmp
 
     from napari_clickseg.models.registry import SUFFIX
+    from napari_clickseg.storage.output_checks import check_folder
     from napari_clickseg.storage.paths import user_folder
 
+    check_folder(user_folder())
     place, own = user_folder() / f"{name}{SUFFIX}", out / f"{name}{SUFFIX}"
     if place.exists() and not replaces and not (own.is_file() and cmp(place, own, shallow=False)):
         raise ValueError(

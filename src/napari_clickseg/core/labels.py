@@ -71,6 +71,21 @@ def highest_id(labels: Any) -> int:
     return max(0, *(int(np.max(labels[(*frame, rows)])) for frame in np.ndindex(*frames) for rows in strips))
 
 
+def compacted(labels: Any) -> Any:
+    """Return labels whose ids fit 32 bits: as they are where they do, else with ids from 1 on in their order.
+
+    >>> compacted(np.array([[5, 2**32 + 5, 0]]))
+    array([[1, 2, 0]], dtype=int32)
+    """
+    widest = np.iinfo(np.int32).max
+    if np.iinfo(labels.dtype).max <= widest or highest_id(labels) <= widest:
+        return labels
+    values = np.asarray(labels[...])
+    ids = np.unique(values)
+    ids = ids[ids > 0]
+    return np.where(values > 0, np.searchsorted(ids, values) + 1, 0).astype(np.int32)
+
+
 def find_object(labels: Any, label: int, frames: Iterable[Frame], whole: Region) -> dict[Frame, Prediction]:
     """Return an object's masks on all of these frames on which it lies; `whole` is the region of a frame."""
     return _masks_of(labels, label, dict.fromkeys(frames, whole))

@@ -32,7 +32,7 @@ def why_not_aligned(placement: Placement, layer: Any) -> str:
     if is_aligned(placement, layer) or _nobody_placed(layer) or _differ_in_scale_alone(placement, layer):
         return ""
     return (
-        f"The Labels layer {layer.name!r} lies elsewhere in the world than the image, so that their pixels do not meet. "
+        f"The Labels layer {layer.name!r} lies elsewhere in the world than the image, so their pixels do not meet. "
         "Give it the image's scale, translate and rotate, or pick another one or a new one."
     )
 

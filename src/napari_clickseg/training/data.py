@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import Image
+from napari_clickseg.core.labels import compacted
 from napari_clickseg.core.object_size import equivalent_diameter
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.simulated_user import first_clicks
@@ -330,7 +331,7 @@ def _rows(folder: Path, pairs: Pairs) -> list[dict[str, str]]:
 
 def _read_pair(pair: Pair) -> tuple[Image, npt.NDArray[np.generic]]:
     """An image and its labels, which have the image's shape without channels."""
-    labels = np.asarray(read_labels(pair.labels).array)
+    labels = np.asarray(compacted(read_labels(pair.labels).array))
     ignored = None
     if pair.mask:
         labels, ignored = read_mask(labels)
