@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from napari_clickseg.core.images import Image
-from napari_clickseg.inference.device import FeatureCache, available_devices, choose_device, choose_precision
+from napari_clickseg.inference.device import (
+    FeatureCache,
+    available_devices,
+    choose_device,
+    choose_precision,
+    copy_on_cpu,
+)
 
 
 def image() -> Image:
@@ -68,3 +78,48 @@ def test_unknown_device_is_refused():
 
 def test_precision_is_one_that_the_cpu_computes():
     assert choose_precision(torch.device("cpu")) in (torch.bfloat16, torch.float32)
+
+
+class Tied(nn.Module):
+    """Two layers with the same weights, a buffer, and normalisation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 1, 3, padding=1)
+        self.second = nn.Conv2d(1, 1, 3, padding=1)
+        self.second.weight = self.first.weight
+        self.norm = nn.BatchNorm2d(1)
+        self.register_buffer("shift", torch.ones(1))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.second(torch.relu(self.first(image)))) + self.shift
+
+
+def scripted() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return nn.Sequential(torch.jit.trace(Tied().eval(), torch.zeros(1, 1, 8, 8)))
+
+
+def exported() -> nn.Module:
+    return nn.Sequential(torch.export.export(Tied().eval(), (torch.zeros(1, 1, 8, 8),)).module())
+
+
+@pytest.mark.filterwarnings("ignore:`isinstance\\(treespec:FutureWarning")  # torch's own, of exported programs
+@pytest.mark.parametrize("made", [Tied, scripted, exported])
+def test_a_copy_on_the_cpu_answers_the_same_and_shares_no_weight(made: Callable[[], nn.Module]):
+    network = made().train(False) if made is Tied else made()
+    copied = copy_on_cpu(network)
+    given = torch.rand(1, 1, 8, 8)
+    torch.testing.assert_close(copied(given), network(given), rtol=0, atol=0)
+    ours, theirs = ({w.data_ptr() for w in n.state_dict().values() if w.numel()} for n in (copied, network))
+    assert not ours & theirs
+    assert len(ours) == len(theirs) > 3
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_copy_on_the_cpu_leaves_the_network_on_its_gpu():
+    network = Tied().eval().cuda()
+    assert {w.device.type for w in copy_on_cpu(network).state_dict().values()} == {"cpu"}
+    assert {w.device.type for w in network.state_dict().values()} == {"cuda"}

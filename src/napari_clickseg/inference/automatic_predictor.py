@@ -8,7 +8,6 @@ training-free conversion. What is its own here: `insist` changes other variables
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +28,7 @@ from napari_clickseg.core.requests import Request
 from napari_clickseg.inference.automatic_window import CLOSE, USUAL, box_of, choose_sight, from_grid, on_frame, to_grid
 from napari_clickseg.inference.brs import Budget
 from napari_clickseg.inference.click_enforcement import obey
-from napari_clickseg.inference.device import FeatureCache, free_memory, ran_out_of_memory
+from napari_clickseg.inference.device import FeatureCache, copy_on_cpu, free_memory, ran_out_of_memory
 from napari_clickseg.inference.input_refinement import insist
 from napari_clickseg.inference.instances import dropped, find_objects, grown
 from napari_clickseg.inference.io_transforms import (
@@ -288,9 +287,8 @@ class ClickablePredictor:
             if self.device == "cpu" or not ran_out_of_memory(error):
                 raise
             self.cache.clear()
-            duplicate: nn.Module = copy.deepcopy(self.network.cpu())
-            self.network.to(self.torch_device)
             free_memory(self.torch_device)
+            duplicate = copy_on_cpu(self.network)
             sentence = "The GPU ran out of memory, so this answer was computed on the CPU."
             return work(ClickablePredictor.of(duplicate, self.conventions, self.name, torch.device("cpu"), sentence))
 

@@ -24,6 +24,7 @@ from napari_clickseg.inference.device import (
     FeatureCache,
     Features,
     choose_precision,
+    copy_on_cpu,
     free_memory,
     ran_out_of_memory,
 )
@@ -274,9 +275,7 @@ class ClickPredictor:
         return maps.to(device=self.torch_device, dtype=self.precision, memory_format=torch.channels_last)
 
     def _copy_on_cpu(self) -> nn.Module:
-        duplicate: nn.Module = copy.deepcopy(self.network.cpu())
-        self.network.to(self.torch_device)
-        return duplicate
+        return copy_on_cpu(self.network)
 
 
 def _fit(network: nn.Module, card: ModelCard) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import io
 import threading
+import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_clickseg.core.images import Image
 
@@ -60,6 +63,44 @@ def free_memory(device: torch.device) -> None:
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+
+
+def copy_on_cpu(network: nn.Module) -> nn.Module:
+    """Return a copy of a network on the CPU; the network itself, which other threads may be using, stays where it is.
+
+    Weights are copied one by one from the device, which needs no memory for that.
+    """
+    copies: dict[int, object] = {}
+    for part in _parts(network):
+        if isinstance(part, torch.jit.ScriptModule):
+            copies[id(part)] = _script_on_cpu(part)
+        else:
+            for weight in (*part.parameters(recurse=False), *part.buffers(recurse=False)):
+                copies[id(weight)] = _weight_on_cpu(weight)
+    return copy.deepcopy(network, copies)
+
+
+def _parts(module: nn.Module) -> Iterator[nn.Module]:
+    """A module and all within it; TorchScript, whose parts Python sees only copies of, as a whole."""
+    yield module
+    if not isinstance(module, torch.jit.ScriptModule):
+        for child in module.children():
+            yield from _parts(child)
+
+
+def _script_on_cpu(script: nn.Module) -> nn.Module:
+    written = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`?torch.jit", DeprecationWarning)
+        torch.jit.save(script, written)
+        written.seek(0)
+        loaded: nn.Module = torch.jit.load(written, map_location="cpu")  # type: ignore[no-untyped-call]
+    return loaded
+
+
+def _weight_on_cpu(weight: Tensor) -> Tensor:
+    values = weight.detach().to("cpu", copy=True)
+    return nn.Parameter(values, weight.requires_grad) if isinstance(weight, nn.Parameter) else values
 
 
 class FeatureCache:
