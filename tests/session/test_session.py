@@ -514,12 +514,13 @@ def test_a_threshold_beyond_probabilities_is_refused(value):
 
 def test_ids_that_the_dtype_cannot_hold_are_refused_before_anything_changes():
     labels = np.zeros(SHAPE, np.uint8)
+    labels.flat[-255:] = np.arange(1, 256)
     labels[0, 0] = 255
     session = make(labels)
     with pytest.raises(ValueError, match=r"uint8, which holds ids up to 255.*Convert data type"):
-        session.click((10, 10))
+        session.click((5, 5))
     assert session.state.empty
-    session.resume(255)
+    session.resume(255, (0, 0))
     session.click((1, 1))
     assert labels[1, 1] == 255
 
@@ -709,3 +710,89 @@ def test_every_write_is_told_before_it_happens():
     session.undo()
     assert [sums for _, sums in before] == [0, area]
     assert session.step == 0
+
+
+# -- ids -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.uint16, np.int32, np.uint32])
+def test_below_a_void_id_that_is_the_last_one_free_ids_are_found(dtype):
+    labels = np.zeros(SHAPE, dtype)
+    labels[0] = np.iinfo(dtype).max
+    labels[19, 20:] = (1, 2, 4, 5)
+    session = make(labels)
+    kept = []
+    for column in (3, 12, 21):
+        session.click((10, column))
+        kept.append(session.commit())
+    assert kept == [3, 6, 7]
+    session.undo()
+    session.undo()
+    assert labels[10, 12] == 6
+
+
+def by_hand(session: Session, where: tuple[slice, ...], label: int) -> None:
+    session.labels[where] = label
+    session.reserve(label)
+    session.painted_by_hand(Region(tuple(s.start for s in where), tuple(s.stop for s in where)))
+
+
+CORNER = (slice(17, 20), slice(0, 3))
+
+
+@pytest.mark.parametrize("undos", [1, 2, 3])
+def test_an_object_that_is_redone_after_its_id_was_painted_gets_another_one(undos):
+    session = make()
+    for column in (4, 14):
+        session.click((4, column))
+        session.commit()
+    for _ in range(undos):
+        session.undo()
+    by_hand(session, CORNER, 2)
+    for _ in range(undos):
+        session.redo()
+    session.click((15, 15))
+    session.commit()
+    ids = [int(session.labels[p]) for p in ((4, 4), (4, 14), (18, 1), (15, 15))]
+    assert len(set(ids)) == 4
+    assert ids[2] == 2
+    while session.can_undo:
+        session.undo()
+    assert np.unique(session.labels).tolist() == [0, 2]
+
+
+def test_a_cancelled_object_that_comes_back_after_its_id_was_painted_gets_another_one():
+    session = make()
+    session.click((4, 4))
+    session.cancel()
+    by_hand(session, CORNER, 1)
+    session.undo()
+    assert session.commit() != 1
+    assert session.labels[18, 1] == 1
+    assert session.labels[4, 4] not in (0, 1)
+
+
+def test_painting_more_of_the_object_being_drawn_leaves_it_its_id():
+    session = make()
+    session.click((4, 4))
+    row = int(np.flatnonzero(session.labels[:, 4] == 1).max())
+    by_hand(session, (slice(row + 1, row + 3), slice(4, 6)), 1)
+    assert session.commit() == 1
+
+
+@pytest.mark.parametrize("name", ["split", "relabel", "copy_from"])
+def test_an_operation_that_is_redone_after_its_id_was_painted_leaves_the_painted_cell(name):
+    labels = np.zeros((2, *SHAPE), np.int32)
+    labels[0, 2:8, 2:12] = 1
+    session = Session(np.zeros(labels.shape, np.float32), Disks(), labels=labels, axes="TYX")
+    what = {"split": ((0, 4, 3), (0, 4, 10)), "relabel": (1, 2), "copy_from": ((0,), (1,))}[name]
+    getattr(session, name)(*what)
+    session.undo()
+    frame = 1 if name == "copy_from" else 0
+    cell = (slice(frame, frame + 1), slice(5, 7), slice(4, 6)) if name == "copy_from" else (slice(0, 1), *CORNER)
+    by_hand(session, cell, 2)
+    painted = (session.labels == 2).copy()
+    session.redo()
+    np.testing.assert_array_equal(session.labels == 2, painted)
+    session.undo()
+    np.testing.assert_array_equal(session.labels == 2, painted)

@@ -320,6 +320,7 @@ def test_a_model_that_only_answers_clicks_finds_no_objects_and_says_so():
 
 def test_more_objects_than_the_labels_can_number_are_refused():
     session = movie(Finding(), dtype=np.uint8)
+    session.labels[3].flat[:253] = np.arange(3, 256)
     session.reserve(250)
     before = session.labels.copy()
     with pytest.raises(ValueError, match="holds ids up to 255"):

@@ -86,6 +86,22 @@ def compacted(labels: Any) -> Any:
     return np.where(values > 0, np.searchsorted(ids, values) + 1, 0).astype(np.int32)
 
 
+def unused_ids(labels: Any, most: int = 1 << 16) -> npt.NDArray[np.int64]:
+    """Return the lowest ids from 1 on that no pixel has and that labels of this type hold, read strip by strip.
+
+    >>> unused_ids(np.array([[0, 1, 3, 255]], np.uint8))[:3].tolist()
+    [2, 4, 5]
+    """
+    *frames, rows, columns = labels.shape
+    step = max(READ_AT_ONCE // max(columns, 1), 1)
+    used: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+    for frame in np.ndindex(*frames):
+        for k in range(0, rows, step):
+            used = np.union1d(used, np.asarray(labels[(*frame, slice(k, k + step))])).astype(np.int64)
+    highest = min(int(np.iinfo(np.dtype(labels.dtype)).max), most + used.size)
+    return np.setdiff1d(np.arange(1, highest + 1), used)[:most]
+
+
 def find_object(labels: Any, label: int, frames: Iterable[Frame], whole: Region) -> dict[Frame, Prediction]:
     """Return an object's masks on all of these frames on which it lies; `whole` is the region of a frame."""
     return _masks_of(labels, label, dict.fromkeys(frames, whole))

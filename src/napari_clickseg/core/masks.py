@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -167,6 +167,14 @@ class PackedIds:
         alike = bool((ids[:1] == ids).all())
         return cls(ids.dtype, zlib.compress((ids[:1] if alike else ids).tobytes(), FASTEST))
 
+    def renumbered(self, ids: Mapping[int, int]) -> PackedIds:
+        """Return the same with other ids in the place of some."""
+        old = np.frombuffer(zlib.decompress(self.squeezed), self.dtype).astype(np.int64)
+        new = old.copy()
+        for before, after in ids.items():
+            new[old == before] = after
+        return PackedIds.of(new)
+
     def unpacked(self, count: int) -> npt.NDArray[Any]:
         """Return the ids of `count` pixels, not to be written into."""
         ids = np.frombuffer(zlib.decompress(self.squeezed), self.dtype)
@@ -192,13 +200,26 @@ class PackedPatch:
         there[where] = np.where(ours, self.before.unpacked(where.size), now)
         labels[self.region.slices] = there.reshape(self.region.shape)
 
-    def write_again(self, labels: Any) -> PackedPatch:
-        """Write the same once more, whatever is there now; return the patch that takes this back."""
+    def renumbered(self, ids: Mapping[int, int]) -> PackedPatch:
+        """Return the same with other ids in the place of some."""
+        return replace(self, before=self.before.renumbered(ids), after=self.after.renumbered(ids))
+
+    def write_again(self, labels: Any, spared: Collection[int] = ()) -> PackedPatch:
+        """Write the same once more, whatever is there now; return the patch that takes this back.
+
+        Parameters
+        ----------
+        spared : collection of int
+            Ids that are not written over where they stand since.
+        """
         if not self.region.size:
             return self
         there, where = self._read(labels)
-        now = there[where]
-        there[where] = self.after.unpacked(where.size)
+        now, after = there[where], self.after.unpacked(where.size)
+        if spared:
+            theirs = np.isin(now, list(spared)) & (now != self.before.unpacked(where.size))
+            after = np.where(theirs, now, after)
+        there[where] = after
         labels[self.region.slices] = there.reshape(self.region.shape)
         known = bool((now == self.before.unpacked(where.size)).all())
         return self if known else replace(self, before=PackedIds.of(now))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_clickseg.core.clicks import Click, Frame, on_frame
 from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.images import Image
-from napari_clickseg.core.labels import drawable
+from napari_clickseg.core.labels import SEARCH_WHOLE, drawable, read_block, unused_ids
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_size import equivalent_diameter, estimate_diameter
 from napari_clickseg.core.regions import Region
@@ -58,13 +61,14 @@ class ActiveObject:
         self.committed = committed
         self.protect: Protect = "background"
         self.diameter: float | None = None
-        self.history = History(ObjectState(label=committed.highest + 1))
         self.pending: Request | None = None
         self._painting, self._painted = painting, painted
         self._drawn = Drawn()
         self._edits = 0
         self._estimates: dict[Frame, float] = {}
+        self._unused: list[int] | None = None
         self.draw_into(labels)
+        self.history = History(ObjectState(label=self.free_ids()[0]))
 
     # -- what is there ---------------------------------------------------------------------------------------------
 
@@ -72,6 +76,20 @@ class ActiveObject:
         """Draw into another array, with the same pixels in it; see `core.labels.drawable` for what is refused."""
         self.labels = drawable(labels, self.image.shape)
         self._canvas = Canvas(self.labels, self._painting)
+        self._unused = None
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Within this context, what is done to object, history and labels counts only if no exception comes of it."""
+        drawn, pending, edits = self._drawn.patches(), self.pending, self._edits
+        canvas, committed, history = self._canvas, self.committed, self.history
+        try:
+            with history.unless_it_fails(), committed.unless_it_fails(), canvas.all_or_nothing(self._painted):
+                yield
+        except BaseException:
+            self._drawn.open(drawn)
+            self.pending, self._edits = pending, edits
+            raise
 
     @property
     def state(self) -> ObjectState:
@@ -103,7 +121,67 @@ class ActiveObject:
     @property
     def next_id(self) -> int:
         """The id of the next object once this one is put away."""
-        return max(self.committed.highest, self.state.label if self.worth_keeping else 0) + 1
+        return self.free_ids(upon=self.state.label if self.worth_keeping else 0)[0]
+
+    def free_ids(self, count: int = 1, upon: int = 0) -> list[int]:
+        """Return ids that no object has: those above the highest one, or where the labels' type ends there, others.
+
+        Where there are too few, some of those that are returned are too high for the labels.
+
+        Parameters
+        ----------
+        upon : int
+            An id that is taken, too.
+        """
+        highest, most = max(self.committed.highest, upon), int(np.iinfo(np.dtype(self.labels.dtype)).max)
+        above = list(range(highest + 1, highest + 1 + count))
+        if above[-1:] <= [most]:
+            return above
+        if self._unused is None or math.prod(self.labels.shape) <= SEARCH_WHOLE:
+            self._unused = unused_ids(self.labels).tolist()
+        taken = {upon}.union(*(state.ids for state in self.history.states)) if hasattr(self, "history") else {upon}
+        taken |= self.committed.labels | self.committed.by_others
+        free = [k for k in self._unused if k not in taken]
+        return (free + above)[:count]
+
+    def reserve(self, label: int) -> bool:
+        """Take note that somebody else uses an id; tell whether that was news.
+
+        Undone and cancelled objects that have it, or a lower one that nobody had, get others.
+        """
+        old, state = self.committed.highest, self.state
+        news = self.committed.reserve(label)
+        used = frozenset[int]().union(*(state.ids for state in self.history.states))
+        taken = {k for k in used if old < k <= label}
+        if not state.empty:
+            taken.discard(state.label)
+        if not state.empty and not state.taken_up and label == state.label and self._stands_elsewhere():
+            taken.add(label)
+        if taken:
+            new = self.free_ids(len(taken), upon=max(used))
+            ids = dict(zip(sorted(taken), new, strict=True))
+            self.history.replace_all(lambda state: state.renumbered(ids) if state.ids & ids.keys() else state)
+            if state.label in ids:
+                self.redraw({*state.taken_up, *state.masks})
+        if self.state.empty and self.state.label <= label:
+            self.rename(self.free_ids()[0])
+        return news or bool(taken)
+
+    def _stands_elsewhere(self) -> bool:
+        """Whether pixels of the object's id stand in the labels that do not touch what is drawn of it."""
+        label, drawn = self.state.label, self._drawn.patches()
+        large = math.prod(self.labels.shape) > SEARCH_WHOLE
+        for frame in drawn if large else np.ndindex(*self.image.frames_shape(self.ndim)):
+            there = np.asarray(read_block(self.labels, frame, self.whole) == label)
+            pieces, count = ndimage.label(there, np.ones((3,) * there.ndim))
+            if count and frame in drawn:
+                region = drawn[frame].region
+                inside = Region(region.start[len(frame) :], region.stop[len(frame) :]).slices
+                own = (drawn[frame].written & (drawn[frame].after == label)).reshape(pieces[inside].shape)
+                count -= len(np.unique(pieces[inside][own & there[inside]]))
+            if count:
+                return True
+        return False
 
     def expected_diameter(self, frame: Frame | None = None) -> float:
         """Return the known diameter, or the estimate of one frame: the middle one where none is named."""
@@ -129,13 +207,12 @@ class ActiveObject:
         """Replace the clicks; a click that is moved again amends the last state, so that a drag is one undo step."""
         before = self.state
         after = with_clicks(before, clicks, self.ndim)
-        with self.history.unless_it_fails():
-            if after.moved is not None and after.moved == before.moved:
-                self.history.forget_redo()
-                self.history.amend(after)
-            else:
-                self.history.push(after)
-            self.redraw(differing_frames(before, after))
+        if after.moved is not None and after.moved == before.moved:
+            self.history.forget_redo()
+            self.history.amend(after)
+        else:
+            self.history.push(after)
+        self.redraw(differing_frames(before, after))
         return self._ask()
 
     def apply(self, request: Request, prediction: Prediction) -> Request | None:
@@ -143,9 +220,8 @@ class ActiveObject:
         state = self.state
         masks = {**state.masks, request.frame: prediction}
         waiting = tuple(frame for frame in state.waiting if frame != request.frame)
-        with self.history.unless_it_fails():
-            self.history.amend(replace(state, masks=masks, waiting=waiting))
-            self.redraw({request.frame})
+        self.history.amend(replace(state, masks=masks, waiting=waiting))
+        self.redraw({request.frame})
         return self._ask()
 
     def ask_again(self) -> Request | None:
@@ -216,9 +292,8 @@ class ActiveObject:
     def drop(self) -> None:
         """Take back what is drawn and start a new object."""
         before = self.state
-        with self.history.unless_it_fails():
-            self.history.push(self._nothing())
-            self.redraw(differing_frames(before, self.state))
+        self.history.push(self._nothing())
+        self.redraw(differing_frames(before, self.state))
         self.pending = None
 
     def keep(self) -> int:
@@ -236,8 +311,8 @@ class ActiveObject:
 
     def _nothing(self, label: int | None = None) -> ObjectState:
         """A state without clicks or masks, at the level of the current one."""
-        state, highest = self.state, self.committed.highest
-        return ObjectState(label or highest + 1, kept=state.kept, objects=state.objects, notes=state.notes)
+        state = self.state
+        return ObjectState(label or self.free_ids()[0], kept=state.kept, objects=state.objects, notes=state.notes)
 
     def _close(self, state: ObjectState) -> None:
         largest = self._drawn.largest(state.label)
@@ -270,7 +345,7 @@ class ActiveObject:
 
     def _edited(self, edits: Mapping[Frame, Edit], last: Written) -> ObjectState:
         """Write edits after those of `last`; return the current state with them."""
-        final = settled(edits, self.labels, self.committed.highest, self.protect == "anything")
+        final = settled(edits, self.labels, self.free_ids, self.protect == "anything")
         objects = self.state.objects + new_ids(final, max(self.committed.highest, last.highest))
         patches = write_edits(self._canvas, final)
         for _, patch in patches:
@@ -278,7 +353,7 @@ class ActiveObject:
                 self._painted(patch.region)
         packed = tuple((frame, patch.packed()) for frame, patch in patches)
         highest = max(last.highest, *(edit.highest for edit in final.values()), 0)
-        label = self.state.label if self.state.label > highest else max(self.committed.highest, highest) + 1
+        label = self.state.label if self.state.label > highest else self.free_ids(upon=highest)[0]
         notes = self.state.notes.edited(final)
         written = Written(last.number, last.patches + packed, highest)
         return replace(self.state, label=label, objects=objects, notes=notes, written=written)
@@ -292,21 +367,20 @@ class ActiveObject:
     def travel(self, move: Callable[[], ObjectState]) -> Request | None:
         """Undo or redo; return a request only where the state that is reached was never answered."""
         before = self.state
-        with self.history.unless_it_fails():
-            after = move()
-            if after.kept > before.kept:
-                self._go_up(before, after)
-            elif after.kept < before.kept:
-                self._go_down(before)
-            else:
-                self.redraw(differing_frames(before, after))
+        after = move()
+        if after.kept > before.kept:
+            self._go_up(before, after)
+        elif after.kept < before.kept:
+            self._go_down(before)
+        else:
+            self.redraw(differing_frames(before, after))
         return self._ask()
 
     def _go_up(self, before: ObjectState, after: ObjectState) -> None:
         if after.written is None:
             self._close(before)
             return
-        packed = write_again(self._canvas, after.written.patches)
+        packed = write_again(self._canvas, after.written.patches, self.committed.by_others)
         self.history.amend(replace(after, written=replace(after.written, patches=packed)))
         self._keep_edit(after)
         for _, patch in packed:

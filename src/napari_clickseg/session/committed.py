@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ class Committed:
         self._taken = taken
         self._kept: list[Kept] = []
         self._thresholds = {0: threshold}
+        self._by_others: set[int] = set()
 
     @property
     def highest(self) -> int:
@@ -64,10 +66,22 @@ class Committed:
         diameters = [kept.diameter for kept in self._kept if kept.diameter is not None]
         return float(np.median(diameters[-REMEMBERED_DIAMETERS:])) if diameters else None
 
+    @property
+    def labels(self) -> Set[int]:
+        """The ids of what can be undone."""
+        return {kept.label for kept in self._kept}
+
+    @property
+    def by_others(self) -> Set[int]:
+        """The ids that were reserved: redo does not write over their pixels."""
+        return self._by_others
+
     def reserve(self, label: int) -> bool:
-        """Take note that an id is taken; return whether that was news."""
+        """Take note that somebody else uses an id; tell whether that was news."""
         news = label > self._taken
-        self._taken = max(self._taken, label)
+        if news:
+            self._taken = label
+            self._by_others.add(label)
         return news
 
     def threshold(self, level: int) -> float:
@@ -85,6 +99,16 @@ class Committed:
         """Take off what was kept last."""
         return self._kept.pop()
 
+    @contextmanager
+    def unless_it_fails(self) -> Iterator[None]:
+        """Within this context, whatever is changed here counts only if no exception comes out of it."""
+        taken, kept, thresholds, by_others = self._taken, list(self._kept), dict(self._thresholds), set(self._by_others)
+        try:
+            yield
+        except BaseException:
+            self._taken, self._kept, self._thresholds, self._by_others = taken, kept, thresholds, by_others
+            raise
+
     def forget_oldest(self, level: int) -> int:
         """Forget what can be undone no more, but not its ids; return the lowest level that history may still reach.
 
@@ -94,7 +118,7 @@ class Committed:
             The level of the object being drawn.
         """
         while len(self._kept) > UNDOABLE_OBJECTS:
-            self.reserve(self._kept.pop(0).label)
+            self._taken = max(self._taken, self._kept.pop(0).label)
         oldest = level - len(self._kept)
         self._thresholds = {k: value for k, value in self._thresholds.items() if k >= oldest}
         return oldest
@@ -106,23 +130,28 @@ def new_ids(edits: Mapping[Frame, Edit], highest: int) -> int:
     return sum(label > highest for label in ids)
 
 
-def settled(edits: Mapping[Frame, Edit], labels: Any, highest: int, anywhere: bool) -> dict[Frame, Edit]:
+def settled(
+    edits: Mapping[Frame, Edit], labels: Any, new_ids: Callable[[int], Sequence[int]], anywhere: bool
+) -> dict[Frame, Edit]:
     """Return edits with the ids and pixels that they get now.
 
     Parameters
     ----------
     labels : array-like
         What is in the label array.
-    highest : int
-        The highest id taken; fresh objects are numbered from the next one on.
+    new_ids : callable
+        Returns so many ids that are free.
     anywhere : bool
         Whether fresh objects may be written over others, and not into background alone.
     """
     final: dict[Frame, Edit] = {}
+    count = 0
     for frame, edit in edits.items():
         if edit.fresh:
             there = read_block(labels, frame, edit.region)
-            edit = edit.numbered(highest + 1, np.asarray((there == 0) | anywhere))
-            highest = max(highest, edit.highest)
+            edit = edit.numbered(1, np.asarray((there == 0) | anywhere))
+            ids = np.array([0, *new_ids(count + edit.highest)[count:]])
+            count += edit.highest
+            edit = replace(edit, values=ids[edit.values], fresh=False)
         final[frame] = edit
     return final

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,9 @@ from napari_clickseg.core.masks import Drawing, PackedPatch, Patch
 from napari_clickseg.core.regions import Region
 from napari_clickseg.session.state import ObjectState
 
+ATTEMPTS = 20
+"""So often it is tried to put labels right after an act failed."""
 Protect = Literal["background", "object", "anything"]
-P = TypeVar("P", Patch, PackedPatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +42,66 @@ class Manner:
 
 
 class Canvas:
-    """Labels that report each region before it is written; reading is not reported."""
+    """Mutable: labels that tell of each region before it is written, and take back what an act wrote that fails.
+
+    Where even that fails, as on a full disk, it is owed: the next act begins with it, and is refused while it fails.
+    """
 
     def __init__(self, labels: Any, painting: Callable[[Region], None]) -> None:
         self._labels = labels
         self._painting = painting
+        self._before: list[tuple[Region, npt.NDArray[Any]]] | None = None
+        self._owed: list[tuple[Region, npt.NDArray[Any]]] = []
 
     def __getitem__(self, slices: tuple[slice, ...]) -> Any:
         return self._labels[slices]
 
     def __setitem__(self, slices: tuple[slice, ...], values: npt.NDArray[Any]) -> None:
-        self._painting(Region(tuple(s.start for s in slices), tuple(s.stop for s in slices)))
+        region = Region(tuple(s.start for s in slices), tuple(s.stop for s in slices))
+        self._painting(region)
+        if self._before is not None:
+            self._before.append((region, np.array(self._labels[slices])))
         self._labels[slices] = values
+
+    @contextmanager
+    def all_or_nothing(self, taken_back: Callable[[Region], None]) -> Iterator[None]:
+        """Within this context, what is written stays only if no exception comes out of it.
+
+        Parameters
+        ----------
+        taken_back : callable
+            Called with each region that was written in vain.
+        """
+        if self._before is not None:
+            yield
+            return
+        self._settle()
+        self._before = []
+        try:
+            yield
+        except BaseException:
+            self._owed, self._before = self._before, None
+            regions = [region for region, _ in self._owed]
+            with suppress(Exception):  # stores raise what they like, and the first failure says what is the matter
+                self._settle()
+            for region in regions:
+                taken_back(region)
+            raise
+        finally:
+            self._before = None
+
+    def _settle(self) -> None:
+        """Write what stood there before, the newest write first; a store that fails now and then gets more tries."""
+        while self._owed:
+            region, before = self._owed[-1]
+            for attempt in range(ATTEMPTS):
+                try:
+                    self._labels[region.slices] = before
+                    break
+                except Exception:
+                    if attempt == ATTEMPTS - 1:
+                        raise
+            self._owed.pop()
 
 
 class Drawn:
@@ -67,6 +117,10 @@ class Drawn:
     def largest(self, label: int) -> int:
         """Return how many pixels show the object on the frame where it is largest."""
         return max((patch.count(label) for patch in self._patches.values()), default=0)
+
+    def patches(self) -> Mapping[Frame, Patch]:
+        """Return the patches of the object by frame."""
+        return dict(self._patches)
 
     def close(self) -> Mapping[Frame, Patch]:
         """Return the patches of the object, which stays in the labels, and begin with none for the next one."""
@@ -86,13 +140,8 @@ class Drawn:
         region = _region_on(state, frame, manner)
         if old is not None:
             old.take_back(labels)
-        try:
-            if region.size:
-                new = Patch.write(labels, region.at_frame(frame), _drawing_on(state, frame, region, manner))
-        except BaseException:  # as of a full disk: what was drawn is drawn again
-            if old is not None:
-                self._patches[frame] = old.write_again(labels)
-            raise
+        if region.size:
+            new = Patch.write(labels, region.at_frame(frame), _drawing_on(state, frame, region, manner))
         self._patches.pop(frame, None)
         if new is not None:
             self._patches[frame] = new
@@ -109,7 +158,7 @@ def mask_of(state: ObjectState, frame: Frame, region: Region, threshold: float) 
 
 
 def write_edits(labels: Any, edits: Mapping[Frame, Edit]) -> list[tuple[Frame, Patch]]:
-    """Write edits, all of them or none; return the patches that take them back, in the order written."""
+    """Write edits; return the patches that take them back, in the order written."""
 
     def write(item: tuple[Frame, Edit]) -> Patch:
         frame, edit = item
@@ -117,40 +166,21 @@ def write_edits(labels: Any, edits: Mapping[Frame, Edit]) -> list[tuple[Frame, P
         drawing = (edit.written[lift], edit.values[lift])
         return Patch.write(labels, edit.region.at_frame(frame), lambda there: drawing)
 
-    return list(zip(edits, _all_or_none(labels, write, list(edits.items())), strict=True))
+    return [(item[0], write(item)) for item in edits.items()]
 
 
-def write_again(labels: Any, patches: Sequence[tuple[Frame, PackedPatch]]) -> tuple[tuple[Frame, PackedPatch], ...]:
-    """Write once more what was taken back, all of it or none; return the patches that take it back again."""
-    written = _all_or_none(labels, lambda item: item[1].write_again(labels), patches)
-    return tuple((frame, patch) for (frame, _), patch in zip(patches, written, strict=True))
+def write_again(
+    labels: Any, patches: Sequence[tuple[Frame, PackedPatch]], spared: Collection[int] = ()
+) -> tuple[tuple[Frame, PackedPatch], ...]:
+    """Write once more what was taken back, but not over `spared` ids; return the patches that take it back again."""
+    return tuple((frame, patch.write_again(labels, spared)) for frame, patch in patches)
 
 
 def take_back(labels: Any, patches: Sequence[tuple[Frame, PackedPatch]]) -> list[Region]:
-    """Take patches back, the last one first, all of them or none; return the regions touched."""
-    done: list[PackedPatch] = []
-    try:
-        for _, packed in reversed(patches):
-            packed.take_back(labels)
-            done.append(packed)
-    except BaseException:
-        for packed in reversed(done):
-            packed.write_again(labels)
-        raise
+    """Take patches back, the last one first; return the regions touched."""
+    for _, packed in reversed(patches):
+        packed.take_back(labels)
     return [packed.region for _, packed in patches if packed.region.size]
-
-
-def _all_or_none(labels: Any, write: Callable[[Any], P], items: Sequence[Any]) -> list[P]:
-    """Write in a row; where one write fails (a full disk), take the earlier ones back."""
-    done: list[P] = []
-    try:
-        for item in items:
-            done.append(write(item))
-    except BaseException:
-        for patch in reversed(done):
-            patch.take_back(labels)
-        raise
-    return done
 
 
 def _region_on(state: ObjectState, frame: Frame, manner: Manner) -> Region:

@@ -68,6 +68,15 @@ class History(Generic[T]):
         self._cursor -= count
         self._forgotten += count
 
+    @property
+    def states(self) -> tuple[T, ...]:
+        """All states, those that were undone included, oldest first."""
+        return tuple(self._states)
+
+    def replace_all(self, change: Callable[[T], T]) -> None:
+        """Put another state in the place of each one."""
+        self._states = [change(state) for state in self._states]
+
     @contextmanager
     def unless_it_fails(self) -> Iterator[None]:
         """Within this context, whatever is done to the history counts only if no exception comes out of it."""

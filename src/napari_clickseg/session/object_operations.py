@@ -44,7 +44,8 @@ def resume(session: Session, label: int, position: Sequence[float] | None = None
     found = _find(session, label, position) if label > 0 else {}
     if not found:
         raise ValueError(f"There is no object {label} to take up{'' if position is None else ' there'}.")
-    session._object.resume(label, found)
+    with session._all_or_nothing():
+        session._object.resume(label, found)
     session._report("resume", label=label, position=position)
 
 
@@ -90,7 +91,8 @@ def extend(session: Session, edits: Mapping[Frame, Edit], number: int | None = N
     confirmed = sorted(session.state.notes.confirmed & edits.keys())
     if confirmed:
         raise ValueError(f"Frame {confirmed[0]} is confirmed; nothing is carried into it.")
-    session._object.write_on(edits, last)
+    with session._all_or_nothing():
+        session._object.write_on(edits, last)
     session._report("extend", edits=edits)
     return True
 
@@ -250,21 +252,19 @@ def _frames(session: Session, frames: tuple[Frame, ...] | None) -> Iterable[Fram
 
 def _write(session: Session, edits: Mapping[Frame, Edit]) -> int:
     _check_edits(session, edits)
-    session._object.put_away()
-    try:
+    with session._all_or_nothing():
+        session._object.put_away()
         return session._object.write(edits)
-    except BaseException:
-        session._report("put_away")
-        raise
 
 
 def _check_edits(session: Session, edits: Mapping[Frame, Edit]) -> None:
-    highest = max(session._object.committed.highest, session.label)
+    count, upon = 0, session.label
     for frame, edit in edits.items():
         session._check_frame(frame)
         checks.check_region(edit.region, session._object.whole)
-        highest = highest + len(edit.ids()) if edit.fresh else highest
-        checks.check_id(highest if edit.fresh else edit.highest, np.dtype(session.labels.dtype))
+        count += len(edit.ids()) if edit.fresh else 0
+        highest = max(session._object.free_ids(count, upon), default=0) if edit.fresh else edit.highest
+        checks.check_id(highest, np.dtype(session.labels.dtype))
 
 
 def _find(session: Session, label: int, position: Sequence[float] | None) -> dict[Frame, Prediction]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar, get_args
 
 import numpy as np
 import numpy.typing as npt
-from psygnal import Signal
+from psygnal import EmitLoopError, Signal
 
 from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.images import Image
@@ -62,6 +63,8 @@ class Session:
     """Labels are about to be written, in this region of the label array."""
     painted = Signal(Region)
     """Labels were written, in this region of the label array."""
+    abandoned = Signal()
+    """An act failed; what it wrote was taken back."""
     changed = Signal()
     """The object, its history or the pending request is another one now."""
     failed = Signal(object)
@@ -87,7 +90,7 @@ class Session:
         array = drawable(labels, self.image.shape)
         taken = highest_id(array) if highest is None and labels is not None else highest or 0
         committed = Committed(taken, threshold=0.5)
-        self._object = ActiveObject(self.image, predictor, array, committed, self.painting.emit, self.painted.emit)
+        self._object = ActiveObject(self.image, predictor, array, committed, self._about_to_paint, self.painted.emit)
         self.diameter = diameter
         self.protect = protect
 
@@ -222,7 +225,8 @@ class Session:
     def threshold(self, value: float) -> None:
         if not 0 < value < 1:
             raise ValueError(f"The threshold must lie between 0 and 1, but is {value}.")
-        self._object.set_threshold(float(value))
+        with self._all_or_nothing():
+            self._object.set_threshold(float(value))
         self._report("threshold", value=float(value))
 
     def mask(self, frame: Frame = ()) -> npt.NDArray[np.bool_]:
@@ -285,7 +289,8 @@ class Session:
         checks.check_id(self.label, np.dtype(self.labels.dtype))
         if new == self.clicks:
             return self._object.pending
-        request = self._object.set_clicks(new)
+        with self._all_or_nothing():
+            request = self._object.set_clicks(new)
         self._report("set_clicks", clicks=new)
         return request
 
@@ -299,7 +304,8 @@ class Session:
         """Draw an answer if it is the one awaited, drop it otherwise; return the next question, if any."""
         if request is not self._object.pending:
             return self._object.pending
-        following = self._object.apply(request, prediction)
+        with self._all_or_nothing():
+            following = self._object.apply(request, prediction)
         self._report("apply", frame=request.frame, prediction=prediction)
         return following
 
@@ -339,14 +345,16 @@ class Session:
             raise ValueError("The answer to the last click is still awaited; keep the object when it is there.")
         if not self._object.worth_keeping:
             raise ValueError("There is nothing to keep yet; click on an object first.")
-        label = self._object.keep()
+        with self._all_or_nothing():
+            label = self._object.keep()
         self._report("commit")
         return label
 
     def cancel(self) -> None:
         """Let the object being drawn disappear; what was there comes back. Undo brings it back."""
         if not self.state.empty:
-            self._object.drop()
+            with self._all_or_nothing():
+                self._object.drop()
             self._report("cancel")
 
     def start_new(self, label: int | None = None) -> int:
@@ -361,26 +369,27 @@ class Session:
             raise ValueError(f"Object ids start at 1 (0 is the background), but this one is {label}.")
         if self._object.pending is not None:
             raise ValueError("The answer to the last click is still awaited; start a new object when it is there.")
-        self._object.put_away()
-        if label is not None:
-            self._object.rename(label)
+        with self._all_or_nothing():
+            self._object.put_away()
+            if label is not None:
+                self._object.rename(label)
         self._report("start_new", label=label)
         return self.label
 
     def put_away(self) -> None:
         """Keep what is drawn, drop clicks that drew nothing, and wait for no answer any more."""
-        self._object.put_away()
+        with self._all_or_nothing():
+            self._object.put_away()
         self._report("put_away")
 
     def reserve(self, label: int) -> None:
         """Take note that somebody else uses this id, as in painting by hand: new objects get higher ones.
 
-        An object that has clicks keeps its id.
+        An object being drawn keeps its id, unless pixels of that id stand elsewhere, which are another object then.
+        Objects that were undone or cancelled get other ids, under which redo and undo bring them back.
         """
-        news = self._object.committed.reserve(int(label))
-        if self.state.empty and self.label <= label:
-            self._object.rename(self._object.committed.highest + 1)
-            news = True
+        with self._all_or_nothing():
+            news = self._object.reserve(int(label))
         if news:
             self._report("reserve", label=int(label))
 
@@ -437,7 +446,8 @@ class Session:
 
     def paint(self, region: Region, values: npt.NDArray[Any]) -> None:
         """Write values into a region of the label array, past objects and undo, as painting by hand does."""
-        self._object.paint(region, values)
+        with self._all_or_nothing():
+            self._object.paint(region, values)
         self.painted_by_hand(region)
 
     def painted_by_hand(self, region: Region) -> None:
@@ -447,12 +457,30 @@ class Session:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """An act that fails half-way, as on a full disk, leaves labels and history as they were."""
+        try:
+            with self._object.all_or_nothing():
+                yield
+        except BaseException:
+            self.abandoned.emit()
+            raise
+
+    def _about_to_paint(self, region: Region) -> None:
+        """Tell it; where a listener fails, the act fails for that reason."""
+        try:
+            self.painting.emit(region)
+        except EmitLoopError as error:
+            raise error.__cause__ or error from error
+
     def _report(self, name: str, **arguments: Any) -> None:
         self.changed.emit()
         self.acted.emit(Act(name, arguments))
 
     def _travel(self, name: str, move: Callable[[], ObjectState]) -> Request | None:
-        request = self._object.travel(move)
+        with self._all_or_nothing():
+            request = self._object.travel(move)
         self._report(name)
         return request
 

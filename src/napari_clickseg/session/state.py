@@ -57,6 +57,11 @@ class Notes:
         open_to_doubt = {part[: len(after)] for part in parts if part[: len(before)] not in self.confirmed}
         return Notes(confirmed=frozenset(part[: len(after)] for part in parts) - open_to_doubt)
 
+    def renumbered(self, ids: Mapping[int, int]) -> Notes:
+        """Return the notes with other ids in the place of some."""
+        known = {f: {ids.get(k, k): value for k, value in sure.items()} for f, sure in self.confidence.items()}
+        return replace(self, confidence=known)
+
     def _with_confidence(self, news: Mapping[Frame, Mapping[int, float | None]]) -> Notes:
         merged = {frame: {**self.confidence.get(frame, {}), **values} for frame, values in news.items()}
         known = {frame: {k: v for k, v in values.items() if v is not None} for frame, values in merged.items()}
@@ -120,6 +125,19 @@ class ObjectState:
     objects: int = 0
     notes: Notes = field(default_factory=Notes)
     written: Written | None = None
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """The ids of the object, and of what the edit wrote that made this state."""
+        return frozenset({self.label} | ({self.written.highest} if self.written else set()))
+
+    def renumbered(self, ids: Mapping[int, int]) -> ObjectState:
+        """Return the same with other ids in the place of some."""
+        written = self.written
+        if written is not None:
+            patches = tuple((frame, patch.renumbered(ids)) for frame, patch in written.patches)
+            written = replace(written, patches=patches, highest=ids.get(written.highest, written.highest))
+        return replace(self, label=ids.get(self.label, self.label), notes=self.notes.renumbered(ids), written=written)
 
     @property
     def empty(self) -> bool:

@@ -107,7 +107,7 @@ def folded(entries: Sequence[Entry]) -> tuple[Entry, ...]:
 
 def _redrawn(names: Sequence[str]) -> bool:
     """Whether undo or redo came after something that changes how they draw."""
-    changes = {"undo": (PAINT, "protect"), "redo": (PAINT, "protect", "threshold")}
+    changes = {"undo": (PAINT, "reserve", "protect"), "redo": (PAINT, "reserve", "protect", "threshold")}
     first = {name: k for k, name in reversed(tuple(enumerate(names)))}
     return any(first.get(change, k) < k for k, name in enumerate(names) for change in changes.get(name, ()))
 
