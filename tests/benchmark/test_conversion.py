@@ -114,7 +114,31 @@ def test_the_same_objects_are_drawn_for_every_model():
 
 def test_harm_is_what_changed_of_other_objects():
     before, after = np.array([1, 1, 2, 0, 0, 3]), np.array([1, 2, 0, 2, 4, 5])
-    assert conversion._harmed(before, after, 2) == 3
+    nothing = np.zeros(6, int)
+    assert conversion._harmed(nothing, nothing > 0, before, after, 2) == 3
+
+
+def test_a_fragment_that_is_joined_is_no_harm():
+    truth, before, after = np.ones(6, int), np.repeat([1, 2], 3), np.ones(6, int)
+    assert conversion._harmed(truth, truth == 1, before, after, 1) == 0
+
+
+def test_taking_a_good_object_to_pieces_is_harm_though_its_label_is_the_one_that_was_clicked():
+    truth = np.repeat([1, 2], (40, 60))
+    before = np.repeat([0, 7], (35, 65))
+    after = np.where(np.arange(100) < 40, 7, 0)
+    assert conversion._harmed(truth, truth == 1, before, after, 7) == 60
+
+
+def test_a_missed_object_does_not_take_up_the_good_label_of_its_neighbour():
+    truth, found = np.repeat([1, 2], (40, 260)), np.repeat([0, 7], (20, 280))
+    assert conversion.label_of(truth, found, 2) == 7
+    assert conversion.label_of(truth, found, 1) == 0
+
+
+def test_a_label_that_merges_two_is_taken_up_for_either():
+    truth, found = np.repeat([1, 2], (50, 60)), np.full(110, 7)
+    assert [conversion.label_of(truth, found, label) for label in (1, 2)] == [7, 7]
 
 
 def test_models_that_find_nothing_correct_the_first_finders_labels(monkeypatch: pytest.MonkeyPatch):

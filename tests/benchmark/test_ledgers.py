@@ -10,12 +10,12 @@ import pytest
 from napari_clickseg.benchmark.sequence_tables import LEDGERS, Ledger
 
 LEDGER = Ledger(
-    "effort", ("source", "model", "way", "clicks"), "way", ("a", "b"), lambda movie, predictor, name, way: []
+    "effort", ("source", "image", "model", "way", "clicks"), "way", ("a", "b"), lambda movie, predictor, name, way: []
 )
 
 
-def row(way: str, clicks: str = "1") -> dict[str, str]:
-    return {"source": "hela", "model": "default", "way": way, "clicks": clicks}
+def row(way: str, clicks: str = "1", image: str = "01") -> dict[str, str]:
+    return {"source": "hela", "image": image, "model": "default", "way": way, "clicks": clicks}
 
 
 def test_rows_are_appended_and_read_back(tmp_path: Path) -> None:
@@ -29,7 +29,13 @@ def test_what_is_there_is_done(tmp_path: Path) -> None:
     path = tmp_path / "effort.csv"
     assert LEDGER.done(path) == set()
     LEDGER.append(path, [row("a")])
-    assert LEDGER.done(path) == {("hela", "default", "a")}
+    assert LEDGER.done(path) == {("hela", "01", "default", "a")}
+
+
+def test_the_second_movie_of_a_source_is_not_done_with_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "effort.csv"
+    LEDGER.append(path, [row("a"), row("b")])
+    assert ("hela", "02", "default", "a") not in LEDGER.done(path)
 
 
 def test_a_packed_table_is_read(tmp_path: Path) -> None:
@@ -41,7 +47,7 @@ def test_a_packed_table_is_read(tmp_path: Path) -> None:
 
 def test_another_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "effort.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="is another table: wanted are the columns source, model"):
+    with pytest.raises(ValueError, match="is another table: wanted are the columns source, image, model"):
         LEDGER.read(tmp_path / "effort.csv")
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from torch import nn
 
 from doubles import disk
@@ -16,6 +18,7 @@ from napari_clickseg.core.jobs import Stop, Stopped
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Request, Segmenter
+from napari_clickseg.inference import automatic_predictor
 from napari_clickseg.inference.automatic_predictor import ClickablePredictor
 from napari_clickseg.models.io_spec import Conventions
 
@@ -145,6 +148,37 @@ def test_a_missed_cell_appears():
     found = ask(made(), ((45, 70), True)).full_mask(SHAPE)
     assert iou(found, FAINT) > 0.8
     assert not (found & (FIRST | SECOND)).any()
+
+
+def test_a_lowered_threshold_leaves_no_crumbs():
+    """Whatever the threshold, the object is one piece: none along the window's rim, none that the network half sees."""
+    mask = np.zeros((40, 40), bool)
+    mask[15:25, 15:25] = True
+    plain = np.where(mask, 3.0, -0.3).astype(np.float32)
+    plain[:, 26:28] = -3
+    logits = automatic_predictor._as_logits(mask, plain, 30.0)
+    for threshold in (0.5, 0.4, 0.2):
+        _, count = ndimage.label(logits > np.log(threshold / (1 - threshold)))
+        assert count == 1
+    assert logits[20, 12] == pytest.approx(-0.5)
+    assert (logits[:, 28:] <= -3).all()
+
+
+def test_where_the_network_sees_nothing_another_model_answers_inside_its_window():
+    class Square:
+        name, ndim, device = "square", 2, "cpu"
+
+        def predict(self, image, request, stop=None):
+            assert image.ndim == 2
+            y, x = (round(p) for p in request.clicks[-1].position)
+            return Prediction.from_mask(np.ones((4, 6), bool), Region((y - 2, x - 3), (y + 2, x + 3)))
+
+    other = Square()
+    able = replace(made(), other=lambda: other)
+    answer = ask(able, ((50, 20), True))
+    assert answer.mask().sum() == 24
+    assert Region.of_mask(answer.full_mask(SHAPE)) == Region((48, 17), (52, 23))
+    assert answer.note == f"{able.name} sees nothing here; square answered."
 
 
 def test_two_merged_cells_are_cut():

@@ -45,3 +45,9 @@ def test_every_clicked_pixel_has_its_label(clicks: dict[tuple[int, int], bool], 
     corrected = obey(logits, REGION, points, 30)
     for (y, x), sign in points:
         assert (corrected[int(y) - 10, int(x) - 20] > 0) == sign
+
+
+def test_clicks_in_a_volume_are_obeyed_beside_clicks_of_the_other_polarity():
+    region = Region((0, 0, 0), (8, 16, 16))
+    corrected = obey(np.full(region.shape, -3.0, np.float32), region, [((4, 8, 8), True), ((4, 8, 12), False)], 20)
+    assert corrected[4, 8, 8] > 0 > corrected[4, 8, 12]

@@ -432,6 +432,29 @@ def test_anything_may_be_written_over_on_demand_and_comes_back():
     np.testing.assert_array_equal(labels, square(3))
 
 
+def test_a_click_on_a_fragment_joins_it_and_undo_parts_them_again():
+    labels = square(3)
+    labels[5:10, 10:12] = 4
+    labels[15:18, 5:10] = 5
+    before = labels.copy()
+    session = make(labels)
+    session.resume(3)
+    session.click((7, 10))
+    assert set(np.unique(labels[5:10, 5:12])) == {3}
+    assert (labels[15:18, 5:10] == 5).all()
+    session.undo()
+    np.testing.assert_array_equal(labels, before)
+
+
+def test_a_click_on_a_neighbour_of_which_the_answer_holds_little_takes_nothing_from_it():
+    labels = square(3)
+    labels[2:18, 12:22] = 4
+    session = make(labels)
+    session.resume(3)
+    session.click((7, 12))
+    assert (labels == 4).sum() == 160
+
+
 def test_with_object_protection_a_resumed_object_only_shrinks():
     labels = square(3)
     session = make(labels, protect="object")

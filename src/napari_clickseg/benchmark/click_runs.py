@@ -27,7 +27,7 @@ from napari_clickseg.benchmark.datasets import Item, Plane, Target, read_plane
 from napari_clickseg.benchmark.starting_masks import SCRATCH, Start, protocol_of, start_of
 from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.jobs import connected, results
-from napari_clickseg.core.metrics import boundary_f, corrected_share, iou
+from napari_clickseg.core.metrics import boundary_f, corrected_share, five_digits, iou
 from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor
@@ -72,9 +72,9 @@ class Job:
 
     @property
     def seed(self) -> int:
-        """What the robot's random choices follow from: neither the order of the jobs nor who works on them."""
+        """What the robot's random choices follow from: object, robot and start. It is the same for every model."""
         start = () if self.start == SCRATCH else (self.start,)
-        return zlib.crc32("|".join((*self.object_key, self.robot, *start, self.model)).encode())
+        return zlib.crc32("|".join((*self.object_key, self.robot, *start)).encode())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +96,9 @@ class Case:
         if click is not None and before is not None:
             corrected = corrected_share(before, mask, self.truth, click.position)
         described = (*job.object_key, job.target.area, job.robot, self.start.kind, job.model, number, *place)
-        measured = (_iou_on_box(mask, self.truth, ignore), boundary_f(mask, self.truth, ignore), corrected, seconds)
-        values = (*described, *("" if np.isnan(value) else f"{value:.5f}" for value in measured))
+        shares = (_iou_on_box(mask, self.truth, ignore), boundary_f(mask, self.truth, ignore), corrected)
+        measured = ("" if np.isnan(share) else five_digits(share) for share in shares)
+        values = (*described, *measured, f"{seconds:.5f}")
         return dict(zip(COLUMNS, map(str, values), strict=True))
 
 
@@ -185,7 +186,12 @@ def read_rows(path: Path) -> list[Row]:
     """
     with open_table(path) as table:
         _check_columns(path, tuple(table.fieldnames or ()))
-        return [row for row in table if all(isinstance(row[column], str) for column in COLUMNS)]
+        return [row for row in table if _whole(row)]
+
+
+def _whole(row: Row) -> bool:
+    """Whether a row was written to its end, and not cut off when the run was stopped."""
+    return all(isinstance(row[column], str) for column in COLUMNS) and bool(row["click"] and row["iou"])
 
 
 def _check_columns(path: Path, found: tuple[str, ...]) -> None:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from napari_clickseg.benchmark.click_runs import timed_click
 from napari_clickseg.benchmark.datasets import Item, Plane, list_targets, read_plane
-from napari_clickseg.core.metrics import DEBRIS, Failure, find_failures, overlaps
+from napari_clickseg.core.metrics import DEBRIS, GOOD_IOU, Failure, find_failures, five_digits, overlaps
 from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.requests import Predictor, Segmenter
 from napari_clickseg.core.simulated_user import next_click
@@ -183,8 +183,7 @@ def click_around(image: Corrected, order: str, clicks: int = CLICKS) -> list[Row
         truth = ORDERS[order](left, rng)
         del left[truth]
         before = best[truth]
-        found = overlaps(image.plane.labels, np.asarray(session.labels)).most_on(truth)
-        taken = _take_up(session, found)
+        taken = _take_up(session, label_of(image.plane.labels, np.asarray(session.labels), truth))
         click = _click(image, session, image.plane.labels == truth, taken, rng)
         if click is None:
             continue
@@ -210,6 +209,21 @@ def correct_alone(image: Corrected, failure: Failure, clicks: int = CLICKS) -> l
         now = _iou(np.asarray(session.labels) == label, truth)
         rows.append(image.row(ALONE, **described, click=number, iou=now, **click))
     return rows
+
+
+def label_of(truth: npt.NDArray[Any], found: npt.NDArray[Any], label: int) -> int:
+    """Return the label that a person corrects to get a true object: the one that covers most of it.
+
+    0 where the object is missed, or where that label is another true object's, and right there: nobody would take a
+    good object to pieces for its neighbour's sake.
+    """
+    both = overlaps(truth, found)
+    on = both.most_on(label)
+    if not on:
+        return 0
+    shares = both.ious[:, int(np.searchsorted(both.found, on))]
+    owner = int(shares.argmax())
+    return 0 if shares[owner] >= GOOD_IOU and both.truths[owner] != label else on
 
 
 def _worst(left: dict[int, float], rng: np.random.Generator) -> int:
@@ -241,13 +255,30 @@ def _click(
     if click is None:
         return None
     seconds = timed_click(session, click, image.diameter)
-    return {"positive": int(click.positive), "harmed": _harmed(before, session.labels, label), "seconds": seconds}
+    harm = _harmed(image.plane.labels, truth, before, np.asarray(session.labels), label)
+    return {"positive": int(click.positive), "harmed": harm, "seconds": seconds}
 
 
-def _harmed(before: npt.NDArray[Any], after: Any, label: int) -> int:
-    """Pixels that changed and were, or became, another object's than that of this label."""
+def _harmed(
+    labels: npt.NDArray[Any],
+    truth: npt.NDArray[np.bool_],
+    before: npt.NDArray[Any],
+    after: npt.NDArray[Any],
+    label: int,
+) -> int:
+    """Pixels that changed and were, or became, another object's than that of this label.
+
+    Another's, too, are pixels of this label where it showed another true object rightly until then. A fragment of the
+    object itself that is joined with it is no harm.
+    """
     changed = before != after
-    return int((changed & ((before > 0) & (before != label) | (after > 0) & (after != label))).sum())
+    others = (before > 0) & (before != label) | (after > 0) & (after != label)
+    both = overlaps(labels, before)
+    if label in both.found:
+        shares = both.ious[:, int(np.searchsorted(both.found, label))]
+        right = np.isin(labels, both.truths[shares >= GOOD_IOU]) & ~truth
+        others |= right & (before == label)
+    return int((changed & others & ~truth).sum())
 
 
 def _iou(mask: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> float:
@@ -262,7 +293,7 @@ def _name(failure: Failure) -> str:
 
 
 def _written(value: object) -> str:
-    return f"{value:.5f}" if isinstance(value, float) else str(value)
+    return five_digits(value) if isinstance(value, float) else str(value)
 
 
 def _key(row: Row) -> tuple[str, str, str, str]:

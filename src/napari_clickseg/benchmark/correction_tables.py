@@ -110,18 +110,49 @@ def who(rows: Iterable[Row]) -> list[Corrector]:
     return list(dict.fromkeys(Corrector(row["labels"], row["model"]) for row in rows))
 
 
+def alike(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of the images that all saw: models are compared on the same images.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such image.
+    """
+    by = who(rows)
+    images = [{_image(row) for row in rows if _by(row) == one} for one in by]
+    both = set.intersection(*images) if images else set()
+    if not both:
+        names = ", ".join(one.model for one in by) or "no model"
+        raise ValueError(f"There is no image that all saw ({names}): run them over the same sample (--images, --seed).")
+    return [row for row in rows if _image(row) in both]
+
+
+def _image(row: Row) -> tuple[str, str]:
+    return row["source"], row["image"]
+
+
 def gains_of(rows: Iterable[Row], by: Corrector, order: str) -> Gains:
-    """Return what clicks in an order brought; an image that needed fewer clicks keeps its last mean."""
-    mine = [row for row in rows if row["protocol"] == order and _by(row) == by]
-    images = [list(group) for _, group in groupby(mine, lambda row: (row["source"], row["image"]))]
+    """Return what clicks in an order brought; an image that needed fewer clicks keeps its last mean.
+
+    Raises
+    ------
+    ValueError
+        Where there is no row of that order.
+    """
+    mine = sorted((row for row in rows if row["protocol"] == order and _by(row) == by), key=_image)
+    images = [list(group) for _, group in groupby(mine, _image)]
+    if not images:
+        raise ValueError(
+            f"No row tells of {by.model} on the labels of {by.labels} in the order {order!r}: run it, or leave it out."
+        )
     clicks = max(len(image) for image in images)
     curves = np.array([carried_on([float(row["mean"]) for row in image], clicks) for image in images])
     weights = np.array([int(image[0]["objects"]) for image in images])
     gains = [
-        np.mean([float(image[k]["iou"]) - float(image[k]["before"]) for image in images if len(image) > k])
+        float(np.mean([float(image[k]["iou"]) - float(image[k]["before"]) for image in images if len(image) > k]))
         for k in range(1, clicks)
     ]
-    return Gains(np.average(curves, axis=0, weights=weights), np.array(gains))
+    return Gains(np.average(curves, axis=0, weights=weights), np.array(gains, float))
 
 
 def solved_of(rows: Iterable[Row], by: Corrector, kinds: Sequence[str] = KINDS) -> Solved:
@@ -129,7 +160,8 @@ def solved_of(rows: Iterable[Row], by: Corrector, kinds: Sequence[str] = KINDS) 
     mine = [row for row in rows if _by(row) == by and row["kind"] in kinds]
     found = sum(row["protocol"] == FOUND for row in mine)
     clicked = [row for row in mine if row["protocol"] == ALONE]
-    tried = [list(group) for _, group in groupby(clicked, lambda row: (row["source"], row["image"], row["object"]))]
+    clicked.sort(key=lambda row: (*_image(row), row["object"], int(row["click"])))
+    tried = [list(group) for _, group in groupby(clicked, lambda row: (*_image(row), row["object"]))]
     clicks = [next((float(row["click"]) for row in one if _good(row)), np.inf) for one in tried]
     return Solved(found, len(tried), np.array(clicks), np.array([float(row["seconds"]) for row in clicked]))
 
@@ -154,7 +186,7 @@ def found_metrics(rows: Iterable[Row], model: str) -> dict[str, dict[str, float]
 
 def gains_table(rows: Sequence[Row]) -> str:
     """Mean IoU of all objects, and the gain of those clicked on, click by click: the shape of the paper's table."""
-    lines = []
+    rows, lines = alike(rows), []
     for by in who(rows):
         for order in ORDERS:
             gains = gains_of(rows, by, order)
@@ -167,7 +199,7 @@ def gains_table(rows: Sequence[Row]) -> str:
 
 def failures_table(rows: Sequence[Row]) -> str:
     """Failures by kind: how many, which share few clicks corrected, how many they took, and how long each."""
-    lines = []
+    rows, lines = alike(rows), []
     for by in who(rows):
         for name, kinds in {**{kind: (kind,) for kind in KINDS}, "all": KINDS}.items():
             solved = solved_of(rows, by, kinds)
@@ -178,13 +210,15 @@ def failures_table(rows: Sequence[Row]) -> str:
 
 def aims_table(rows: Sequence[Row]) -> str:
     """What was to be reached, and what each model that corrects its own labels reached."""
+    rows = alike(rows)
     own = [by for by in who(rows) if by.labels == by.model]
     lines = [[aim, wanted, *(tell(rows, by) for by in own)] for aim, wanted, tell in AIMS]
     return table(["", "aim", *(by.model for by in own)], lines)
 
 
 def _first_gain(rows: Sequence[Row], by: Corrector) -> str:
-    return f"{100 * gains_of(rows, by, WORST).gains[0]:+.1f}"
+    gains = gains_of(rows, by, WORST).gains
+    return f"{100 * gains[0]:+.1f}" if gains.size else ""
 
 
 def _falls(rows: Sequence[Row], by: Corrector) -> str:

@@ -119,7 +119,7 @@ def peak_bytes() -> int:
     return largest if sys.platform == "darwin" else largest << 10
 
 
-CARRYING_COLUMNS = ("source", "model", "part", "what", "frames", "objects", "seconds", "peak_mb")
+CARRYING_COLUMNS = ("source", "image", "model", "part", "what", "frames", "objects", "seconds", "peak_mb")
 """`frames`: how many were carried to; `objects`: mean number per frame; `seconds`: of the processor; `peak_mb`: above
 what was held before."""
 SECONDS, MEMORY = "seconds", "memory"
@@ -247,7 +247,7 @@ def _tiled(plane: Any, side: int, once: bool = False) -> Any:
 def _row(
     movie: Movie, model: str, part: str, what: str, frames: int, objects: float, seconds: str, peak_mb: str = ""
 ) -> Row:
-    values = (movie.source, model, part, what, str(frames), f"{objects:.1f}", seconds, peak_mb)
+    values = (movie.source, movie.name, model, part, what, str(frames), f"{objects:.1f}", seconds, peak_mb)
     return dict(zip(CARRYING_COLUMNS, values, strict=True))
 
 

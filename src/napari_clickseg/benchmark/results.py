@@ -140,8 +140,24 @@ def collect(rows: Iterable[Row], robot: str, clicks: int) -> Results:
     if not any(setting[1:] == (robot, SCRATCH) for setting in traces):
         there = ", ".join(sorted({setting.robot for setting in traces if setting.start == SCRATCH})) or "none"
         raise ValueError(f"No row is of the robot {robot!r} clicking from scratch; the robots that did are: {there}.")
+    for setting, models in traces.items():
+        for model, objects in models.items():
+            for key, trace in objects.items():
+                _check_whole(setting, model, key, trace)
     compared = {setting: _comparison(setting, models, clicks) for setting, models in sorted(traces.items())}
     return Results(robot, compared)
+
+
+def _check_whole(setting: Setting, model: str, key: ObjectKey, trace: Sequence[Row]) -> None:
+    """Refuse a curve of which a click is missing: those after it would count as earlier ones."""
+    numbers = [int(row["click"]) for row in trace]
+    first = 1 if setting.start == SCRATCH else 0
+    lacking = sorted(set(range(first, numbers[-1] + 1)) - set(numbers))
+    if lacking:
+        raise ValueError(
+            f"Click {lacking[0]} of {model} on object {key[2]} of {setting.source} {key[0]} (robot {setting.robot}, "
+            f"start {setting.start}) is missing from the rows; delete the object's other rows and run it again."
+        )
 
 
 def shared(measured: Iterable[Measured]) -> list[ObjectKey]:

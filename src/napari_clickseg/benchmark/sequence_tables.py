@@ -61,10 +61,10 @@ class Ledger:
                 raise ValueError(f"{path} is another table: wanted are the columns {', '.join(self.columns)}.")
             return list(table)
 
-    def done(self, path: Path) -> set[tuple[str, str, str]]:
-        """Source, model and part of all that a table holds."""
+    def done(self, path: Path) -> set[tuple[str, str, str, str]]:
+        """Source, image, model and part of all that a table holds."""
         rows = self.read(path) if path.exists() else []
-        return {(row["source"], row["model"], row[self.part]) for row in rows}
+        return {(row["source"], row["image"], row["model"], row[self.part]) for row in rows}
 
     def append(self, path: Path, rows: Sequence[Row]) -> None:
         """Add rows to a table, which is begun where there is none."""
@@ -106,7 +106,14 @@ def worst_table(rows: Iterable[Row]) -> str:
         group.setdefault((row["image"], row["frame"], row["object"]), []).append(float(row["iou"]))
     models = list(dict.fromkeys(model for group in curves.values() for model in group))
     lines = []
-    for (source, start), by_model in curves.items():
+    for (source, start), groups in curves.items():
+        both = sorted(set.intersection(*(set(many) for many in groups.values())))
+        if not both:
+            raise ValueError(
+                f"{', '.join(groups)} corrected no frame of {source} in common (start {start}), so they cannot be "
+                "compared; run them over the same sample."
+            )
+        by_model = {model: {key: many[key] for key in both} for model, many in groups.items()}
         means = {model: _means(list(many.values())) for model, many in by_model.items()}
         first = next(iter(means.values()))[0]
         cells = [_percents(means[model][1:]) if model in means else "" for model in models]
@@ -212,9 +219,11 @@ def aims_table(efforts: Sequence[Row], reviews: Sequence[Row], costs: Sequence[R
         reached = "{:.0f} %, {:.0f} % at best".format(*(100 * n / counts[2] for n in counts[:2])) if counts[2] else ""
         lines.append([f"wrong objects in the first 20 %, {labels} labels", f"{100 * SHARE_FOUND:.0f} %", reached])
     one, every = (_per_frame(costs, what) for what in (carrying.ONE, carrying.ALL))
+    long = f"{100 * one[max(one)]:.1f}" if one else ""
+    times = f"{every[carrying.FEW] / one[carrying.FEW]:.1f}" if carrying.FEW in one and carrying.FEW in every else ""
     lines += [
-        ["one object over 100 frames of 512 x 512, CPU s", f"{SECONDS:.0f}", f"{100 * one[max(one)]:.1f}"],
-        ["all objects' time against one's", f"{TIMES:.0f}", f"{every[carrying.FEW] / one[carrying.FEW]:.1f}"],
+        ["one object over 100 frames of 512 x 512, CPU s", f"{SECONDS:.0f}", long],
+        ["all objects' time against one's", f"{TIMES:.0f}", times],
     ]
     return table(["", "aim", "here"], lines)
 
@@ -226,7 +235,7 @@ def _shares(rows: Sequence[Row]) -> list[tuple[str, str]]:
             _clicks([row for row in rows if row["source"] == source and row["way"] == way])
             for way in (effort.CARRIED, effort.SCRATCH)
         ]
-        found.append((source, f"{100 * both[0] / both[1]:.0f} %"))
+        found.append((source, f"{100 * both[0] / both[1]:.0f} %" if both[1] else ""))
     return found
 
 

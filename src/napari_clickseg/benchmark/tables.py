@@ -21,6 +21,7 @@ from napari_clickseg.core.metrics import (
     area_under_curve,
     clicks_of_set,
     clicks_to_reach,
+    costly_clicks,
     largest_fall,
     mean_interval,
     unsolved,
@@ -41,7 +42,9 @@ TIED = "≈"
 
 LEGEND = """The robot `{robot}` clicks at most {clicks} times per object. NoC@k: mean number of clicks to an IoU of k %,
 the last click ({limit} at most) where it was never reached. Unsolved: objects that never reached 90 %. In brackets: the
-95 % interval of the mean, by bootstrap over objects (of an average: over the objects of each source). **Bold**: the
+95 % interval of the mean, by bootstrap over objects (of an average: over the objects of each source). AuC: area under
+the IoU of each click, normalised. Costly clicks: of those after the first, the share that lowers the IoU by more than 5
+points; where most objects never reach a target, these two say more than NoC. **Bold**: the
 best, where any reached the target. {tied}: the interval of the paired difference to the best holds 0, so the data do
 not tell the two apart. On each source the models are compared on the objects that all of them saw. Averages count every
 source alike and leave out models that did not run on all of them."""
@@ -137,11 +140,17 @@ def _corrected_by_all(measured: Measured) -> Values:
     return np.where(counts > 0, np.nansum(clicked, axis=1) / np.maximum(counts, 1), np.nan)
 
 
+COSTLY_CLICKS = Column(
+    "costly clicks, %", lambda m: 100 * costly_clicks(m.ious, ~np.isnan(m.seconds)), "{:.1f}", needs=2
+)
+"""Of the clicks after the first, those that lower the IoU by more than `COSTLY`."""
 AUC = Column("AuC", lambda m: area_under_curve(m.ious))
 UNSOLVED = Column("unsolved, %", lambda m: _share(unsolved(m.ious, 0.90)), "{:.0f}")
 CLICKS = (
     *(_noc(target, interval=True) for target in TARGETS),
     UNSOLVED,
+    AUC,
+    COSTLY_CLICKS,
     Column(f"NoC{LONG}@90", lambda m: clicks_to_reach(m.ious, 0.90, LONG), "{:.2f}", LONG, interval=True),
     Column(f"unsolved after {LONG}, %", lambda m: _share(unsolved(m.ious, 0.90, LONG)), "{:.0f}", LONG),
 )
@@ -152,7 +161,7 @@ EDGES = (
     Column("corrected", _corrected_by_all, "{:.2f}"),
     *(_corrected(count) for count in COUNTS),
 )
-AVERAGED = (*(_iou(count) for count in COUNTS), AUC, *(_noc(target) for target in TARGETS), UNSOLVED)
+AVERAGED = (*(_iou(count) for count in COUNTS), AUC, *(_noc(target) for target in TARGETS), UNSOLVED, COSTLY_CLICKS)
 AVERAGED_EDGES = (*(_boundary(count) for count in COUNTS), Column("corrected", _corrected_by_all, "{:.2f}"))
 CORRECTION = (
     Column("IoU@0", lambda m: m.begun),

@@ -57,8 +57,8 @@ def bench_sequences(chosen: argparse.Namespace) -> None:
         predictor = load_model(name, chosen.device)
         for movie in movies:
             for part in ledger.parts:
-                if (movie.source, name, part) not in done:
-                    print(f"{name} on {movie.source}: {part}", flush=True)
+                if (movie.source, movie.name, name, part) not in done:
+                    print(f"{name} on {movie.source} {movie.name}: {part}", flush=True)
                     ledger.append(path, ledger.measure(movie, predictor, name, part))
     print(TABLES[chosen.sequences](ledger.read(path)))
     print(f"written: {path}")

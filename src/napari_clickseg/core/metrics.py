@@ -162,6 +162,8 @@ LIMIT = 20
 """Clicks per object at most, as all papers count them."""
 LONG = 100
 """The longer run, for objects that `LIMIT` clicks do not solve (RITM)."""
+COSTLY = 0.05
+"""A click that lowers the IoU by more than this costs something."""
 RESAMPLES = 2000
 
 
@@ -227,6 +229,32 @@ def corrected_share(
     parts, _ = ndimage.label(wrong[box.slices])
     clicked = parts == parts[tuple(p - a for p, a in zip(place, box.start, strict=True))]
     return float((after == truth)[box.slices][clicked].mean())
+
+
+def five_digits(share: float) -> str:
+    """Return a share as it is written into tables; what is not quite 1 does not become 1.
+
+    >>> five_digits(1.0), five_digits(1 - 1 / 400_000), five_digits(0.123456)
+    ('1.00000', '0.99999', '0.12346')
+    """
+    return f"{min(share, 0.99999) if share < 1 else share:.5f}"
+
+
+def costly_clicks(ious: Values, clicked: npt.NDArray[np.bool_], limit: int = LIMIT) -> Values:
+    """Return of each object the share of the further clicks made that lowered the IoU by more than `COSTLY`.
+
+    Parameters
+    ----------
+    clicked : array of bool
+        Where a click was made, of the shape of `ious`. An object without a second click has no share (nan).
+
+    >>> costly_clicks(np.array([[0.5, 0.6, 0.5]]), np.ones((1, 3), bool))
+    array([0.5])
+    """
+    further = clicked[:, 1:limit]
+    costly = (np.diff(ious[:, :limit], axis=1) < -COSTLY) & further
+    counts = further.sum(axis=1)
+    return np.where(counts > 0, costly.sum(axis=1) / np.maximum(counts, 1), np.nan)
 
 
 def carried_on(curve: Sequence[float], clicks: int) -> list[float]:

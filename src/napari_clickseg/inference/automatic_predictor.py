@@ -16,15 +16,17 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import ndimage
+from skimage.morphology import reconstruction
 from torch import Tensor, nn
 
-from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.masks import CERTAIN, Prediction
 from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Request
+from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.inference.automatic_window import CLOSE, USUAL, box_of, choose_sight, from_grid, on_frame, to_grid
 from napari_clickseg.inference.brs import Budget
 from napari_clickseg.inference.click_enforcement import obey
@@ -42,7 +44,7 @@ from napari_clickseg.inference.io_transforms import (
     to_logit,
     to_probability,
 )
-from napari_clickseg.inference.object_proposals import Mask, Pixel, Values, depth
+from napari_clickseg.inference.object_proposals import Mask, Pixel, Values, distance_from
 from napari_clickseg.inference.proposal_choice import Clicks, Scene, expected_diameter, meant, typical_diameter
 from napari_clickseg.inference.tiling import Sides, cover
 from napari_clickseg.models.io_spec import Conventions
@@ -55,6 +57,10 @@ LOOKS = 12
 """Most answers of the network that one click's refinement may take."""
 SURE = 0.5
 """The least logit, on its side, of what was decided to belong to the object or not."""
+FACES = {axes: ndimage.generate_binary_structure(axes, 1) for axes in (1, 2, 3)}
+SEEN, NEAR = 0.25, 0.1
+"""A network sees nothing of an object of which less than this share is likely, nor of a new one where nothing so near
+to its first click (in diameters) is."""
 SOFT = 0.15
 """Distance from the object, in diameters, up to which a lower threshold may make it grow."""
 
@@ -95,6 +101,9 @@ class ClickablePredictor:
         What backpropagating refinement may spend on a click.
     refines : bool
         Contradicted clicks are refined by backpropagation, before the object that they mean is found.
+    other : callable or None
+        Returns a model that takes clicks. It answers where the network sees nothing, in two dimensions; it is shown the
+        brightness that the network is given.
     """
 
     network: nn.Module
@@ -105,6 +114,7 @@ class ClickablePredictor:
     cache: FeatureCache = field(default_factory=FeatureCache)
     budget: Budget = field(default_factory=Budget)
     refines: bool = True
+    other: Callable[[], Predictor] | None = None
 
     @classmethod
     def of(
@@ -200,6 +210,8 @@ class ClickablePredictor:
         mask = np.zeros(view.region.shape, bool) if request.prior is None else request.prior.mask_on(view.region)
         clicks = [(_pixel(p, view.region), positive) for p, positive in points if view.region.contains(p)]
         diameter = expected_diameter(request, guess, typical_diameter(view.objects), mask)
+        if self.other is not None and self.ndim == 2 and _sees_nothing(view, clicks, mask, diameter):
+            return self._others_answer(self.other(), request, view, diameter, stop)
         maps = (view.logits, *self._insisted(image, request.frame, view, clicks, mask, diameter, stop))
         stop.check()
         found = meant(Scene(maps, view.grey, view.objects, diameter), clicks, mask)
@@ -210,6 +222,24 @@ class ClickablePredictor:
             around[view.region.within(region).slices] = logits
             logits = around
         return Prediction(region, obey(logits, region, points, diameter), self.note)
+
+    def _others_answer(self, other: Predictor, request: Request, view: View, diameter: float, stop: Stop) -> Prediction:
+        """The answer of a model that takes clicks to what the network is given of its window."""
+        start, lead = view.region.start, len(request.frame)
+        clicks = tuple(
+            Click(tuple(np.subtract(click.position[lead:], start).tolist()), click.positive)
+            for click in request.clicks
+            if view.region.contains(click.position[lead:])
+        )
+        prior = (
+            None
+            if request.prior is None
+            else Prediction(view.region.within(view.region), request.prior.logits_on(view.region))
+        )
+        asked = Request((), clicks, prior, diameter)
+        answer = other.predict(Image.of(view.grey), asked, stop)
+        note = f"{self.name} sees nothing here; {other.name} answered."
+        return Prediction(answer.region.placed_in(view.region), answer.logits, note)
 
     def _view(self, image: Image, frame: Frame, box: Region, stop: Stop) -> View:
         """What the network says of a window that holds a box of the frame; kept."""
@@ -290,7 +320,8 @@ class ClickablePredictor:
             free_memory(self.torch_device)
             duplicate = copy_on_cpu(self.network)
             sentence = "The GPU ran out of memory, so this answer was computed on the CPU."
-            return work(ClickablePredictor.of(duplicate, self.conventions, self.name, torch.device("cpu"), sentence))
+            on_cpu = ClickablePredictor.of(duplicate, self.conventions, self.name, torch.device("cpu"), sentence)
+            return work(replace(on_cpu, refines=self.refines, other=self.other))
 
 
 # -- around the network ------------------------------------------------------------------------------------------------
@@ -307,12 +338,27 @@ def _pixel(point: Sequence[float], region: Region) -> Pixel:
     return tuple(min(max(round(p) - a, 0), n - 1) for p, a, n in zip(point, region.start, region.shape, strict=True))
 
 
+def _sees_nothing(view: View, clicks: Clicks, mask: Mask, diameter: float) -> bool:
+    """Whether the network sees nothing where the object is clicked and, if it is there already, where it lies."""
+    positive = [pixel for pixel, sign in clicks if sign]
+    if not positive or any(view.objects[pixel] for pixel in positive):
+        return False
+    if mask.any():
+        return float((view.logits[mask] > 0).mean()) < SEEN
+    near = distance_from(positive[0], mask.shape) <= max(NEAR * diameter, 2.0)
+    return not (view.logits[near] > 0).any()
+
+
 def _as_logits(mask: Mask, plain: Values, diameter: float) -> Values:
     """Logits of an object: the network's where they agree; elsewhere, as sure as need be.
 
     Near the object a lower threshold makes it grow where the network half agrees, but never into other objects.
     """
-    close = depth(~mask) <= max(SOFT * diameter, 1.0) if mask.any() else mask
+    if not mask.any():
+        return np.full(mask.shape, -CERTAIN, np.float32)
+    close = ndimage.distance_transform_edt(~mask) <= max(SOFT * diameter, 1.0)
     inside = np.clip(plain, SURE, CERTAIN)
     beyond = np.where(close & (plain <= 0), np.clip(plain, -CERTAIN, -SURE), -CERTAIN)
-    return np.where(mask, inside, beyond).astype(np.float32)
+    # No pixel is likelier than the way to it, so that at any threshold what was added hangs together with the object.
+    way = reconstruction(np.where(mask, CERTAIN, -CERTAIN), np.where(mask, CERTAIN, beyond), footprint=FACES[mask.ndim])
+    return np.where(mask, inside, way).astype(np.float32)

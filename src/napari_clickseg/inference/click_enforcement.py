@@ -39,7 +39,7 @@ def obey(
     grid = np.indices(region.shape, dtype=np.float32)
     for point, positive in broken:
         others = [other for other, sign in points if sign is not positive]
-        reach = min((float(np.hypot(*np.subtract(point, other))) / 2 for other in others), default=np.inf)
+        reach = min((float(np.linalg.norm(np.subtract(point, other))) / 2 for other in others), default=np.inf)
         radius = max(min(max(SMALLEST_RADIUS, RADIUS_SHARE * diameter), reach), 0.5)
         offset = [p - a for p, a in zip(point, region.start, strict=True)]
         near = sum((g - round(o)) ** 2 for g, o in zip(grid, offset, strict=True)) <= radius**2

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -310,7 +311,8 @@ def _predictor(network: nn.Module, conventions: Conventions, name: str, device: 
     from napari_clickseg.inference.automatic_predictor import ClickablePredictor
     from napari_clickseg.inference.device import choose_device
 
-    return ClickablePredictor.of(network, conventions, name, choose_device(device))
+    plain = ClickablePredictor.of(network, conventions, name, choose_device(device))
+    return replace(plain, other=cache(lambda: load_model(DEFAULT, device)))
 
 
 def _allowing(trust: bool) -> Callable[[str], bool]:

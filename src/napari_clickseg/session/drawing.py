@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.clicks import Frame, on_frame
 from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.masks import Drawing, PackedPatch, Patch
 from napari_clickseg.core.regions import Region
@@ -20,6 +20,8 @@ from napari_clickseg.session.state import ObjectState
 ATTEMPTS = 20
 """So often it is tried to put labels right after an act failed."""
 Protect = Literal["background", "object", "anything"]
+MOST = 0.5
+"""A fragment is taken in where at least this share of it belongs to the object that is corrected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +198,39 @@ def _drawing_on(
     """What to write into a block of labels: the object where it may be, background where it no longer is."""
     label, lift = state.label, (np.newaxis,) * len(frame)
     mask, own = mask_of(state, frame, region, manner.threshold)[lift], _own_on(state, frame, region)[lift]
+    clicked = _positive_pixels(state, frame, region) if frame in state.taken_up else []
     if manner.protect == "object" and state.taken_up:
         mask = mask & own
 
     def draw(there: npt.NDArray[Any]) -> Drawing:
         ours = there == label
         drawn = mask if manner.protect == "anything" else mask & (ours | (there == 0))
+        if manner.protect == "background":
+            drawn = drawn | _joined(there, mask, {there[pixel] for pixel in clicked} - {0, label})
         return drawn | (own & ours), np.where(drawn, label, 0)
 
     return draw
+
+
+def _positive_pixels(state: ObjectState, frame: Frame, region: Region) -> list[tuple[int, ...]]:
+    """The pixels of positive clicks in a block of labels that shows a region of a frame."""
+    clicks = [click for click in on_frame(state.clicks, frame, region.ndim) if click.positive]
+    pixels = [tuple(round(p) for p in click.point(region.ndim)) for click in clicks]
+    lead = (0,) * len(frame)
+    return [(*lead, *np.subtract(pixel, region.start).tolist()) for pixel in pixels if region.contains(pixel)]
+
+
+def _joined(there: npt.NDArray[Any], mask: npt.NDArray[np.bool_], ids: Iterable[Any]) -> npt.NDArray[np.bool_]:
+    """The pixels of other objects that a resumed one takes in: those clicked on, where most of one belongs to it.
+
+    A click on a fragment of an object says that it is one with the object that is corrected.
+    """
+    joined = np.zeros(there.shape, bool)
+    for other in ids:
+        fragment = there == other
+        if (mask & fragment).sum() >= MOST * fragment.sum():
+            joined |= fragment
+    return joined
 
 
 def _own_on(state: ObjectState, frame: Frame, region: Region) -> npt.NDArray[np.bool_]:
