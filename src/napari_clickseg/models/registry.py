@@ -145,7 +145,8 @@ def _user() -> Iterator[ModelEntry]:
 
 def _weights_in(folder: Path, kind: str, first: str = "") -> Iterator[ModelEntry]:
     files = folder.glob(f"*{SUFFIX}") if folder.is_dir() else ()
-    for path in sorted(files, key=lambda path: (path.stem != first, path.stem)):
+    shown = (path for path in files if not path.name.startswith("."))  # those are still being written, or never were
+    for path in sorted(shown, key=lambda path: (path.stem != first, path.stem)):
         try:
             card = _card(path)
         except (ValueError, OSError) as error:

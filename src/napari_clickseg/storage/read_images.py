@@ -18,6 +18,7 @@ import numpy as np
 
 from napari_clickseg.core.geometry import Geometry
 from napari_clickseg.core.images import CHANNEL, KNOWN_AXES, Image, guess_axes
+from napari_clickseg.storage.atomic import put_right
 from napari_clickseg.storage.content import UNREADABLE as UNREADABLE
 from napari_clickseg.storage.content import Content, UnreadableError, kind_by_content
 from napari_clickseg.storage.formats import SUFFIXES, format_of, may_be_image, suffixes_of_images
@@ -113,6 +114,8 @@ def read_content(path: Path) -> Content:
 
 def _split(path: Path) -> tuple[Path, str]:
     """The file that a path names, and which of its images, if the path goes on inside of it."""
+    if not path.exists():
+        put_right()  # it may have been about to be replaced when a process was killed
     try:
         mode = path.stat().st_mode
     except NotADirectoryError:

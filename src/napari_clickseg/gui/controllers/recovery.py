@@ -17,6 +17,7 @@ from napari_clickseg.gui.view import messages as frame_status
 from napari_clickseg.gui.view.protocol import SequencePanel, Status
 from napari_clickseg.gui.workspace import Desk
 from napari_clickseg.session.session import Session
+from napari_clickseg.storage.atomic import put_right
 from napari_clickseg.storage.event_log import Journal
 from napari_clickseg.storage.recovery import Found, clean, discard, find, recover, supersede
 
@@ -178,7 +179,8 @@ def _ended(journal: Journal) -> None:
 
 
 def _cleaned() -> None:
-    """Delete what is old; what cannot be deleted is tried again next time."""
+    """Put right what a killed process left half-way; delete what is old, or try again next time."""
+    put_right()
     with contextlib.suppress(OSError):
         clean()
 
