@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from napari_clickseg import __version__
-from napari_clickseg.commands import bench, convert, demo, models, propagate, replay, segment, train
+from napari_clickseg.commands import bench, convert, demo, export, measure, models, propagate, replay, segment, train
 from napari_clickseg.commands.options import Unfinished
 
 COMMANDS = (
@@ -18,6 +18,9 @@ COMMANDS = (
     segment.COMMAND,
     propagate.COMMAND,
     replay.COMMAND,
+    measure.COMMAND,
+    export.COMMAND,
+    export.IMPORT,
     convert.COMMAND,
     models.COMMAND,
     train.COMMAND,

@@ -154,6 +154,10 @@ class Image:
         """
         return _finite(self._read(frame, region.slices)[:MOST_SEEN])
 
+    def raw(self, frame: Frame, region: Region) -> npt.NDArray[Any]:
+        """Read a region of one frame as it is stored: its own dtype, shape (channels, *region.shape), all channels."""
+        return self._read(frame, region.slices)
+
     def everywhere(self, frame: Frame, step: int, ndim: int) -> npt.NDArray[np.float32]:
         """Read every `step`-th pixel of a frame along each axis: a cheap overview, shape (channels, ...)."""
         return _finite(self._read(frame, (slice(None, None, step),) * ndim)[:MOST_SEEN])

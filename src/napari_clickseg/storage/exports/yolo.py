@@ -1,0 +1,45 @@
+"""YOLO polygons: a line per object, its class and its corners as shares of the plane's width and height.
+
+A line holds one polygon, so parts and holes are joined by a line that goes there and back: filled, it encloses nothing.
+A plane is one .txt; of a stack or movie, a folder of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_clickseg.core.polygons import Polygon
+from napari_clickseg.storage.atomic import written_whole
+from napari_clickseg.storage.exports.frames import Exported, objects_of
+
+DIGITS = 8
+
+
+def write(path: Path, exported: Exported) -> None:
+    """Write a file per plane, and the names of the classes beside them as `classes.txt`."""
+    names = exported.class_names()
+    single = len(exported.shape) == 2
+    folder = path.parent if single else path.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    for frame, plane in exported.planes():
+        lines = []
+        for item in objects_of(plane, frame):
+            corners = joined(item.polygons()) / exported.shape[-2:]
+            numbers = " ".join(f"{value:.{DIGITS}g}" for value in corners[:, ::-1].ravel())
+            lines.append(f"{names.index(exported.class_of(item.label))} {numbers}\n")
+        with written_whole(path if single else folder / f"{exported.plane_name(frame)}.txt") as part:
+            part.write_text("".join(lines), "ascii")
+    with written_whole(folder / "classes.txt") as part:
+        part.write_text("".join(f"{name}\n" for name in names), "utf-8")
+
+
+def joined(polygons: list[Polygon]) -> npt.NDArray[np.float64]:
+    """Return all rings of an object as one line (n, 2) that crosses between them there and back."""
+    first, *others = [ring for part in polygons for ring in (part.outer, *part.holes)]
+    line = [*first.tolist(), first[0].tolist()] if others else first.tolist()
+    for ring in others:
+        line += [*ring.tolist(), ring[0].tolist(), first[0].tolist()]
+    return np.array(line, float)
