@@ -59,7 +59,8 @@ def rings_of(mask: Mask) -> list[Ring]:
     rings = []
     while following:
         start = next(iter(following))
-        corner, heading, corners = start, following[start][0], []
+        corners: list[tuple[int, int]] = []
+        corner, heading = start, following[start][0]
         while True:
             headings = following[corner]
             turned = heading if len(headings) == 1 and headings[0] == heading else _turn(headings, heading)
@@ -128,7 +129,8 @@ def _without_straight(corners: Ring) -> Ring:
     """A ring without corners at which it does not turn."""
     before, after = corners - np.roll(corners, 1, axis=0), np.roll(corners, -1, axis=0) - corners
     turns = np.sign(before) != np.sign(after)
-    return corners[turns.any(axis=1)]
+    kept: Ring = corners[turns.any(axis=1)]
+    return kept
 
 
 def _encloses(outer: Ring, inner: Ring) -> bool:

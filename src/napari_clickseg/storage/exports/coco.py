@@ -18,7 +18,8 @@ def write(path: Path, exported: Exported) -> None:
     coding = _pycocotools()
     height, width = exported.shape[-2:]
     number = {name: k for k, name in enumerate(exported.class_names(), 1)}
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     places = {frame: k for k, frame in enumerate(frame for frame, _ in exported.planes())}
     for frame, k in places.items():
         images.append(
