@@ -309,7 +309,7 @@ def test_units_get_the_names_of_the_specification() -> None:
 
 def test_levels_share_the_centre_of_their_first_pixel() -> None:
     geometry = Geometry("ZYX", (2.0, 0.5, 0.5), (0.0, 7.0, 0.0), ("micrometer",) * 3)
-    image = described("cells", geometry, [1, 2], "0.4", inside=True)["multiscales"][0]
+    image = described("cells", geometry, [1, 2], "0.4")["multiscales"][0]
     assert [level["coordinateTransformations"] for level in image["datasets"]] == [
         [scaled(2.0, 0.5, 0.5), moved(0.0, 7.0, 0.0)],
         [scaled(2.0, 1.0, 1.0), moved(0.0, 7.0, 0.0)],

@@ -206,7 +206,7 @@ def test_labels_that_cannot_join_leave_no_empty_group(monkeypatch: pytest.Monkey
     def full_disk(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "_describe", full_disk)
+    monkeypatch.setattr(module, "described", full_disk)
     with pytest.raises(OSError, match="No space left"):
         write_labels("img.zarr/labels/cells", LABELS)
     assert sorted(os.listdir("img.zarr")) == [".zattrs", ".zgroup", "0"]

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 import zarr
 
+from napari_clickseg.core.geometry import Geometry
 from napari_clickseg.storage import atomic as files
 from napari_clickseg.storage import read_tiff as readers
 from napari_clickseg.storage import write_labels as label_writers
@@ -72,7 +73,8 @@ def test_unknown_spacing_is_not_called_a_micrometre(tmp_path: Path) -> None:
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_ome_zarr_of_either_version_has_levels_whose_pixels_are_ids(tmp_path: Path, zarr_format: int) -> None:
     labels = ids(2, 1100, 2100)
-    label_writers.write_pyramid(tmp_path / "a.zarr", labels, np.dtype("u2"), "TYX", {"X": 0.5, "T": 3.0}, zarr_format)
+    place = Geometry("TYX", (3.0, 1.0, 0.5), (0.0,) * 3, ("second", "", "micrometer"))
+    label_writers.write_pyramid(tmp_path / "a.zarr", labels, np.dtype("u2"), place, zarr_format)
     group = zarr.open_group(tmp_path / "a.zarr", mode="r")
     told = group.attrs["ome"] if zarr_format == 3 else group.attrs["multiscales"][0]
     assert told["version"] == {2: "0.4", 3: "0.5"}[zarr_format]
@@ -89,7 +91,8 @@ def test_ome_zarr_of_either_version_has_levels_whose_pixels_are_ids(tmp_path: Pa
 @pytest.mark.parametrize("zarr_format", [2, 3])
 def test_labels_join_the_image_that_they_belong_to(tmp_path: Path, zarr_format: int) -> None:
     image = tmp_path / "cells.zarr"
-    label_writers.write_pyramid(image, ids(3, 20, 30), np.dtype("u2"), "ZYX", {"Z": 2.0}, zarr_format)
+    place = Geometry("ZYX", (2.0, 1.0, 1.0), (0.0,) * 3, ("micrometer", "", ""))
+    label_writers.write_pyramid(image, ids(3, 20, 30), np.dtype("u2"), place, zarr_format)
     (image / "labels").mkdir()
     for name in ("nuclei", "cells", "nuclei"):
         write_labels(image / "labels" / name, ids(3, 20, 30), "ZYX", (2.0, 1.0, 1.0))
@@ -116,7 +119,7 @@ def test_a_folder_of_labels_is_replaced_as_a_whole_or_stays(tmp_path: Path, monk
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(label_writers, "_describe", full_disk)
+        patched.setattr(label_writers, "described", full_disk)
         with pytest.raises(OSError, match="No space left"):
             write_labels(tmp_path / "a.zarr", new)
     assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
@@ -165,7 +168,9 @@ def test_a_large_compressed_tiff_is_decoded_plane_by_plane(tmp_path: Path, monke
 
 def test_zarr_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "zarr", None)
-    with pytest.raises(ValueError, match=r'Writing zarr needs the package zarr: pip install "napari-clickseg\[zarr\]"'):
+    with pytest.raises(
+        ValueError, match=r'Reading and writing zarr needs the package zarr: pip install "napari-clickseg\[zarr\]"'
+    ):
         write_labels(tmp_path / "a.zarr", ids(4, 4))
     assert list(tmp_path.iterdir()) == []
 

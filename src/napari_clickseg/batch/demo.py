@@ -91,7 +91,7 @@ def write_results(folder: Path, done: Segmented) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     labels, picture = folder / "labels.tif", folder / "overlay.png"
-    write_labels(labels, done.labels, done.image.label_axes, done.image.spacing)
+    write_labels(labels, done.labels, done.image.label_axes, done.image.spacing, done.image.geometry)
     with written_whole(picture) as unfinished:
         v3.imwrite(unfinished, overlay(done.image, done.labels), plugin="pillow")
     return [labels, picture]

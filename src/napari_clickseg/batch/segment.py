@@ -131,7 +131,7 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
             count = find_all(session, watch)
         else:
             count, left_out = len(objects), click_all(session, objects, watch)
-        write_or_keep(job.output, labels, image.label_axes, image.spacing)
+        write_or_keep(job.output, labels, image.label_axes, image.spacing, image.geometry)
         if job.tracks is not None:
             _write_tracks(job, labels)
     return Done(job, count, left_out, f"{predictor.name} on {predictor.device}", channels=image.channels)

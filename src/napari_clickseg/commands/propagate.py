@@ -208,7 +208,7 @@ def _carry_and_write(
         _carry(chosen, image, labels, predictor, plan, progress)
     finally:
         if progress.last is not None:
-            write_or_keep(chosen.output, labels, image.label_axes, image.spacing)
+            write_or_keep(chosen.output, labels, image.label_axes, image.spacing, image.geometry)
             drawn = sum(map(bool, progress.confidence.values()))
             print(f"written: {chosen.output} ({drawn} of {len(plan.targets)} frames, {_counted(progress.events)})")
             _write_tables(chosen, labels, plan, min(predictor.ndim, image.ndim), progress)

@@ -48,7 +48,7 @@ def run_replay(chosen: argparse.Namespace) -> None:
         replay = Replay(saved, session, load)
         for _ in tqdm(replay.steps(), total=len(saved.entries), unit="act"):
             pass
-        write_or_keep(chosen.output, labels, image.label_axes, image.spacing)
+        write_or_keep(chosen.output, labels, image.label_axes, image.spacing, image.geometry)
         print(f"written: {chosen.output}")
         if chosen.ctc is not None:
             write_tracks(chosen.ctc, labels, {})

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_clickseg.core.geometry import Geometry
 from napari_clickseg.core.images import CHANNEL, Image
-from napari_clickseg.storage.write_labels import UNITS
 
 Matrix = npt.NDArray[np.float64]
 CHANNEL_NAMES = {"c", "ch", "channel", "channels"}
@@ -96,15 +96,17 @@ class Placement:
         return tuple(shape)
 
     @property
-    def spacing_on_disk(self) -> tuple[float, ...]:
-        """The image's spacing as files of labels have it: micrometres, seconds along T.
-
-        Where the layer's unit is no length or time, as pixels are, the number stays.
-        """
-        units = [unit for k, unit in enumerate(self.options.get("units", ())) if k != self.thin]
-        sizes = zip(self.image.label_axes, self.image.spacing, units, strict=False)
-        known = tuple(_in_unit(size, unit, UNITS.get(axis, ("", ""))[1]) for axis, size, unit in sizes)
-        return known or self.image.spacing
+    def geometry(self) -> Geometry:
+        """Sizes, place and units of the image's pixels, for files of labels; rotations and shears are not in it."""
+        kept = [k for k in range(self.ndim) if k != self.thin]
+        units = [str(unit) for unit in self.options.get("units", ("",) * self.ndim)]
+        origin = [float(place) for place in self.options["translate"]]
+        return Geometry(
+            self.image.label_axes,
+            self.image.spacing,
+            tuple(origin[k] for k in kept),
+            tuple(units[k] for k in kept),
+        )
 
     def labels_view(self, labels: Any) -> Any:
         """Return the labels with the thin axis put in, sharing memory."""
@@ -161,11 +163,6 @@ def offered_channels(layer: Any) -> list[Channel | None]:
         where = "" if named else f" of axis {axis}"
         choices += [Channel(axis, k, f"channel {k}{where}") for k in range(shape[axis])] + several
     return choices if named else [None, *choices]
-
-
-def _in_unit(size: float, unit: Any, wanted: str) -> float:
-    """A size in the wanted unit of pint, where it can be told in that."""
-    return float((size * unit).to(wanted).magnitude) if wanted and unit.is_compatible_with(wanted) else size
 
 
 def _image(array: Any, axes: str, scale: Sequence[float], channel: int | None) -> Image:

@@ -253,7 +253,7 @@ def _axis_in_words(axis: str, scale: float, origin: float, unit: str) -> tuple[f
 # -- what is told of labels --------------------------------------------------------------------------------------------
 
 
-def described(name: str, geometry: Geometry, steps: Sequence[int], version: str, inside: bool) -> dict[str, Any]:
+def described(name: str, geometry: Geometry, steps: Sequence[int], version: str) -> dict[str, Any]:
     """Return the attributes of an OME-Zarr label image whose levels keep each n-th pixel of a plane.
 
     Parameters
@@ -264,16 +264,13 @@ def described(name: str, geometry: Geometry, steps: Sequence[int], version: str,
         n, of each level.
     version : {"0.4", "0.5"}
         Of OME-Zarr.
-    inside : bool
-        Whether the labels lie in `labels/` of their image, which is named then.
     """
     datasets = [{"path": str(k), "coordinateTransformations": _transforms(geometry, n)} for k, n in enumerate(steps)]
     image = {"name": name, "axes": [_axis(*axis) for axis in zip(geometry.axes, geometry.units, strict=True)]}
     image["datasets"] = datasets
-    source = {"source": {"image": "../../"}} if inside else {}
     if version == "0.4":
-        return {"multiscales": [{"version": version, **image}], "image-label": {"version": version, **source}}
-    return {"ome": {"version": version, "multiscales": [image], "image-label": source}}
+        return {"multiscales": [{"version": version, **image}], "image-label": {"version": version}}
+    return {"ome": {"version": version, "multiscales": [image], "image-label": {}}}
 
 
 def _transforms(geometry: Geometry, step: int) -> list[dict[str, Any]]:

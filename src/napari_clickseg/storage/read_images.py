@@ -23,7 +23,6 @@ from napari_clickseg.storage.content import UNREADABLE as UNREADABLE
 from napari_clickseg.storage.content import Content, UnreadableError, kind_by_content
 from napari_clickseg.storage.formats import SUFFIXES, format_of, may_be_image, suffixes_of_images
 from napari_clickseg.storage.ome_zarr import images_in_zarr, is_zarr, read_zarr
-from napari_clickseg.storage.ome_zarr import read_attributes as read_attributes
 from napari_clickseg.storage.read_bioio import read_bioio
 from napari_clickseg.storage.read_tiff import read_tiff
 from napari_clickseg.storage.units import spacing_of

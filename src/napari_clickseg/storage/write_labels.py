@@ -6,7 +6,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from napari_clickseg.core.geometry import Geometry
 from napari_clickseg.core.images import KNOWN_AXES
 from napari_clickseg.storage.atomic import written_whole
+from napari_clickseg.storage.ome_zarr import described, in_words, read_attributes, read_zarr, zarr_module
 from napari_clickseg.storage.output_checks import INSIDE, check_place, in_labels_group, real
-from napari_clickseg.storage.read_images import read_attributes
+from napari_clickseg.storage.read_images import geometry_of
+from napari_clickseg.storage.units import LENGTH, TIME, factor
 
 BIG_TIFF = 2**32 - 2**25
 CHUNK = 512
@@ -29,12 +32,9 @@ NGFF = {2: "0.4", 3: "0.5"}
 """The version of OME-Zarr that goes with a version of zarr's own format."""
 ZARR_FORMAT = 2
 """Of a file of its own: the version that more programs read."""
-UNITS = {
-    "T": ("time", "second"),
-    "Z": ("space", "micrometer"),
-    "Y": ("space", "micrometer"),
-    "X": ("space", "micrometer"),
-}
+TILED = 1 << 26
+"""Bytes of a plane of a TIFF from which on it is written tile by tile, so that memory does not hold it."""
+TILE = 512
 HIGHEST = {".png": 2**16 - 1}
 HIGHEST_ELSEWHERE = 2**32 - 1
 """The highest id that a format holds."""
@@ -43,8 +43,8 @@ STRAY = r"\.DS_Store|Thumbs\.db|desktop\.ini"
 OF_ZARR = re.compile(rf"\.z(group|attrs|array|metadata)|zarr\.json|c|\d+(\.\d+)*|{STRAY}")
 """Names of the files and folders in a zarr that `write_pyramid` has written."""
 
-Writer = Callable[[Path, Any, "np.dtype[Any]", str, Mapping[str, float]], None]
-"""Takes the path, the labels, the dtype to write, their axes, and the known spacing by axis."""
+Writer = Callable[[Path, Any, "np.dtype[Any]", Geometry], None]
+"""Takes the path, the labels, the dtype to write, and where they lie."""
 
 
 def kind_of(path: Path) -> str:
@@ -103,18 +103,23 @@ def _planes(labels: Any) -> Iterator[npt.NDArray[Any]]:
     return (np.asarray(labels[index]) for index in np.ndindex(*labels.shape[:-2]))
 
 
-def _write_tiff(path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacing: Mapping[str, float]) -> None:
-    metadata: dict[str, Any] = {"axes": axes}
-    for axis in set(axes) & set("XYZ") & set(spacing):
-        metadata |= {f"PhysicalSize{axis}": spacing[axis], f"PhysicalSize{axis}Unit": "µm"}
-    if "T" in axes and "T" in spacing:
-        metadata |= {"TimeIncrement": spacing["T"], "TimeIncrementUnit": "s"}
+def _write_tiff(path: Path, labels: Any, dtype: np.dtype[Any], geometry: Geometry) -> None:
+    """Write OME-TIFF; sizes that are no lengths or times are left out, all others are micrometres and seconds."""
+    axes, metadata = geometry.axes, {"axes": geometry.axes}
+    for axis, scale, unit in zip(axes, geometry.scale, geometry.units, strict=True):
+        times = factor(unit, axis)
+        if times is not None and axis in "XYZ":
+            metadata |= {f"PhysicalSize{axis}": scale * times, f"PhysicalSize{axis}Unit": "µm"}
+        elif times is not None and axis == "T":
+            metadata |= {"TimeIncrement": scale * times, "TimeIncrementUnit": "s"}
     shape = tuple(labels.shape)
+    tiled = int(np.prod(shape[-2:])) * dtype.itemsize >= TILED
     tifffile.imwrite(
         path,
-        (plane.astype(dtype) for plane in _planes(labels)),
+        (block.astype(dtype) for block in (_tiles(labels) if tiled else _planes(labels))),
         shape=shape,
         dtype=dtype,
+        tile=(TILE, TILE) if tiled else None,
         ome=set(axes) <= KNOWN_AXES,
         bigtiff=int(np.prod(shape)) * dtype.itemsize > BIG_TIFF,
         metadata=metadata,
@@ -123,7 +128,17 @@ def _write_tiff(path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacin
     )
 
 
-def _write_png(path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacing: Mapping[str, float]) -> None:
+def _tiles(labels: Any) -> Iterator[npt.NDArray[Any]]:
+    """The planes cut into tiles, row by row; those at the far edges are filled up with background."""
+    rows, columns = labels.shape[-2:]
+    for index in np.ndindex(*labels.shape[:-2]):
+        for top in range(0, rows, TILE):
+            for left in range(0, columns, TILE):
+                block = np.asarray(labels[(*index, slice(top, top + TILE), slice(left, left + TILE))])
+                yield np.pad(block, [(0, TILE - n) for n in block.shape])
+
+
+def _write_png(path: Path, labels: Any, dtype: np.dtype[Any], geometry: Geometry) -> None:
     from imageio import v3
 
     if len(labels.shape) != 2 or dtype != np.uint16:
@@ -134,35 +149,35 @@ def _write_png(path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacing
     v3.imwrite(path, np.asarray(labels).astype(dtype), plugin="pillow")
 
 
-def _write_npy(path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacing: Mapping[str, float]) -> None:
+def _write_npy(path: Path, labels: Any, dtype: np.dtype[Any], geometry: Geometry) -> None:
     np.save(path, np.asarray(labels).astype(dtype), allow_pickle=False)
 
 
 # -- OME-Zarr ----------------------------------------------------------------------------------------------------------
 
 
-def _write_zarr(path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacing: Mapping[str, float]) -> None:
-    write_pyramid(path, labels, dtype, axes, spacing, ZARR_FORMAT)
+def _write_zarr(path: Path, labels: Any, dtype: np.dtype[Any], geometry: Geometry) -> None:
+    write_pyramid(path, labels, dtype, in_words(geometry), ZARR_FORMAT)
 
 
-def _write_inside(path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacing: Mapping[str, float]) -> None:
-    """Write in the zarr format of the image that the labels go into."""
-    write_pyramid(path, labels, dtype, axes, spacing, _format_of(path.parent.parent))
+def _write_inside(path: Path, labels: Any, dtype: np.dtype[Any], geometry: Geometry) -> None:
+    """Write in the zarr format of the image that the labels go into, and where that image lies, in its units."""
+    image = path.parent.parent
+    place = geometry_of(read_zarr(image), geometry.axes)
+    write_pyramid(path, labels, dtype, place, _format_of(image))
 
 
-def write_pyramid(
-    path: Path, labels: Any, dtype: np.dtype[Any], axes: str, spacing: Mapping[str, float], zarr_format: int
-) -> None:
+def write_pyramid(path: Path, labels: Any, dtype: np.dtype[Any], geometry: Geometry, zarr_format: int) -> None:
     """Write labels as an OME-Zarr label image, with coarser levels where its planes are large.
 
     A pixel of a coarser level is the first of those that it stands for, so that ids stay ids.
     """
-    zarr = _zarr()
+    zarr = zarr_module()
     *front, rows, columns = labels.shape
     steps = _steps(max(rows, columns))
     group = zarr.open_group(path, mode="w", zarr_format=zarr_format)
     levels = [
-        _new_array(group, str(k), (*front, -(-rows // step), -(-columns // step)), dtype, zarr_format)
+        _new_array(group, str(k), (*front, -(-rows // step), -(-columns // step)), dtype, geometry.axes)
         for k, step in enumerate(steps)
     ]
     strip = CHUNK * steps[-1]
@@ -172,12 +187,12 @@ def write_pyramid(
             for step, level in zip(steps, levels, strict=True):
                 coarse = block[::step, ::step]
                 level[(*index, slice(top // step, top // step + len(coarse)))] = coarse
-    _describe(group, axes, spacing, steps, NGFF[zarr_format])
+    group.attrs.update(described(group.basename or INSIDE, geometry, steps, NGFF[zarr_format]))
 
 
 def register(path: Path) -> None:
     """Name labels that were written into an OME-Zarr image in the list of its labels."""
-    group = _zarr().open_group(path.parent, mode="a", zarr_format=_format_of(path.parent.parent))
+    group = zarr_module().open_group(path.parent, mode="a", zarr_format=_format_of(path.parent.parent))
     told = dict(group.attrs)
     names = list(told.get("ome", told).get(INSIDE, ()))
     news = {INSIDE: [*names, *({path.name} - set(names))]}
@@ -191,48 +206,20 @@ def _steps(longest: int) -> list[int]:
     return steps
 
 
-def _new_array(group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], zarr_format: int) -> Any:
+def _new_array(group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str) -> Any:
     chunks = (*(1 for _ in shape[:-2]), *(min(side, CHUNK) for side in shape[-2:]))
-    keys = {"name": "v2" if zarr_format == 2 else "default", "separator": "/"}
-    return group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, fill_value=0, chunk_key_encoding=keys)
-
-
-def _describe(group: Any, axes: str, spacing: Mapping[str, float], steps: list[int], version: str) -> None:
-    """Write the metadata of an OME-Zarr label image: named axes, and the scale of each level."""
-    named = [_axis(axis, spacing) for axis in axes]
-    datasets = [
-        {
-            "path": str(k),
-            "coordinateTransformations": [
-                {"type": "scale", "scale": [spacing.get(a, 1.0) * (step if a in axes[-2:] else 1) for a in axes]}
-            ],
-        }
-        for k, step in enumerate(steps)
-    ]
-    image = {"name": group.basename or INSIDE, "axes": named, "datasets": datasets}
-    if version == NGFF[2]:
-        group.attrs.update({"multiscales": [{"version": version, **image}], "image-label": {"version": version}})
-    else:
-        group.attrs.update({"ome": {"version": version, "multiscales": [image], "image-label": {}}})
-
-
-def _axis(axis: str, spacing: Mapping[str, float]) -> dict[str, str]:
-    kind, unit = UNITS.get(axis, ("channel", ""))
-    return {"name": axis.lower(), "type": kind, **({"unit": unit} if unit and axis in spacing else {})}
+    old = group.metadata.zarr_format == 2
+    named = {} if old else {"dimension_names": list(axes.lower())}
+    keys = {"name": "v2" if old else "default", "separator": "/"}
+    return group.create_array(
+        name, shape=shape, chunks=chunks, dtype=dtype, fill_value=0, chunk_key_encoding=keys, **named
+    )
 
 
 def _format_of(image: Path) -> int:
     """The version of zarr's format that an OME-Zarr image is written in."""
     read_attributes(image)
-    return int(_zarr().open_group(image, mode="r").metadata.zarr_format)
-
-
-def _zarr() -> Any:
-    try:
-        import zarr
-    except ImportError as error:
-        raise ValueError('Writing zarr needs the package zarr: pip install "napari-clickseg[zarr]".') from error
-    return zarr
+    return int(zarr_module().open_group(image, mode="r").metadata.zarr_format)
 
 
 LABEL_WRITERS: dict[str, Writer] = {
@@ -248,7 +235,11 @@ ENDINGS = [kind for kind in LABEL_WRITERS if kind != INSIDE]
 
 
 def write_labels(
-    path: str | Path, labels: Any, axes: str | None = None, spacing: Sequence[float] | None = None
+    path: str | Path,
+    labels: Any,
+    axes: str | None = None,
+    spacing: Sequence[float] | None = None,
+    geometry: Geometry | None = None,
 ) -> None:
     """Write labels as .tif / .tiff (OME metadata, compressed), .zarr (OME-Zarr), .png (16 bit, one plane) or .npy.
 
@@ -263,6 +254,8 @@ def write_labels(
         One letter per axis of the labels; the last ones of "TZYX" where absent.
     spacing : sequence of float, optional
         Pixel size along each axis, in micrometres, and seconds along T; 1 stands for unknown and is left out.
+    geometry : Geometry, optional
+        Sizes, place and units of the image, as `Image.geometry` has them; counts in place of `spacing`.
 
     Raises
     ------
@@ -277,16 +270,23 @@ def write_labels(
     axes = axes or "TZYX"[4 - len(array.shape) :]
     if len(axes) != len(array.shape):
         raise ValueError(f"axes={axes!r} must name each of the {len(array.shape)} axes of the labels.")
-    known = {axis: float(size) for axis, size in zip(axes, spacing or (), strict=False) if size != 1}
+    place = _geometry(axes, spacing) if geometry is None else geometry.along(axes)
     dtype = narrow_dtype(array)
     kind = kind_of(path)
     if kind == INSIDE:
         with _labels_group(path), written_whole(path) as unfinished:
-            LABEL_WRITERS[kind](unfinished, array, dtype, axes, known)
+            LABEL_WRITERS[kind](unfinished, array, dtype, place)
         register(path)
         return
     with written_whole(path) as unfinished:
-        LABEL_WRITERS[kind](unfinished, array, dtype, axes, known)
+        LABEL_WRITERS[kind](unfinished, array, dtype, place)
+
+
+def _geometry(axes: str, spacing: Sequence[float] | None) -> Geometry:
+    """The geometry of sizes in micrometres and seconds, where 1 stands for unknown."""
+    sizes = dict(zip(axes, map(float, spacing or ()), strict=False))
+    units = (("" if sizes.get(axis, 1.0) == 1 else TIME if axis == "T" else LENGTH) for axis in axes)
+    return Geometry(axes, tuple(sizes.get(axis, 1.0) for axis in axes), (0.0,) * len(axes), tuple(units))
 
 
 @contextmanager
@@ -303,8 +303,12 @@ def _labels_group(path: Path) -> Iterator[None]:
         raise
 
 
-def write_or_keep(path: Path, labels: Any, axes: str, spacing: Sequence[float]) -> None:
+def write_or_keep(
+    path: Path, labels: Any, axes: str, spacing: Sequence[float], geometry: Geometry | None = None
+) -> None:
     """Write labels that took work; where that fails, keep them in another folder, so that the work is not lost.
+
+    Parameters are those of `write_labels`.
 
     Raises
     ------
@@ -312,7 +316,7 @@ def write_or_keep(path: Path, labels: Any, axes: str, spacing: Sequence[float]) 
         Saying what failed, and where the labels are now, if anywhere.
     """
     try:
-        write_labels(path, labels, axes, spacing)
+        write_labels(path, labels, axes, spacing, geometry)
     except (OSError, ValueError) as problem:
         said = str(problem).rstrip(".")
         kept = _kept(path.name.partition(".")[0][:80], labels, axes, spacing)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from napari_clickseg.core.geometry import Geometry
 from napari_clickseg.core.jobs import Outcome, Stop
 from napari_clickseg.gui.background import Background
 from napari_clickseg.gui.controllers.recovery import Journaling
@@ -82,8 +83,8 @@ class Saving:
         """
         work = self._free_work()
         _check_not_open(path, work)
-        labels, axes, spacing = work.session.labels, work.placement.image.label_axes, work.placement.spacing_on_disk
-        self._write("labels", path, work, partial(_labels_written, path, labels, axes, spacing))
+        labels, geometry = work.session.labels, work.placement.geometry
+        self._write("labels", path, work, partial(_labels_written, path, labels, geometry))
 
     def write_session(self, path: Path) -> None:
         """Write what was done in the session so far, as its journal tells it.
@@ -146,8 +147,8 @@ def _check_not_open(path: Path, work: Work) -> None:
 # -- jobs: on the worker's thread --------------------------------------------------------------------------------------
 
 
-def _labels_written(path: Path, labels: Any, axes: str, spacing: tuple[float, ...], stop: Stop) -> None:
-    write_labels(path, labels, axes, spacing)
+def _labels_written(path: Path, labels: Any, geometry: Geometry, stop: Stop) -> None:
+    write_labels(path, labels, geometry.axes, geometry=geometry)
 
 
 def _session_written(
