@@ -60,7 +60,7 @@ def test_what_was_saved_is_not_offered_back_and_what_came_after_is(bench, movie,
 def test_what_is_done_while_the_labels_are_written_counts_as_unsaved(bench, movie, tmp_path, monkeypatch):
     gate = threading.Event()
     write = saving.write_labels
-    monkeypatch.setattr(saving, "write_labels", lambda *args: gate.wait(20) and write(*args))
+    monkeypatch.setattr(saving, "write_labels", lambda *args, **more: gate.wait(20) and write(*args, **more))
     b = bench(movie)
     drawn(b, (0, 20, 20))
     b.conductor.answer("write_labels", tmp_path / "out.tif")
