@@ -191,9 +191,9 @@ def main(model: str = "default") -> None:
         viewer.window.add_dock_widget(widget)
         _until(lambda: widget.panel.model.state.text().startswith("ready"))
         rest()
-        conductor = widget.conductor
+        controller = widget.controller
         passed = click_objects(
-            path, Canvas(viewer, widget), lambda: conductor.session, lambda: conductor.answer("keep")
+            path, Canvas(viewer, widget), lambda: controller.session, lambda: controller.press("keep")
         )
         viewer.close()
     for what, (modules, entries) in zip(("first", "further"), passed, strict=True):

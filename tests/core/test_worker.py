@@ -1,129 +1,116 @@
-"""No sleeps: jobs wait on events that the test sets, and the test waits on the worker."""
+"""Worker: jobs in order or the newest one, tokens that stop them, failures as values, and no waiting at the end."""
+
+from __future__ import annotations
 
 import threading
 
 import pytest
 
-from napari_clickseg.core.jobs import NEVER, LatestWorker, Outcome, Stop, Stopped, run_job
+from napari_clickseg.core.jobs import Stop, Worker, run_job
 
-PATIENCE = 10.0
+WAIT = 20
 
 
-class Desk:
-    """Collects outcomes, and holds a job back until it is told to go on."""
+@pytest.fixture(params=[False, True], ids=["queue", "latest"])
+def worker(request):
+    made = Worker("test", latest=request.param)
+    yield made
+    made.close()
 
-    def __init__(self) -> None:
-        self.outcomes: list[Outcome] = []
-        self.started, self.go_on = threading.Event(), threading.Event()
 
-    def held(self, value):
-        def job(stop: Stop):
-            self.started.set()
-            assert self.go_on.wait(PATIENCE)
+def gated(gate):
+    """A job that waits for a gate and can be stopped meanwhile."""
+
+    def job(stop):
+        while not gate.wait(0.01):
             stop.check()
-            return value
+        return "done"
 
-        return job
-
-
-@pytest.fixture
-def desk():
-    return Desk()
+    return job
 
 
-@pytest.fixture
-def worker(desk):
-    worker = LatestWorker(desk.outcomes.append)
-    yield worker
-    desk.go_on.set()
-    worker.close(PATIENCE)
-    assert not worker._thread.is_alive()
+def test_a_job_is_run_on_another_thread_and_delivered(worker):
+    delivered = []
+    worker.submit(lambda stop: threading.get_ident(), delivered.append)
+    assert worker.wait_idle(WAIT)
+    assert [outcome.value != threading.get_ident() for outcome in delivered] == [True]
 
 
-def test_a_job_is_answered_under_its_key(worker, desk):
-    worker.submit("a", lambda stop: 42)
-    assert worker.wait_idle(PATIENCE)
-    assert [(o.key, o.value, o.error) for o in desk.outcomes] == [("a", 42, None)]
-    assert not worker.busy
+def test_a_failure_is_delivered_as_a_value(worker):
+    delivered = []
 
-
-def test_the_newest_job_wins(worker, desk):
-    worker.submit("running", desk.held(1))
-    assert desk.started.wait(PATIENCE)
-    worker.submit("waiting", lambda stop: 2)
-    worker.submit("newest", lambda stop: 3)
-    assert worker.busy
-    desk.go_on.set()
-    assert worker.wait_idle(PATIENCE)
-    assert [o.key for o in desk.outcomes] == ["newest"]
-
-
-def test_a_failure_travels_as_a_value_and_the_worker_goes_on(worker, desk):
     def fails(stop):
-        raise KeyError("no such model")
+        raise OSError("the disk is full")
 
-    worker.submit("bad", fails)
-    assert worker.wait_idle(PATIENCE)
-    worker.submit("good", lambda stop: 1)
-    assert worker.wait_idle(PATIENCE)
-    assert isinstance(desk.outcomes[0].error, KeyError)
-    assert desk.outcomes[1].value == 1
+    worker.submit(fails, delivered.append)
+    assert worker.wait_idle(WAIT)
+    assert str(delivered[0].error) == "the disk is full"
 
 
-def test_cancel_drops_what_runs_and_what_waits(worker, desk):
-    worker.submit("running", desk.held(1))
-    assert desk.started.wait(PATIENCE)
-    worker.submit("waiting", lambda stop: 2)
-    worker.cancel()
-    desk.go_on.set()
-    assert worker.wait_idle(PATIENCE)
-    assert desk.outcomes == []
+def test_a_queue_runs_all_in_order():
+    worker, delivered = Worker("test"), []
+    for k in range(5):
+        worker.submit(lambda stop, k=k: k, delivered.append)
+    assert worker.wait_idle(WAIT)
+    assert [outcome.value for outcome in delivered] == [0, 1, 2, 3, 4]
+    worker.close()
 
 
-def test_a_closed_worker_takes_no_jobs():
-    worker = LatestWorker(print)
-    worker.close(PATIENCE)
-    worker.close(PATIENCE)
-    with pytest.raises(RuntimeError, match="closed"):
-        worker.submit("a", lambda stop: 1)
+def test_where_the_latest_wins_older_jobs_deliver_nothing():
+    worker, delivered, gate = Worker("test", latest=True), [], threading.Event()
+    worker.submit(gated(gate), delivered.append)
+    worker.submit(lambda stop: "second", delivered.append)
+    worker.submit(lambda stop: "third", delivered.append)
+    assert worker.wait_idle(WAIT)
+    assert [outcome.value for outcome in delivered] == ["third"]
+    worker.close()
 
 
-def test_waiting_for_idle_ends_when_the_time_is_over(worker, desk):
-    worker.submit("running", desk.held(1))
-    assert not worker.wait_idle(0)
+def test_the_token_stops_one_job_of_a_queue_and_no_other(worker):
+    delivered, gate = [], threading.Event()
+    token = worker.submit(gated(gate), delivered.append)
+    token.request()
+    assert worker.wait_idle(WAIT)
+    worker.submit(lambda stop: "next", delivered.append)
+    assert worker.wait_idle(WAIT)
+    assert [outcome.value for outcome in delivered] == ["next"]
 
 
-def test_a_worker_may_be_closed_by_what_it_delivers_to():
-    closed = threading.Event()
-    holder = []
+def test_the_first_of_a_queue_goes_before_those_that_wait():
+    worker, delivered, gate, begun = Worker("test"), [], threading.Event(), threading.Event()
+    worker.submit(lambda stop: begun.set() or gate.wait(WAIT), delivered.append)
+    assert begun.wait(WAIT)
+    worker.submit(lambda stop: "late", delivered.append)
+    worker.submit(lambda stop: "early", delivered.append, first=True)
+    gate.set()
+    assert worker.wait_idle(WAIT)
+    assert [outcome.value for outcome in delivered][-2:] == ["early", "late"]
+    worker.close()
 
-    def deliver(outcome):
-        holder[0].close()
-        closed.set()
 
-    holder.append(LatestWorker(deliver))
-    holder[0].submit("a", lambda stop: 1)
-    assert closed.wait(PATIENCE)
+def test_closing_waits_for_nothing_and_takes_nothing_more(worker):
+    delivered, gate = [], threading.Event()
+    worker.submit(lambda stop: gate.wait(WAIT), delivered.append)
+    worker.close()
+    with pytest.raises(RuntimeError, match="was closed"):
+        worker.submit(lambda stop: None, delivered.append)
+    gate.set()
+    assert worker.wait_idle(WAIT)
+    assert delivered == []
 
 
-def test_a_job_that_ignores_its_stop_is_not_delivered_either():
+def test_a_worker_that_finishes_does_all_that_was_handed_over():
+    worker, delivered, gate = Worker("test"), [], threading.Event()
+    worker.submit(gated(gate), delivered.append)
+    worker.submit(lambda stop: "second", delivered.append)
+    worker.close(finish=True)
+    gate.set()
+    assert worker.wait_idle(WAIT)
+    assert [outcome.value for outcome in delivered] == ["done", "second"]
+
+
+def test_a_job_run_here_and_now_gives_its_outcome_or_none_where_it_was_stopped():
     stop = Stop()
+    assert run_job(lambda stop: 3, stop).value == 3
     stop.request()
-    assert run_job("a", lambda stop: 1, stop) is None
-
-
-def test_a_stop_is_checked():
-    stop = Stop()
-    stop.check()
-    stop.request()
-    with pytest.raises(Stopped):
-        stop.check()
-    NEVER.check()
-
-
-def test_a_job_that_knows_tells_how_much_of_it_is_done():
-    stop = Stop()
-    assert stop.done == 0
-    stop.check(0.25)
-    stop.check()
-    assert stop.done == 0.25
+    assert run_job(lambda stop: 3, stop) is None

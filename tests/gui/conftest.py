@@ -17,8 +17,8 @@ from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Request
-from napari_clickseg.gui.plugin_layers import camera_of
 from napari_clickseg.gui.view.protocol import Choice
+from napari_clickseg.gui.viewport import camera_of
 from napari_clickseg.models.io_spec import Conventions
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.models.trust import ClassNeeded, Untrusted
@@ -131,17 +131,17 @@ NAMES = ("disks", "large", "finder")
 class Bench:
     """A viewer with the panel open, a hand on its mouse, and the words to ask what is there.
 
-    Without a workshop, the panel has the real models and the real workshop.
+    Without an importer, the panel has the real models and the real importer.
     """
 
     def __init__(
-        self, viewer: Any, qtbot: Any, models: dict[str, Any], workshop: Any = None, real: bool = False
+        self, viewer: Any, qtbot: Any, models: dict[str, Any], importer: Any = None, real: bool = False
     ) -> None:
         from napari_clickseg.benchmark.latency import Canvas
         from napari_clickseg.gui.widget import ClickWidget
 
-        self.viewer, self.qtbot, self.models, self.workshop = viewer, qtbot, models, workshop
-        self.widget = ClickWidget(viewer, *((self.listed, self.load, workshop) if workshop else ()))
+        self.viewer, self.qtbot, self.models = viewer, qtbot, models
+        self.widget = ClickWidget(viewer, *((self.listed, self.load, importer) if importer else ()))
         viewer.window.add_dock_widget(self.widget, name="clicks")
         self.hand = Canvas(viewer, self.widget)
         self.ready()
@@ -156,35 +156,53 @@ class Bench:
         return self.models[name]
 
     @property
-    def conductor(self) -> Any:
-        return self.widget.conductor
+    def controller(self) -> Any:
+        return self.widget.controller
 
     @property
     def session(self) -> Any:
-        return self.conductor.session
+        return self.controller.session
+
+    @property
+    def panel(self) -> Any:
+        """The panel, as it is once it was painted."""
+        self.controller.paint()
+        return self.widget.panel
+
+    @property
+    def pair(self) -> Any:
+        return self.controller.workspace.current
 
     @property
     def labels(self) -> Any:
         """The Labels layer that is drawn into."""
-        return self.conductor.layers.labels
+        return self.controller.layers.labels
 
     @property
     def status(self) -> str:
-        return self.widget.panel.status.text()
+        return self.panel.status.text()
+
+    def press(self, action: str) -> None:
+        """Press the button of an action."""
+        self.controller.press(action)
+
+    def run(self, action: str) -> None:
+        """Press the key of an action with the pointer where it is."""
+        self.controller.run(action)
 
     @property
     def camera(self) -> Any:
         return camera_of(self.viewer)
 
     def points(self, polarity: str) -> Any:
-        return self.conductor.layers.points(polarity)
+        return self.controller.layers.points(polarity)
 
     def until(self, ready: Callable[[], bool]) -> None:
         self.qtbot.waitUntil(ready, timeout=WAIT)
 
     def ready(self) -> None:
         """Wait until the model is there and nothing is awaited."""
-        self.until(lambda: self.widget.panel.model.state.text().startswith(("ready", "error")))
+        self.until(lambda: self.panel.model.state.text().startswith(("ready", "error")))
         self.answered()
 
     def answered(self) -> None:
@@ -226,7 +244,7 @@ def bench(
     make_napari_viewer: Any, qtbot: Any, models: dict[str, Any], workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Bench]]:
     """Return a function that opens a viewer with an image (None: with none) and the panel; `real`: with real models."""
-    monkeypatch.setattr("napari_clickseg.gui.controllers.models.present_devices", lambda: ("auto", "cpu"))
+    monkeypatch.setattr("napari_clickseg.models.load.present_devices", lambda: ("auto", "cpu"))
     benches = []
 
     def opened(
@@ -243,7 +261,7 @@ def bench(
 
     yield opened
     for made in benches:
-        made.conductor.close()
+        made.controller.close()
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ class Hand:
     """Uses the assistant as a user does: with keys and the left mouse button."""
 
     def __init__(self, b):
-        self.b, self.view = b, b.widget.panel.assistant
+        self.b, self.view = b, b.panel.assistant
 
     @property
     def status(self):
@@ -44,7 +44,7 @@ class Hand:
         return next((layer for layer in self.b.viewer.layers if role_of(layer) == "trial"), None)
 
     def open(self):
-        picker = self.b.widget.panel.model.model
+        picker = self.b.panel.model.model
         picker.showPopup()
         popup = picker.view()
         self.b.until(popup.isVisible)
@@ -89,13 +89,13 @@ def test_a_model_is_chosen_seen_named_kept_and_used(adding, cells, workshop):
     np.testing.assert_array_equal(hand.trial.data > 0, cells > 50)
     hand.type(hand.view.check.name, "mine")
     hand.press(hand.view.keep)
-    hand.b.until(lambda: hand.b.widget.panel.model.model.currentText() == "Mine")
+    hand.b.until(lambda: hand.b.panel.model.model.currentText() == "Mine")
     hand.b.ready()
     assert workshop.kept[0][0] == "mine"
     assert hand.trial is None
     assert not hand.view.isVisible()
     assert hand.b.session.predictor.name == "mine"
-    assert hand.b.widget.panel.whole.button.isEnabled()
+    assert hand.b.panel.suggestions.button.isEnabled()
 
 
 def test_a_changed_guess_changes_the_answer_and_is_what_is_kept(adding, cells, workshop):
@@ -225,7 +225,7 @@ def test_cancel_leaves_everything_as_it_was(adding, cells, workshop, how):
     assert list(hand.b.viewer.layers) == layers
     assert hand.b.labels.visible
     assert workshop.kept == []
-    assert hand.b.widget.panel.model.model.currentText() == "Disks"
+    assert hand.b.panel.model.model.currentText() == "Disks"
 
 
 def test_clicks_go_on_while_a_model_is_looked_at(adding, cells):
@@ -246,7 +246,7 @@ def test_the_answer_follows_the_slider_and_the_image(adding, cells):
     hand.b.viewer.dims.set_current_step(0, 1)
     hand.b.until(lambda: hand.status.startswith("No objects"))
     other = hand.b.viewer.add_image(cells, name="plane")
-    hand.b.conductor.answer("choose_image", other)
+    hand.b.panel.requests.image_chosen.emit(other)
     hand.b.until(lambda: hand.status.startswith("2 objects"))
     assert hand.trial.data.shape == (64, 64)
 
@@ -292,7 +292,7 @@ def test_the_answer_of_a_new_model_is_no_layer_to_draw_into(adding, cells):
     hand = adding(cells)
     hand.choose("plain")
     hand.seen()
-    offered = hand.b.widget.panel.pickers.pickers["labels"].values
+    offered = hand.b.panel.layers.pickers["labels"].values
     assert hand.trial not in offered
     assert not hand.trial.editable
 
@@ -302,8 +302,8 @@ def test_a_model_from_elsewhere_asks_for_trust_when_it_is_chosen(bench, plane, m
     monkeypatch.setattr("napari_clickseg.gui.controllers.models.remember", said.append)
     finder, models["finder"] = models["finder"], Untrusted("finder", "0123456789abcdef")
     b = bench(plane)
-    b.conductor.answer("choose_model", "finder")
-    question = b.widget.panel.model.question
+    b.panel.requests.model_chosen.emit("finder")
+    question = b.panel.model.question
     b.until(question.isVisible)
     assert "can run code" in b.status
     models["finder"] = finder
@@ -318,7 +318,7 @@ def test_a_model_from_elsewhere_asks_for_trust_when_it_is_chosen(bench, plane, m
 def test_models_that_come_while_the_panel_is_open_are_listed(bench, plane, models):
     b = bench(plane)
     models["new"] = models["large"]
-    picker = b.widget.panel.model.model
+    picker = b.panel.model.model
     picker.showPopup()
     assert "New" in [picker.itemText(k) for k in range(picker.count())]
     picker.hidePopup()
@@ -358,7 +358,7 @@ def test_weights_of_an_own_class_go_all_the_way_to_objects_and_clicks(adding, ce
     hand.b.until(lambda: not hand.view.isVisible())
     hand.b.ready()
     assert (tmp_path / "models" / "bright.safetensors").is_file()
-    hand.press(hand.b.widget.panel.whole.button)
+    hand.press(hand.b.panel.suggestions.button)
     hand.b.until(lambda: "2 new objects" in hand.b.status)
     np.testing.assert_array_equal(hand.b.labels.data > 0, cells > 50)
     hand.b.click(45, 25)

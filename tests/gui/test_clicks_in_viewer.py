@@ -168,20 +168,52 @@ def test_after_w_on_the_labels_clicks_correct_the_object(bench, plane, mode):
     b.hand.point_at((20, 20))
     b.until(lambda: abs(b.viewer.cursor.position[0] - 20) < 1)
     b.key(Qt.Key.Key_W)
-    assert "Object 1 taken up" in b.status
+    assert "Correcting object 1" in b.status
     b.click(40, 40)
     assert b.labels.data[40, 40] == 1
 
 
-def test_a_first_click_on_another_object_says_how_to_correct_that_one(bench, plane):
+def test_a_click_well_inside_a_kept_object_corrects_it(bench, plane):
     b = bench(plane)
     b.click(20, 20)
     b.key(Qt.Key.Key_Return)
-    b.click(24, 20)
-    assert b.status == "That is object 1. Press W over it to correct it."
-    b.key(Qt.Key.Key_W)
-    assert b.session.label == 1
+    b.hand.click((23, 20))
+    b.until(lambda: b.session.label == 1)
+    assert b.session.clicks == ()
+    assert "Correcting object 1" in b.status
+    b.click(28, 20)
+    assert b.labels.data[33, 20] == 1
     assert set(np.unique(b.labels.data)) == {0, 1}
+
+
+def test_a_click_at_the_rim_of_a_kept_object_begins_another_that_leaves_it_alone(bench, plane):
+    b = bench(plane)
+    b.click(20, 20)
+    b.key(Qt.Key.Key_Return)
+    before = np.array(b.labels.data)
+    rim = 26.4 - 1 / b.camera.zoom  # two screen pixels inside the disk, whose last pixel ends at 26.5
+    b.click(rim, 20)
+    assert b.session.label == 2
+    np.testing.assert_array_equal(b.labels.data[before == 1], 1)
+    assert b.labels.data[30, 20] == 2
+
+
+def test_a_new_object_of_which_next_to_nothing_is_left_is_explained_and_not_drawn(bench, plane):
+    b = bench(plane)
+    b.viewer.layers.selection.active = b.labels
+    b.labels.data[0:60, 0:60] = 5
+    b.labels.refresh()
+    b.viewer.layers.selection.active = b.points("positive")
+    b.hand.click((59.4, 30))
+    b.until(lambda: "Nothing but object 5 lies there" in b.status or b.session.area() > 0)
+    assert "Nothing but object 5 lies there" not in b.status  # half of that disk is free
+    b.key(Qt.Key.Key_Escape)
+    b.labels.data[:, :] = 5
+    b.labels.data[59:61, 30] = 0
+    b.hand.click((59.4, 30))
+    b.until(lambda: "Nothing but object 5 lies there" in b.status)
+    assert b.session.clicks == ()
+    assert (b.labels.data == 5).sum() == 64 * 64 - 2
 
 
 def test_the_preview_leaves_protected_pixels_out(bench, plane):
@@ -189,6 +221,7 @@ def test_the_preview_leaves_protected_pixels_out(bench, plane):
     b.click(20, 20)
     b.key(Qt.Key.Key_Return)
     b.click(20, 30)
+    b.controller.paint()
     preview = b.viewer.layers["preview"]
     corner = np.round(preview.data_to_world((0, 0))).astype(int)
     filled = np.zeros((64, 64), bool)
@@ -214,14 +247,14 @@ def test_w_over_background_says_what_to_do(bench, plane):
     b.hand.point_at((20, 20))
     b.until(lambda: abs(b.viewer.cursor.position[0] - 20) < 1)
     b.key(Qt.Key.Key_W)
-    assert "no object under the cursor" in b.status
+    assert "no object there" in b.status
 
 
 def test_the_take_up_button_takes_up_what_is_clicked_next(bench, plane):
     b = bench(plane)
     b.click(20, 20)
     b.key(Qt.Key.Key_Return)
-    b.qtbot.mouseClick(b.widget.panel.object.buttons["take_up"], Qt.MouseButton.LeftButton)
+    b.qtbot.mouseClick(b.panel.corrections.buttons["take_up"], Qt.MouseButton.LeftButton)
     assert "Click on the object" in b.status
     b.hand.click((20, 20))
     b.until(lambda: b.session.label == 1)
@@ -251,6 +284,7 @@ def test_scale_rotation_and_translation_of_the_image_carry_over(bench, plane):
             np.testing.assert_allclose(getattr(layer, name), getattr(image, name))
     b.viewer.reset_view()
     b.click(*image.data_to_world((40, 12)))
+    b.controller.paint()
     np.testing.assert_allclose(b.session.clicks[0].position, (40, 12), atol=0.5)
     assert b.labels.data[40, 12] == 1
     preview = b.viewer.layers["preview"]
@@ -276,7 +310,7 @@ def test_colour_images_have_flat_labels(bench):
 
 
 def test_a_time_lapse_is_drawn_frame_by_frame(bench):
-    b = bench(np.zeros((4, 64, 64), np.uint8))
+    b = bench(np.zeros((4, 64, 64), np.uint8), axis_labels=("t", "y", "x"))
     b.viewer.dims.set_current_step(0, 2)
     b.click(2, 20, 20)
     b.viewer.dims.set_current_step(0, 3)
@@ -293,8 +327,8 @@ def test_channels_named_as_such_are_picked_from(bench):
     b.viewer.dims.set_current_step((0, 1), (2, 1))
     b.click(2, 1, 20, 20)
     assert b.labels.data[2, 0, 20, 20] == 1
-    second = next(choice for choice in b.widget.panel.pickers.pickers["channel"].values if choice and choice.index == 1)
-    b.conductor.answer("choose_channel", second)
+    second = next(choice for choice in b.panel.layers.pickers["channel"].values if choice and choice.index == 1)
+    b.panel.requests.channel_chosen.emit(second)
     b.answered()
     assert b.session.image.channel == 1
     assert b.labels.data[2, 0, 20, 20] == 1

@@ -34,7 +34,7 @@ def unfinished(image, journals):
 
 
 def offered(b):
-    return b.widget.panel.sequence.offer.text.text()
+    return b.panel.files.offer.text.text()
 
 
 def test_an_unfinished_session_is_offered_and_restored_beside_what_is_there(bench, image, unfinished, journals, qtbot):
@@ -42,17 +42,17 @@ def test_an_unfinished_session_is_offered_and_restored_beside_what_is_there(benc
     b.until(lambda: "was not saved" in offered(b))
     before = b.labels
     b.click(50, 10)
-    qtbot.mouseClick(b.widget.panel.sequence.offer.buttons["restore"], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(b.panel.files.offer.buttons["restore"], Qt.MouseButton.LeftButton)
     b.until(lambda: b.labels is not before)
     np.testing.assert_array_equal(b.labels.data, unfinished.labels)
     assert set(np.unique(b.labels.data)) == {0, 1}
-    b.conductor._showing.tell()  # as what ends in the background later does
+    b.controller.reports.resume()  # as what ends in the background later does
     assert "Restored in the Labels layer" in b.status
     assert b.viewer.layers.index(b.labels) > b.viewer.layers.index(before)
     assert before.data[50, 10] == 1
     assert offered(b) == ""
-    b.conductor.answer("redo")
-    b.conductor.answer("redo")
+    b.press("redo")
+    b.press("redo")
     assert "Restored" not in b.status
     assert set(np.unique(b.labels.data)) == {0, 1, 2}
     b.click(10, 50)
@@ -63,14 +63,14 @@ def test_a_discarded_session_is_not_offered_again(bench, image, unfinished, jour
     b = bench(image)
     b.until(lambda: "was not saved" in offered(b))
     left = set(journals.glob("*.jsonl"))
-    qtbot.mouseClick(b.widget.panel.sequence.offer.buttons["discard"], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(b.panel.files.offer.buttons["discard"], Qt.MouseButton.LeftButton)
     b.until(lambda: len(left - set(journals.glob("*.jsonl"))) == 1)
     assert offered(b) == ""
 
 
 def test_sessions_of_other_images_are_not_offered(bench, image, unfinished):
     b = bench(image + 1)
-    b.until(lambda: not b.conductor._sequences._journaling._background.busy)
+    b.until(lambda: not b.controller.recovery.busy)
     assert offered(b) == ""
 
 
@@ -78,15 +78,15 @@ def test_a_panel_that_is_opened_again_does_not_offer_what_is_in_the_viewer(bench
     b = bench(image)
     b.click(20, 20)
     b.key(Qt.Key.Key_Return)
-    b.conductor.close()
-    b.conductor.open()
-    b.until(lambda: not b.conductor._sequences._journaling._background.busy)
+    b.controller.close()
+    b.controller.open()
+    b.until(lambda: not b.controller.recovery.busy)
     assert offered(b) == ""
 
 
 def test_a_panel_in_which_nothing_was_done_leaves_no_journal(bench, image, journals):
     b = bench(image)
-    b.conductor.close()
+    b.controller.close()
     b.until(lambda: not list(journals.glob("*.jsonl")))
 
 

@@ -58,26 +58,17 @@ def opened(bench, movie, truth):
     return open_movie
 
 
-def parts(b):
-    return b.conductor._sequences
-
-
-def trip(b):
-    return parts(b)._carrying.trip
-
-
 def carried(b):
-    """Wait until nothing is carried any more."""
-    b.until(lambda: trip(b) is None)
+    """Wait until nothing is followed any more."""
+    b.until(lambda: not b.controller.propagation.busy)
 
 
 def reviewed(b):
     """Wait until the labels as they are now were looked at."""
 
     def done():
-        known = parts(b)._reviewing._known[b.conductor._desk.current]
-        idle = not parts(b)._reviewing._background.busy and not parts(b)._reviewing._soon
-        return known.review is not None and not known.changed and idle
+        known = b.controller.review.known(b.pair)
+        return known.review is not None and not known.changed and not b.controller.review.busy
 
     b.until(done)
 
@@ -95,14 +86,14 @@ def overlap(labels, truth, label):
 def test_objects_are_carried_by_key_with_their_ids_and_one_undo_takes_all_back(opened, truth):
     b = opened()
     b.key(Qt.Key.Key_Right, SHIFT)
-    assert trip(b) is not None
+    assert b.controller.propagation.busy
     carried(b)
     assert all(overlap(b.labels.data[k], truth[k], label) > 0.7 for k in range(COUNT) for label in (1, 2))
-    assert f"Carried over {COUNT - 1} frames" in b.status
+    assert f"Tracked over {COUNT - 1} frames" in b.status
     b.key(Qt.Key.Key_Z, CONTROL)
     assert not b.labels.data[1:].any()
     assert b.status == f"Taken back: what was done to objects on {COUNT - 1} frames. Ctrl+Shift+Z does it again."
-    assert not b.widget.panel.sequence.frames.buttons["carry_on"].isEnabled()
+    assert not b.panel.frames.buttons["carry_on"].isEnabled()
     np.testing.assert_array_equal(b.labels.data[0], truth[0])
     b.key(Qt.Key.Key_Z, CONTROL | SHIFT)
     assert b.labels.data[COUNT - 1].any()
@@ -112,7 +103,7 @@ def test_objects_are_carried_by_key_with_their_ids_and_one_undo_takes_all_back(o
 def test_the_object_being_drawn_is_kept_and_carried_alone(opened, truth):
     b = opened(labels=np.zeros((COUNT, 64, 64), np.int32))
     b.click(0, *centre(2, 0))
-    b.conductor.answer("choose_whose", False)
+    b.panel.requests.everything_chosen.emit(False)
     b.key(Qt.Key.Key_Right, SHIFT)
     carried(b)
     assert set(np.unique(b.labels.data)) == {0, 1}
@@ -150,11 +141,11 @@ def test_a_click_while_objects_are_carried_wins_and_one_can_go_on(opened, models
     known = b.session.clicks
     b.hand.click((0, 30, 55))
     b.until(lambda: b.session.clicks != known)
-    assert trip(b) is None
+    assert not b.controller.propagation.busy
     models["disks"].gate.set()
     b.answered()
     assert b.labels.data[0, 30, 55] == 3
-    assert b.widget.panel.sequence.frames.buttons["carry_on"].isEnabled()
+    assert b.panel.frames.buttons["carry_on"].isEnabled()
     b.key(Qt.Key.Key_Q)
     carried(b)
     assert b.labels.data[COUNT - 1].any()
@@ -166,7 +157,7 @@ def test_escape_ends_carrying_and_keeps_what_was_carried(opened, models):
     b.key(Qt.Key.Key_Right, SHIFT)
     b.until(lambda: bool(models["disks"].asked))
     b.key(Qt.Key.Key_Escape)
-    assert trip(b) is None
+    assert not b.controller.propagation.busy
     models["disks"].gate.set()
     assert b.labels.data[0].any()
 
@@ -179,12 +170,12 @@ def test_after_a_correction_of_a_carried_frame_it_is_carried_again_from_there(op
     carried(b)
     b.viewer.dims.set_current_step(0, 2)
     b.click(2, 30, 8)
-    button = b.widget.panel.sequence.frames.buttons["carry_on"]
+    button = b.panel.frames.buttons["carry_on"]
     assert button.text().startswith("Again from 2")
     b.key(Qt.Key.Key_Q)
     carried(b)
     assert b.labels.data[2, 30, 8] == 3
-    assert "Carried over" in b.status
+    assert "Tracked over" in b.status
     assert all(2 in b.labels.data[k] for k in range(3, COUNT))
 
 
@@ -202,11 +193,11 @@ def test_g_goes_to_what_is_doubtful_and_k_confirms_it(opened, truth):
     ring = b.viewer.layers["preview"]
     np.testing.assert_allclose(ring.data_to_world(np.array(ring.data.shape[:3]) // 2)[-2:], centre(2, 2), atol=2)
     assert ring.visible
-    strip = b.widget.panel.sequence.frames.strip
+    strip = b.panel.frames.strip
     assert "doubtful" in strip.words(3)
     b.key(Qt.Key.Key_K)
     assert "confirmed" in strip.words(3)
-    assert all(finding.frame != (3,) for finding in parts(b)._reviewing._findings)
+    assert all(finding.frame != (3,) for finding in b.controller.review.known(b.pair).findings(b.session.confirmed))
     b.key(Qt.Key.Key_Z, CONTROL)
     assert b.session.confirmed == frozenset()
     assert b.status.startswith("Taken back: frame ")
@@ -216,10 +207,10 @@ def test_g_goes_to_what_is_doubtful_and_k_confirms_it(opened, truth):
 def test_the_strip_follows_the_slider_and_leads_it(opened):
     b = opened()
     reviewed(b)
-    strip = b.widget.panel.sequence.frames.strip
+    strip = b.panel.frames.strip
     assert [strip.words(k) for k in (0, 1)] == ["t 0: drawn", "t 1: nothing drawn"]
     b.viewer.dims.set_current_step(0, 4)
-    assert b.widget.panel.sequence.frames.title.text() == "Frame 4, last 5"
+    assert b.panel.frames.title.text() == "Frame 4, last 5"
     strip.picked.emit(2)
     assert b.viewer.dims.current_step[0] == 2
 
@@ -252,10 +243,10 @@ def test_objects_are_joined_split_filled_and_deleted_by_key(opened, truth):
 
 def test_an_object_gets_another_id_on_all_frames(opened, qtbot):
     b = opened(frames=COUNT)
-    b.conductor.answer("choose_extent", "all")
+    b.panel.requests.extent_chosen.emit("all")
     point_at(b, 0, *centre(1, 0))
     b.key(Qt.Key.Key_R)
-    field = b.widget.panel.sequence.corrections.id_field
+    field = b.panel.corrections.id_field
     assert field.isVisible()
     assert b.status.startswith("Type the new id of object 1 in the panel")
     qtbot.keyClicks(field, "9")
@@ -281,9 +272,7 @@ def test_an_object_is_copied_from_the_frame_before(opened, truth):
 
 def test_a_correction_asked_for_by_button_takes_the_next_click(opened, qtbot):
     b = opened()
-    panel = b.widget.panel.sequence
-    panel.correct.unfold()
-    qtbot.mouseClick(panel.corrections.buttons["delete"], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(b.panel.corrections.buttons["delete"], Qt.MouseButton.LeftButton)
     assert "Click on the object to delete" in b.status
     b.hand.click((0, *centre(2, 0)))
     b.until(lambda: 2 not in b.labels.data[0])
@@ -302,12 +291,12 @@ def test_over_background_a_correction_says_what_to_do_and_changes_nothing(opened
 
 def test_spacing_and_axes_are_changed_in_the_panel(opened):
     b = opened()
-    b.conductor.answer("set_spacing", (0, 2.5))
+    b.panel.requests.spacing_set.emit(0, 2.5)
     assert b.session.image.spacing == (2.5, 1.0, 1.0)
     np.testing.assert_allclose(b.labels.scale, (2.5, 1, 1))
-    b.conductor.answer("name_axis", (0, "Z"))
+    b.panel.requests.axis_named.emit(0, "Z")
     assert b.session.image.axes == "ZYX"
-    assert b.widget.panel.sequence.frames.title.text().startswith("Plane")
+    assert b.panel.frames.title.text().startswith("Plane")
     b.click(0, 30, 55)
     assert b.labels.data[0, 30, 55] == 3
 
@@ -315,7 +304,7 @@ def test_spacing_and_axes_are_changed_in_the_panel(opened):
 def test_frames_of_an_axis_that_nobody_named_are_called_frames(bench, movie):
     b = bench(movie)
     assert b.session.image.axes == "ZYX"
-    title = b.widget.panel.sequence.frames.title
+    title = b.panel.frames.title
     assert title.text() == f"Frame {b.viewer.dims.current_step[0]}, last {COUNT - 1}"
     b.viewer.layers[0].axis_labels = ("z", "y", "x")
     assert title.text().startswith("Plane")
@@ -329,7 +318,7 @@ def test_a_trip_ends_where_something_was_drawn_last(bench, movie, truth):
     b.viewer.dims.set_current_step(0, 0)
     b.key(Qt.Key.Key_Right, SHIFT)
     carried(b)
-    assert b.status.startswith("Carried over 2 frames, to frame 2. No object is left to carry.")
+    assert b.status.startswith("Tracked over 2 frames, to frame 2. No object is left to carry.")
 
 
 def test_time_and_depth_are_told_apart_and_objects_go_along_either(bench, movie, truth):
@@ -338,16 +327,16 @@ def test_time_and_depth_are_told_apart_and_objects_go_along_either(bench, movie,
     image = np.stack([movie, movie])
     b = bench(image, lambda viewer: viewer.add_labels(labels, name="given"), axis_labels=("t", "z", "y", "x"))
     b.viewer.dims.set_current_step((0, 1), (1, 0))
-    panel = b.widget.panel.sequence.frames
+    panel = b.panel.frames
     assert panel.along.values == ["T", "Z"]
-    b.conductor.answer("choose_along", "Z")
+    b.panel.requests.along_chosen.emit("Z")
     assert panel.title.text() == "Plane 0, last 5"
-    b.conductor.answer("choose_reach", 2)
+    b.panel.requests.reach_set.emit(2)
     b.key(Qt.Key.Key_Right, SHIFT)
     carried(b)
     assert [bool(plane.any()) for plane in labels[1]] == [True, True, True, False, False, False]
     assert not labels[0].any()
-    b.conductor.answer("go_to", 2)
+    b.panel.requests.frame_chosen.emit(2)
     assert b.viewer.dims.current_step[:2] == (1, 2)
     b.key(Qt.Key.Key_K)
     assert b.session.confirmed == {(1, 2)}
@@ -355,8 +344,8 @@ def test_time_and_depth_are_told_apart_and_objects_go_along_either(bench, movie,
 
 def test_an_image_of_one_frame_shows_no_frames_and_says_so(bench, plane):
     b = bench(plane)
-    assert not b.widget.panel.sequence.frames.isVisible()
-    assert not b.widget.panel.sequence.findings.isVisible()
+    tabs = b.panel.tabs
+    assert not tabs.isTabVisible(1)
     b.key(Qt.Key.Key_Right, SHIFT)
     assert "but one frame" in b.status
     b.key(Qt.Key.Key_G)
@@ -384,10 +373,10 @@ class Recording:
 def test_only_the_frames_touched_are_read(opened, movie):
     lazy = Recording(np.concatenate([movie, np.zeros((20, 64, 64), np.uint8)]))
     b = opened(image=lazy, labels=np.concatenate([np.ones((1, 64, 64), int), np.zeros((25, 64, 64), int)]))
-    b.conductor.answer("choose_labels", None)
+    b.panel.requests.labels_chosen.emit(None)
     b.click(0, *centre(1, 0))
     lazy.read.clear()
-    b.conductor.answer("choose_reach", 2)
+    b.panel.requests.reach_set.emit(2)
     b.key(Qt.Key.Key_Right, SHIFT)
     carried(b)
     assert b.labels.data[2].any()
@@ -411,14 +400,14 @@ def test_upheavals_while_objects_are_carried_lose_nothing(opened, models, truth,
     b.key(Qt.Key.Key_Right, SHIFT)
     b.until(lambda: bool(models["disks"].asked))
     {
-        "close": b.conductor.close,
+        "close": b.controller.close,
         "delete image": lambda: b.viewer.layers.remove(b.viewer.layers[0]),
-        "other image": lambda: b.conductor.answer("choose_image", b.viewer.add_image(np.zeros((40, 40)))),
-        "other model": lambda: b.conductor.answer("choose_model", "large"),
+        "other image": lambda: b.panel.requests.image_chosen.emit(b.viewer.add_image(np.zeros((40, 40)))),
+        "other model": lambda: b.panel.requests.model_chosen.emit("large"),
         "delete labels": lambda: b.viewer.layers.remove(labels),
     }[upheaval]()
     models["disks"].gate.set()
-    b.until(lambda: trip(b) is None)
+    b.until(lambda: not b.controller.propagation.busy)
     np.testing.assert_array_equal(labels.data[0], truth[0])
 
 
@@ -435,4 +424,4 @@ def test_painting_by_hand_is_told_as_an_act_and_is_reviewed(opened):
     assert painted.arguments["region"].start[0] == 3
     assert 7 in painted.arguments["values"]
     reviewed(b)
-    assert "nothing drawn" not in b.widget.panel.sequence.frames.strip.words(3)
+    assert "nothing drawn" not in b.panel.frames.strip.words(3)

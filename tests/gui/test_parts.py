@@ -5,22 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.layers import Image as ImageLayer
-from napari.layers import Points
+from napari.layers import Labels, Points
 
 from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, run_job
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
-from napari_clickseg.gui import panel_state as status
 from napari_clickseg.gui import samples
-from napari_clickseg.gui.actions import ACTIONS, bind, unbind
+from napari_clickseg.gui.actions import ACTIONS, KeyBinder
 from napari_clickseg.gui.click_layers import merged
-from napari_clickseg.gui.controllers.models import LatePredictor
+from napari_clickseg.gui.controllers.models import LatePredictor, purpose
 from napari_clickseg.gui.layer_pair import copy_down, levels_for
+from napari_clickseg.gui.panel_state import standing
 from napari_clickseg.gui.placement import Channel, Placement, offered_channels
 from napari_clickseg.gui.preview import CONTOUR, FILL, GAINED, LOST, changed_region, picture
 from napari_clickseg.gui.view.model_panel import ADD_TEXT, ModelPanel
+from napari_clickseg.gui.view.protocol import ModelState, Option, Requests
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.session.session import Session
 
@@ -57,11 +58,16 @@ def test_a_channel_axis_in_front_is_left_out_and_one_within_is_thin():
     assert placement.position((3, 1, 4, 5)) == placement.position((3, 0, 4, 5)) == (3, 4, 5)
 
 
-def test_unnamed_axes_are_no_channels_unless_chosen():
-    layer = ImageLayer(np.zeros((3, 9, 9)))
-    assert offered_channels(layer)[0] is None
-    assert Placement.of(layer).image.axes == "ZYX"
-    assert Placement.of(layer, Channel(0, 1, "")).image.axes == "CYX"
+def test_many_unnamed_entries_are_frames_and_a_few_are_channels():
+    stack = ImageLayer(np.zeros((7, 9, 9)))
+    assert offered_channels(stack)[0] is None
+    assert Placement.of(stack).image.axes == "ZYX"
+    assert Placement.of(stack, Channel(0, 1, "")).image.axes == "CYX"
+    stains = ImageLayer(np.zeros((3, 9, 9)), metadata={"channel_names": ["DAPI", "actin", "tubulin"]})
+    assert [choice.text for choice in offered_channels(stains)[:3]] == ["0: DAPI", "1: actin", "2: tubulin"]
+    assert None in offered_channels(stains)
+    for few_frames in ({"axis_labels": ("t", "y", "x")}, {"scale": (2.5, 1, 1)}):
+        assert offered_channels(ImageLayer(np.zeros((3, 9, 9)), **few_frames))[0] is None
 
 
 def test_coarser_levels_show_what_was_drawn():
@@ -89,9 +95,10 @@ def test_the_preview_shows_a_contour_a_fill_and_what_changed():
 def test_keys_are_given_back_as_they_were():
     layer, pressed = Points(), []
     layer.bind_key("T", lambda _layer: pressed.append("mine"))
-    before = bind(layer, pressed.append)
+    keys = KeyBinder(pressed.append)
+    keys.bind(layer)
     assert len(layer.keymap) == len(ACTIONS)
-    unbind(layer, before)
+    keys.unbind(layer)
     (former,) = layer.keymap.values()
     former(layer)
     assert pressed == ["mine"]
@@ -124,38 +131,52 @@ def test_a_model_that_fails_to_load_is_tried_again():
         return "model"
 
     late = LatePredictor("broken", load)
-    assert isinstance(run_job("load", lambda stop: late.get(), NEVER).error, OSError)
+    assert isinstance(run_job(lambda stop: late.get(), NEVER).error, OSError)
     assert late.get() == "model"
 
 
 def test_the_status_says_what_happened_and_which_key_comes_next(models):
     session = Session(np.zeros((32, 32)), models["disks"], diameter=8)
-    assert "Click on object 1" in status.of_session(session).text
+    assert "Click on object 1" in standing(session).text
     session.click((16, 16))
-    assert (
-        status.of_session(session).text
-        == f"Object 1: {session.area()} px. Enter keeps it, Ctrl+Z takes the click back."
-    )
+    assert standing(session).text == f"Object 1: {session.area()} px. Enter keeps it, Ctrl+Z takes the click back."
     session.set_clicks([*session.clicks, Click((20, 20))])
-    assert status.of_session(session).kind == "thinking"
+    assert standing(session).kind == "thinking"
 
 
-def test_models_with_weights_go_by_their_name(qtbot, tmp_path):
-    panel = ModelPanel()
-    qtbot.addWidget(panel)
-    panel.show_models(
-        [
-            ModelEntry("default", "ClickNet", "A network.", "shipped", tmp_path / "default.safetensors"),
-            ModelEntry("geodesic", "Geodesic distance", "No weights.", "weightless"),
-        ]
-    )
-    panel.show_model("default", "loading")
-    assert [panel.model.itemText(k) for k in range(panel.model.count())] == [
-        "default (ClickNet)",
-        "Geodesic distance",
-        "",
-        ADD_TEXT,
+def test_a_polygon_of_napari_has_enter_and_escape_while_it_is_drawn():
+    layer, pressed = Labels(np.zeros((8, 8), int)), []
+    keys = KeyBinder(pressed.append)
+    keys.bind(layer, labels=True)
+    bound = {str(key) for key in layer.keymap}
+    assert {"Enter", "Escape"} <= bound
+    layer.mode = "polygon"
+    assert {str(key) for key in layer.keymap} == bound - {"Enter", "Escape"}
+    layer.mode = "pan_zoom"
+    assert {str(key) for key in layer.keymap} == bound
+
+
+def test_models_are_listed_by_what_they_are_for(tmp_path):
+    weights = tmp_path / "default.safetensors"
+    kinds = {"default": "shipped", "ritm": "shipped", "mine": "user", "geodesic": "weightless"}
+    entries = [ModelEntry(name, name, "", kind, weights) for name, kind in kinds.items()]
+    assert [purpose(entry).split(" (")[0] for entry in entries] == [
+        "Recommended",
+        "For comparison",
+        "Your models",
+        "Classic",
     ]
+
+
+def test_headings_of_a_list_cannot_be_chosen(qtbot):
+    panel = ModelPanel(Requests())
+    qtbot.addWidget(panel)
+    options = (Option("default (ClickNet)", "default", heading="Recommended"), Option("mine", "mine", heading="Yours"))
+    panel.show_model(ModelState(options, "mine", state="loading"))
+    rows = [panel.model.itemText(k) for k in range(panel.model.count())]
+    assert rows == ["Recommended", "default (ClickNet)", "Yours", "mine", " ", ADD_TEXT]
+    assert panel.model.currentText() == "mine"
+    assert [panel.model.model().item(k).isEnabled() for k in range(4)] == [False, True, False, True]
 
 
 @pytest.mark.parametrize("sample", [samples.nuclei, samples.phase, samples.timelapse, samples.zstack])

@@ -9,7 +9,7 @@ import pytest
 
 from napari_clickseg.core.regions import Region
 from napari_clickseg.gui.layer_pair import painted_regions
-from napari_clickseg.gui.view import messages as frame_status
+from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import Finding
 from napari_clickseg.propagation.plan import Plan, backward, bracket, forward
 
@@ -55,17 +55,17 @@ def test_strokes_over_several_planes_are_told_plane_by_plane_without_the_thin_ax
 @pytest.mark.parametrize(
     ("drawn", "halted", "more", "words"),
     [
-        ([], "Frame 1 is confirmed.", False, "Nothing was carried. Frame 1 is confirmed."),
-        ([(1,)], "", True, "Carried over 1 frame, to frame 1. Q goes on from there. G shows what to look at first."),
-        ([(1, 2), (2, 2)], "", False, "Carried over 2 frames, to frame 2, 2. G shows what to look at first."),
+        ([], "Frame 1 is confirmed.", False, "Nothing was tracked. Frame 1 is confirmed."),
+        ([(1,)], "", True, "Tracked over 1 frame, to frame 1. Q goes on from there. G shows what to look at first."),
+        ([(1, 2), (2, 2)], "", False, "Tracked over 2 frames, to frame 2, 2. G shows what to look at first."),
     ],
 )
-def test_the_status_says_how_far_objects_were_carried_and_how_to_go_on(drawn, halted, more, words):
-    assert frame_status.carried(drawn, halted, more).text == words
+def test_the_status_says_how_far_objects_were_tracked_and_how_to_go_on(drawn, halted, more, words):
+    assert messages.followed(drawn, halted, more).text == words
 
 
 def test_the_status_names_an_object_once():
     doubt = Finding((3,), 7, "its size jumps")
     question = Finding((3,), 7, "Object 7 divides.", question=True)
-    assert frame_status.looking_at(doubt, 1, 2).text == "1 of 2: frame 3, object 7. Its size jumps."
-    assert frame_status.looking_at(question, 2, 2).text == "2 of 2: frame 3. Object 7 divides."
+    assert messages.looking_at(doubt, 1, 2).text == "1 of 2: frame 3, object 7. Its size jumps."
+    assert messages.looking_at(question, 2, 2).text == "2 of 2: frame 3. Object 7 divides."

@@ -22,7 +22,7 @@ def movie():
 
 
 def settled(b):
-    b.until(lambda: not b.conductor._sequences._saving._background.busy)
+    b.until(lambda: not b.controller.saving.busy)
 
 
 def drawn(b, *positions):
@@ -32,13 +32,13 @@ def drawn(b, *positions):
 
 
 def journal(b):
-    return b.conductor._sequences._journaling.journal(b.conductor._desk.current)
+    return b.controller.recovery.journal(b.pair)
 
 
 def test_labels_are_written_with_the_axes_and_the_spacing_of_the_layer(bench, movie, tmp_path):
     b = bench(movie, scale=(2, 500, 500), units=("min", "nm", "nm"), axis_labels=("t", "y", "x"))
     drawn(b, (0, 5000, 5000), (0, 20000, 20000))
-    b.conductor.answer("write_labels", tmp_path / "out.tif")
+    b.panel.requests.path_given.emit("labels", tmp_path / "out.tif")
     b.until(lambda: b.status == "Saved in out.tif.")
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), b.labels.data)
     image = read_image(tmp_path / "out.tif")
@@ -50,7 +50,7 @@ def test_what_was_saved_is_not_offered_back_and_what_came_after_is(bench, movie,
     b = bench(movie)
     drawn(b, (0, 20, 20))
     assert journal(b).unsaved
-    b.conductor.answer("write_labels", tmp_path / "out.tif")
+    b.panel.requests.path_given.emit("labels", tmp_path / "out.tif")
     settled(b)
     assert journal(b).unsaved == 0
     drawn(b, (0, 40, 40))
@@ -63,8 +63,8 @@ def test_what_is_done_while_the_labels_are_written_counts_as_unsaved(bench, movi
     monkeypatch.setattr(saving, "write_labels", lambda *args, **more: gate.wait(20) and write(*args, **more))
     b = bench(movie)
     drawn(b, (0, 20, 20))
-    b.conductor.answer("write_labels", tmp_path / "out.tif")
-    b.conductor.answer("save_labels")
+    b.panel.requests.path_given.emit("labels", tmp_path / "out.tif")
+    b.press("save_labels")
     assert "still being written" in b.status
     drawn(b, (0, 40, 40))
     gate.set()
@@ -77,8 +77,8 @@ def test_a_session_is_written_from_its_journal_without_what_was_undone(bench, mo
     b = bench(movie)
     drawn(b, (0, 20, 20), (1, 40, 40), (2, 30, 30))
     for _ in range(2):
-        b.conductor.answer("undo")
-    b.conductor.answer("write_session", tmp_path / "out.json")
+        b.press("undo")
+    b.panel.requests.path_given.emit("click log", tmp_path / "out.json")
     b.until(lambda: b.status == "Saved in out.json.")
     saved = load_session(tmp_path / "out.json")
     assert sorted(saved.clicks()) == [1, 2]
@@ -90,7 +90,7 @@ def test_labels_that_cannot_be_written_are_told_and_stay_unsaved(bench, movie, t
     b = bench(movie)
     drawn(b, (0, 20, 20))
     for name, words in (("out.jpg", "its name must end in"), ("gone/out.tif", "no folder"), ("out.png", "one plane")):
-        b.conductor.answer("write_labels", tmp_path / name)
+        b.panel.requests.path_given.emit("labels", tmp_path / name)
         settled(b)
         assert words in b.status
         assert "Nothing is lost" in b.status
@@ -102,7 +102,7 @@ def test_the_image_is_not_written_over(bench, movie, tmp_path):
     path = tmp_path / "cells.tif"
     tifffile.imwrite(path, movie, photometric="minisblack")
     b = bench(None, before=lambda viewer: viewer.open(path, plugin="napari"))
-    b.conductor.answer("write_labels", path)
+    b.panel.requests.path_given.emit("labels", path)
     assert "the file of the image" in b.status
     np.testing.assert_array_equal(tifffile.imread(path), movie)
 
@@ -111,7 +111,7 @@ def test_the_button_asks_for_a_name_beside_the_image_and_cancelling_writes_nothi
     path = tmp_path / "cells.tif"
     tifffile.imwrite(path, movie, photometric="minisblack")
     b = bench(None, before=lambda viewer: viewer.open(path, plugin="napari"))
-    row = b.widget.panel.sequence.save
+    row = b.panel.files
     for request, name in (("save_labels", "cells objects.tif"), ("save_session", "cells session.json")):
         qtbot.mouseClick(row.buttons[request], Qt.MouseButton.LeftButton)
         assert row.dialog.selectedFiles() == [str(tmp_path / name)]
@@ -124,5 +124,5 @@ def test_the_button_asks_for_a_name_beside_the_image_and_cancelling_writes_nothi
 
 def test_without_an_image_there_is_nothing_to_save(bench):
     b = bench()
-    b.conductor.answer("save_labels")
+    b.press("save_labels")
     assert "open an image first" in b.status

@@ -23,7 +23,7 @@ def finding(bench, models):
 
     def opened(image, **options):
         b = bench(image, **options)
-        b.conductor.answer("choose_model", "finder")
+        b.panel.requests.model_chosen.emit("finder")
         b.ready()
         return b
 
@@ -31,7 +31,7 @@ def finding(bench, models):
 
 
 def segment(b):
-    b.qtbot.mouseClick(b.widget.panel.whole.button, Qt.MouseButton.LeftButton)
+    b.qtbot.mouseClick(b.panel.suggestions.button, Qt.MouseButton.LeftButton)
 
 
 def found(b):
@@ -41,10 +41,10 @@ def found(b):
 
 def test_the_button_says_why_a_model_that_draws_one_object_cannot(bench, cells):
     b = bench(cells)
-    button = b.widget.panel.whole.button
+    button = b.panel.suggestions.button
     assert not button.isEnabled()
     assert "one object at a time" in button.toolTip()
-    b.conductor.answer("segment_frame")
+    b.press("segment_frame")
     assert "one object at a time" in b.status
 
 
@@ -52,12 +52,12 @@ def test_all_objects_come_as_one_step_of_undo(finding, cells):
     b = finding(cells)
     found(b)
     assert b.status.startswith("3 new objects")
-    assert b.widget.panel.object.kept.text() == "3 kept"
+    assert b.panel.object.title.text() == "Object 4"
     np.testing.assert_array_equal(b.labels.data > 0, cells > 50)
     assert set(np.unique(b.labels.data)) == {0, 1, 2, 3}
     b.key(Qt.Key.Key_Z, CONTROL)
     assert b.labels.data.max() == 0
-    b.conductor.answer("redo")
+    b.press("redo")
     assert b.labels.data.max() == 3
 
 
@@ -97,10 +97,10 @@ def test_the_bar_shows_how_much_is_done(finding, cells, models):
     b = finding(cells)
     models["finder"].gate.clear()
     segment(b)
-    b.until(lambda: b.widget.panel.whole.busy.value() == 40)
+    b.until(lambda: b.panel.suggestions.busy.value() == 40)
     models["finder"].gate.set()
     b.until(lambda: "3 new objects" in b.status)
-    assert not b.widget.panel.whole.busy.isVisible()
+    assert not b.panel.suggestions.busy.isVisible()
 
 
 @pytest.mark.parametrize("how", ["key", "button"])
@@ -108,12 +108,12 @@ def test_it_can_be_stopped_and_then_nothing_is_written(finding, cells, models, h
     b = finding(cells)
     models["finder"].gate.clear()
     segment(b)
-    b.until(lambda: b.widget.panel.whole.busy.isVisible())
+    b.until(lambda: b.panel.suggestions.busy.isVisible())
     if how == "key":
         b.key(Qt.Key.Key_Escape)
     else:
         segment(b)
-    b.until(lambda: not b.widget.panel.whole.busy.isVisible())
+    b.until(lambda: not b.panel.suggestions.busy.isVisible())
     assert "nothing was written" in b.status
     models["finder"].gate.set()
     found(b)
@@ -137,7 +137,7 @@ def test_another_image_chosen_meanwhile_gets_nothing_of_it(finding, cells, model
     first = b.labels
     models["finder"].gate.clear()
     segment(b)
-    b.conductor.answer("choose_image", b.viewer.add_image(np.zeros_like(cells), name="second"))
+    b.panel.requests.image_chosen.emit(b.viewer.add_image(np.zeros_like(cells), name="second"))
     models["finder"].gate.set()
     b.until(lambda: first.data.max() == 3)
     assert b.labels is not first
@@ -153,7 +153,7 @@ def test_an_image_removed_or_a_panel_closed_meanwhile_is_no_harm(finding, cells,
     if upheaval == "image":
         b.viewer.layers.remove("image")
         models["finder"].gate.set()
-        b.until(lambda: not b.widget.panel.whole.busy.isVisible())
+        b.until(lambda: not b.panel.suggestions.busy.isVisible())
     else:
         b.viewer.window.remove_dock_widget(b.widget)
         models["finder"].gate.set()
@@ -166,10 +166,10 @@ def test_another_model_chosen_meanwhile_calls_it_off(finding, cells, models):
     b = finding(cells)
     models["finder"].gate.clear()
     segment(b)
-    b.conductor.answer("choose_model", "disks")
+    b.panel.requests.model_chosen.emit("disks")
     models["finder"].gate.set()
     b.ready()
-    assert not b.widget.panel.whole.busy.isVisible()
+    assert not b.panel.suggestions.busy.isVisible()
     assert b.labels.data.max() == 0
 
 

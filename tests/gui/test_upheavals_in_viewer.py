@@ -25,18 +25,18 @@ def test_opening_without_an_image_waits_for_one(bench, plane):
 def test_each_image_keeps_its_object_and_its_clicks(bench, plane):
     b = bench(plane, name="first")
     b.click(20, 20)
-    b.viewer.add_image(np.zeros((3, 50, 50), np.uint8), name="second")
-    b.conductor.answer("choose_image", b.viewer.layers["second"])
+    b.viewer.add_image(np.zeros((6, 50, 50), np.uint8), name="second")
+    b.panel.requests.image_chosen.emit(b.viewer.layers["second"])
     b.ready()
     assert b.session.clicks == ()
     b.click(0, 30, 30)
-    b.conductor.answer("choose_image", b.viewer.layers["first"])
+    b.panel.requests.image_chosen.emit(b.viewer.layers["first"])
     assert len(b.session.clicks) == len(b.points("positive").data) == 1
     b.key(Qt.Key.Key_Return)
     assert b.labels.data[20, 20] == 1
-    b.conductor.answer("choose_image", b.viewer.layers["second"])
+    b.panel.requests.image_chosen.emit(b.viewer.layers["second"])
     assert b.session.clicks[0].frame(2) == (0,)
-    assert b.labels.data.shape == (3, 50, 50)
+    assert b.labels.data.shape == (6, 50, 50)
 
 
 def test_two_viewers_do_not_know_of_each_other(bench, plane):
@@ -144,7 +144,7 @@ def test_renaming_layers_changes_only_what_the_pickers_say(bench, plane):
         layer.name = f"renamed {layer.name}"
     b.click(40, 40)
     assert b.labels.data[40, 40] == 1
-    assert b.widget.panel.pickers.pickers["labels"].currentText() == b.labels.name
+    assert b.panel.layers.pickers["labels"].currentText() == b.labels.name
 
 
 def test_labels_replaced_by_others_are_drawn_into_and_their_ids_avoided(bench, plane):
@@ -165,10 +165,10 @@ def test_existing_labels_can_be_corrected(bench, plane):
     objects[10:20, 10:20] = 5
     b = bench(plane)
     given = b.viewer.add_labels(objects)
-    b.conductor.answer("choose_labels", given)
+    b.panel.requests.labels_chosen.emit(given)
     b.hand.point_at((15, 15))
     b.until(lambda: abs(b.viewer.cursor.position[0] - 15) < 1)
-    b.conductor.answer("take_up")
+    b.run("take_up")
     b.click(30, 30)
     assert b.session.label == 5
     assert b.labels is given
@@ -184,7 +184,7 @@ def test_large_labels_are_read_in_the_background_and_clicked_on_afterwards(bench
     b = bench(plane)
     given = b.viewer.add_labels(objects)
     models["disks"].gate.clear()
-    b.conductor.answer("choose_labels", given)
+    b.panel.requests.labels_chosen.emit(given)
     b.hand.click((40, 40))
     b.until(lambda: "still being read" in b.status)
     b.until(lambda: len(b.points("positive").data) == 0)
@@ -195,22 +195,24 @@ def test_large_labels_are_read_in_the_background_and_clicked_on_afterwards(bench
     assert (given.data[40, 40], given.data[15, 15]) == (6, 5)
 
 
-def test_existing_points_layers_can_be_click_channels(bench, plane):
+def test_points_of_a_foreign_layer_are_copied_and_the_layer_is_left_alone(bench, plane):
     b = bench(plane)
-    mine = b.viewer.add_points([[40.0, 40.0]], name="mine")
-    b.conductor.answer("choose_positive", mine)
+    mine = b.viewer.add_points([[40.0, 40.0]], name="mine", features={"spot": [7]})
+    b.panel.requests.points_taken.emit(mine, True)
     b.answered()
     assert b.labels.data[40, 40] == 1
-    b.viewer.layers.selection.active = mine
-    b.click(20, 20)
-    assert len(mine.data) == 2
+    b.press("keep")
+    b.press("cancel")
+    b.viewer.window.remove_dock_widget(b.widget)
+    np.testing.assert_array_equal(mine.data, [[40.0, 40.0]])
+    assert list(mine.features["spot"]) == [7]
 
 
 def test_another_model_answers_the_clicks_again(bench, plane):
     b = bench(plane)
     b.click(30, 30)
     small = b.session.area()
-    b.conductor.answer("choose_model", "large")
+    b.panel.requests.model_chosen.emit("large")
     b.until(lambda: b.session.area() > small)
     assert len(b.session.clicks) == 1
 
@@ -232,13 +234,13 @@ def test_a_model_that_cannot_be_loaded_is_told(bench, plane, models):
     del models["disks"]
     b = bench(plane)
     assert "cannot be used" in b.status
-    assert b.widget.panel.status.kind == "error"
+    assert b.panel.status.kind == "error"
 
 
 def test_keep_before_the_answer_keeps_when_it_is_there(bench, plane):
     b = bench(plane)
     b.hand.click((20, 20))
-    b.conductor.answer("keep")
+    b.press("keep")
     b.until(lambda: b.session.label == 2)
     assert b.labels.data[20, 20] == 1
 
@@ -274,7 +276,7 @@ def test_the_preview_lies_below_the_clicks_when_opened_again_too(bench, plane):
 def test_clicks_and_preview_lie_above_an_image_chosen_later(bench, plane, shape):
     b = bench(plane)
     second = b.viewer.add_image(np.zeros(shape, np.uint8))
-    b.conductor.answer("choose_image", second)
+    b.panel.requests.image_chosen.emit(second)
     b.ready()
     ours = b.viewer.layers[b.viewer.layers.index(second) + 1 :]
     assert [role_of(layer) for layer in ours] == ["labels", "preview", "positive", "negative"]
@@ -284,7 +286,7 @@ def test_an_image_chosen_with_active_labels_that_fit_goes_on_with_those(bench, p
     b = bench(plane)
     b.viewer.add_image(np.zeros((5, 64, 64), np.uint8), name="movie")
     given = b.viewer.add_labels(np.zeros((5, 64, 64), np.int32), name="to correct")
-    b.conductor.answer("choose_image", b.viewer.layers["movie"])
+    b.panel.requests.image_chosen.emit(b.viewer.layers["movie"])
     b.ready()
     assert b.labels is given
 
@@ -294,7 +296,7 @@ def test_an_image_chosen_does_not_go_on_with_the_labels_of_another(bench, plane)
     first = b.labels
     b.viewer.add_image(plane, name="second")
     b.viewer.layers.selection.active = first
-    b.conductor.answer("choose_image", b.viewer.layers["second"])
+    b.panel.requests.image_chosen.emit(b.viewer.layers["second"])
     b.ready()
     assert b.labels is not first
 
@@ -321,8 +323,8 @@ def test_closing_the_panel_before_the_answer_leaves_what_is_drawn(bench, plane, 
 def test_closing_napari_ends_the_panel_and_touches_no_layer_any_more(bench, plane):
     b = bench(plane)
     b.click(20, 20)
-    conductor, points, labels, ended = b.conductor, b.points("positive"), b.labels, []
-    b.widget.destroyed.connect(lambda: ended.append(conductor.session))
+    controller, points, labels, ended = b.controller, b.points("positive"), b.labels, []
+    b.widget.destroyed.connect(lambda: ended.append(controller.session))
     b.viewer.close()
     b.until(lambda: ended == [None])
     assert len(points.data) == 1  # its canvas is gone: whoever changed it would draw on nothing
@@ -342,20 +344,20 @@ def test_labels_are_saved_as_drawn(bench, plane, tmp_path):
 def test_the_threshold_draws_the_object_anew(bench, plane):
     b = bench(plane)
     b.click(20, 20)
-    b.widget.panel.view.threshold.setValue(98)
+    b.panel.shape.threshold.setValue(98)
     assert b.session.threshold == pytest.approx(0.98)
     assert b.labels.data[20, 20] == 1
 
 
 def test_the_threshold_slider_follows_the_objects_own_threshold(bench, plane):
     b = bench(plane)
-    slider = b.widget.panel.view.threshold
+    slider = b.panel.shape.threshold
     b.click(20, 20)
     b.key(Qt.Key.Key_Return)
     b.click(40, 40)
     slider.setValue(80)
-    b.conductor.answer("cancel")
-    b.conductor.answer("undo")
+    b.press("cancel")
+    b.press("undo")
     assert slider.value() == round(100 * b.session.threshold) == 80
 
 

@@ -23,7 +23,7 @@ from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_clickseg.gui.plugin_layers import camera_of
+from napari_clickseg.gui.viewport import camera_of
 from napari_clickseg.storage.paths import JOURNALS_VARIABLE as FOLDER_VARIABLE
 
 NETWORK = "hrnet18s"
@@ -146,12 +146,14 @@ BREATH = 0.0005
 PATIENCE = 60.0
 """Seconds after which an answer that has not come is an error."""
 OURS = {
-    "controller:Conductor": ("answer", "_on_answer", "_on_prepared", "_on_viewer_stepped"),
-    "controllers.objects:ObjectActs": ("_on_layers_clicked", "_on_layers_edited"),
-    "workspace:Desk": ("_mend", "_on_viewer_inserted", "_on_viewer_removed"),
-    "preview:LivePreview": ("_on_flash_over",),
-    "controllers.propagation:Carrying": ("_on_frame", "_on_outcome"),
+    "controller:Controller": ("run", "press", "paint"),
+    "controllers.objects:Objects": ("_on_layers_clicked", "_on_layers_edited"),
+    "controllers.models:Models": ("_on_answer", "_on_prepared"),
+    "controllers.frames:Frames": ("_on_viewport_stepped", "_count", "_on_measured"),
     "controllers.review:Reviewing": ("_look", "_on_looked"),
+    "click_layers:ClickLayers": ("_on_points_data",),
+    "mouse:Mouse": ("follow",),
+    "outlines:Outlines": ("paint",),
 }
 """The panel's methods, by module and class, at which Qt and napari enter our code on the GUI thread."""
 
@@ -261,7 +263,7 @@ def _measure_size(model_name: str, side: int) -> LatencyRow:
     import napari
     from vispy.scene import SceneCanvas
 
-    from napari_clickseg.gui.plugin_layers import camera_of
+    from napari_clickseg.gui.viewport import camera_of
     from napari_clickseg.gui.widget import ClickWidget
     from napari_clickseg.models.registry import find_model
 
@@ -339,14 +341,14 @@ class _Run:
                 right = turn % 2 == 0
                 away = RADIUS * (1.25 if right else 0.5) * np.array([np.sin(2.4 * turn), np.cos(2.4 * turn)])
                 further.append(self._click(centre + away, right))
-            self._widget.conductor.answer("keep")
+            self._widget.controller.press("keep")
             self._settle()
         return first[1:], further
 
     def _click(self, position: npt.NDArray[np.float64], right: bool) -> Timing:
         """Press and release the mouse; time it until the labels are refreshed with the answer."""
 
-        session = self._widget.conductor.session
+        session = self._widget.controller.session
         known, drawn, begun = len(session.clicks), sum(self._drawn.times), time.perf_counter()
         self._canvas.click(tuple(position), RIGHT if right else LEFT)
         self._wait(lambda: len(session.clicks) > known and session.pending is None, "an answer")

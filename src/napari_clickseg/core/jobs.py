@@ -1,4 +1,4 @@
-"""LatestWorker: one background thread on which the newest job wins. Failures travel as values."""
+"""Jobs: tokens that stop them, a thread that runs them, processes and clusters that share them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -150,25 +151,29 @@ Job = Callable[[Stop], Any]
 class Outcome:
     """What became of a job: its value, or the error that ended it."""
 
-    key: object
     value: Any = None
     error: BaseException | None = None
 
 
-class LatestWorker:
-    """Mutable owner of a daemon thread. When a newer job comes, a waiting one is dropped, a running one asked to stop.
+Deliver = Callable[[Outcome], None]
+
+
+class Worker:
+    """Mutable owner of a daemon thread that runs one job at a time.
 
     Parameters
     ----------
-    deliver : callable
-        Called with each `Outcome` on the worker's thread; a GUI hands it over to its own thread there.
-        Jobs that ended because they were asked to are not delivered.
+    name : str
+        Of the thread.
+    latest : bool
+        The newest job wins: one that waits is dropped when it comes, one that runs is asked to stop. Else jobs run in
+        the order in which they came.
     """
 
-    def __init__(self, deliver: Callable[[Outcome], None], name: str = "clickseg") -> None:
-        self._deliver = deliver
+    def __init__(self, name: str, latest: bool = False) -> None:
+        self._latest = latest
         self._changed = threading.Condition()
-        self._waiting: tuple[object, Job, Stop] | None = None
+        self._waiting: deque[tuple[Job, Stop, Deliver]] = deque()
         self._running: Stop | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
@@ -176,69 +181,87 @@ class LatestWorker:
 
     @property
     def busy(self) -> bool:
+        """Whether a job runs or waits."""
         with self._changed:
-            return self._waiting is not None or self._running is not None
+            return bool(self._waiting) or self._running is not None
 
-    def submit(self, key: object, job: Job) -> None:
-        """Run `job(stop)` as soon as possible and deliver its outcome under `key`.
+    def submit(self, job: Job, deliver: Deliver, first: bool = False) -> Stop:
+        """Run `job(stop)` when its turn comes; return the token with which it can be stopped.
+
+        Parameters
+        ----------
+        deliver : callable
+            Called with the `Outcome` on the worker's thread. A job that was stopped delivers nothing.
+        first : bool
+            Before the jobs that wait.
 
         Raises
         ------
         RuntimeError
             After `close`.
         """
+        stop = Stop()
         with self._changed:
             if self._closed:
-                raise RuntimeError("This worker was closed; make a new one.")
-            if self._running is not None:
-                self._running.request()
-            self._waiting = (key, job, Stop())
+                raise RuntimeError(f"The worker {self._thread.name!r} was closed; make a new one.")
+            if self._latest:
+                self._stop_all()
+            if first:
+                self._waiting.appendleft((job, stop, deliver))
+            else:
+                self._waiting.append((job, stop, deliver))
             self._changed.notify_all()
+        return stop
 
     def cancel(self) -> None:
-        """Drop the waiting job and ask the running one to stop."""
+        """Drop the jobs that wait and ask the one that runs to stop."""
         with self._changed:
-            self._waiting = None
-            if self._running is not None:
-                self._running.request()
+            self._stop_all()
             self._changed.notify_all()
 
-    def close(self, timeout: float = 2.0) -> None:
-        """Cancel everything and end the thread; waits at most `timeout` seconds for it."""
-        self.cancel()
+    def close(self, finish: bool = False) -> None:
+        """Let the thread end by itself, without waiting for it; `finish`: after the jobs that wait are done."""
         with self._changed:
+            if not finish:
+                self._stop_all()
             self._closed = True
             self._changed.notify_all()
-        if self._thread is not threading.current_thread():
-            self._thread.join(timeout)
 
     def wait_idle(self, timeout: float | None = None) -> bool:
         """Wait until nothing runs or waits; return False if the time ran out first."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._waiting is None and self._running is None, timeout)
+            return self._changed.wait_for(lambda: not self._waiting and self._running is None, timeout)
+
+    def _stop_all(self) -> None:
+        for _, stop, _ in self._waiting:
+            stop.request()
+        self._waiting.clear()
+        if self._running is not None:
+            self._running.request()
 
     def _loop(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting is not None or self._closed)
-                if self._waiting is None:
+                self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
+                if not self._waiting:
                     return
-                key, job, stop = self._waiting
-                self._waiting, self._running = None, stop
-            outcome = run_job(key, job, stop)
+                job, stop, deliver = self._waiting.popleft()
+                self._running = stop
+            outcome = run_job(job, stop)
             if outcome is not None:
-                self._deliver(outcome)
+                deliver(outcome)
             with self._changed:
                 self._running = None
                 self._changed.notify_all()
 
 
-def run_job(key: object, job: Job, stop: Stop) -> Outcome | None:
+def run_job(job: Job, stop: Stop) -> Outcome | None:
     """Run a job here and now; None where it was stopped."""
     try:
+        stop.check()
         value = job(stop)
     except Stopped:
         return None
-    except Exception as error:  # the worker's boundary: whatever failed is told as a value
-        return Outcome(key, error=error)
-    return None if stop.requested else Outcome(key, value)
+    except Exception as error:  # the worker's boundary: whatever failed travels as a value
+        return Outcome(error=error)
+    return None if stop.requested else Outcome(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from napari_clickseg.core.regions import Region
 SMALLEST, LARGEST = 6.0, 400.0
 """Estimates stay between these diameters, in pixels."""
 TILE = 640
+READ = 1024
+"""So much of a side of labels is read."""
 FINEST_SIGMA = 2.0
 STRONGEST = 0.5
 """Blobs that respond less than this share of the strongest (99th percentile) ones are taken for texture."""
@@ -34,6 +37,31 @@ def equivalent_diameter(size: float, ndim: int) -> float:
     if ndim == 3:
         return float((6 * size / math.pi) ** (1 / 3))
     return float(2 * math.sqrt(size / math.pi))
+
+
+def typical_diameter(labels: Any, frame: Frame, ndim: int, without: int = 0) -> float | None:
+    """Return the median diameter, in pixels, of the objects on a frame of labels; None where there are none.
+
+    At most the middle of the frame is read, however large it is; objects that its rim cuts count as they are cut.
+
+    Parameters
+    ----------
+    without : int
+        An object that does not count.
+
+    Examples
+    --------
+    >>> labels = np.zeros((20, 20), int)
+    >>> labels[2:6, 2:6] = 1
+    >>> round(typical_diameter(labels, (), 2), 1), typical_diameter(labels, (), 2, without=1)
+    (4.5, None)
+    """
+    shape = labels.shape[len(labels.shape) - ndim :]
+    size = (*shape[:-2], *(min(n, READ) for n in shape[-2:]))
+    region = Region.around(tuple((n - 1) / 2 for n in shape), size).clip(shape)
+    ids, counts = np.unique(np.asarray(labels[region.at_frame(frame).slices]), return_counts=True)
+    counts = counts[(ids != 0) & (ids != without)]
+    return equivalent_diameter(float(np.median(counts)), ndim) if counts.size else None
 
 
 def estimate_diameter(image: Image, frame: Frame, ndim: int) -> float:

@@ -1,13 +1,17 @@
-"""Actions: one table of what a key or a button does. Panels print it, layers bind it, the conductor answers it."""
+"""Actions: the one table of keys and buttons. Layers bind it, buttons print it, its owners do it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 Run = Callable[[str], None]
 Bindings = dict[str, Callable[[Any], None] | None]
+Owner = Literal["objects", "tools", "corrections", "frames", "propagation", "review", "suggestions", "saving", "hover"]
+"""Who does it: the attribute of the controller."""
+OF_NAPARI: dict[str, frozenset[str]] = {"polygon": frozenset(("Enter", "Escape"))}
+"""Keys that a tool of napari's needs itself, by the mode of the layer: they are given back while the tool is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +21,18 @@ class Action:
     Attributes
     ----------
     name : str
-        The request that the conductor passes to whoever has a method of that name.
+        The method of its owner.
     key : str
         In napari's spelling.
     qt_key : str
         The same in Qt's spelling, for button captions.
-    text, tip : str
-        Caption and tooltip.
+    caption, tip : str
+        Text of the button, and its tooltip.
+    owner : str
+        The attribute of the controller that has the method.
+    armed : bool
+        It concerns a place: the key takes the one under the pointer, the button waits for a click on the canvas. The
+        method takes the position, or None to wait for it.
     on_labels : bool
         Also bound on the Labels layer; undo and redo are not, as napari has its own there for what was painted by hand.
     """
@@ -31,67 +40,181 @@ class Action:
     name: str
     key: str
     qt_key: str
-    text: str
+    caption: str
     tip: str
+    owner: Owner
+    armed: bool = False
     on_labels: bool = True
 
 
 ACTIONS = (
-    Action("keep", "Enter", "Return", "Keep", "Keep the object as it is drawn; the next click starts a new one."),
-    Action("cancel", "Escape", "Esc", "Cancel", "Let the object disappear; what was there before comes back."),
-    Action("undo", "Control-Z", "Ctrl+Z", "Undo", "Take back the last click, drag, keep or cancel.", on_labels=False),
-    Action("redo", "Control-Shift-Z", "Ctrl+Shift+Z", "Redo", "Do again what was taken back.", on_labels=False),
-    Action("flip", "T", "T", "Flip", "Swap what the left and the right mouse button mean: include or exclude."),
-    Action("take_up", "W", "W", "Take up", "Take up the object under the cursor again; clicks then correct it."),
-    Action("start_new", "N", "N", "New", "Keep what is drawn and start a new object."),
+    Action(
+        "keep", "Enter", "Return", "Keep", "Keep the object as it is drawn; the next click starts a new one.", "objects"
+    ),
+    Action(
+        "cancel",
+        "Escape",
+        "Esc",
+        "Cancel",
+        "Drop the object, or leave the tool; what was there before comes back.",
+        "objects",
+    ),
+    Action(
+        "undo",
+        "Control-Z",
+        "Ctrl+Z",
+        "Undo",
+        "Take back the last click, drag, keep or correction.",
+        "objects",
+        on_labels=False,
+    ),
+    Action(
+        "redo", "Control-Shift-Z", "Ctrl+Shift+Z", "Redo", "Do again what was taken back.", "objects", on_labels=False
+    ),
+    Action("start_new", "N", "N", "New", "Keep what is drawn and start a new object.", "objects"),
+    Action("flip", "T", "T", "Swap buttons", "Swap the mouse buttons: include and exclude.", "objects"),
     # objects that are there already
-    Action("join", "J", "J", "Join", "Make the object under the cursor one with the object being drawn."),
-    Action("split", "I", "I", "Split", "Cut an object in two: a click on each of its parts."),
-    Action("delete", "D", "D", "Delete", "Remove the object under the cursor."),
-    Action("fill", "U", "U", "Fill holes", "Fill the holes of the object under the cursor, on this frame."),
-    Action("relabel", "R", "R", "New id", "Give the object under the cursor another id."),
+    Action(
+        "take_up",
+        "W",
+        "W",
+        "Correct",
+        "Correct an existing object: clicks then add to it and remove from it.",
+        "objects",
+        armed=True,
+    ),
+    Action("join", "J", "J", "Join", "Make two objects one.", "corrections", armed=True),
+    Action(
+        "split", "I", "I", "Split", "Cut an object in two: a click on each of its parts.", "corrections", armed=True
+    ),
+    Action("delete", "D", "D", "Delete", "Remove an object.", "corrections", armed=True),
+    Action("fill", "U", "U", "Fill holes", "Fill the holes of an object, on this frame.", "corrections", armed=True),
+    Action("relabel", "R", "R", "Number", "Give an object another number (id).", "corrections", armed=True),
+    Action(
+        "swap",
+        "Shift-R",
+        "Shift+R",
+        "Swap numbers",
+        "Swap the numbers (ids) of two objects: a click on each.",
+        "corrections",
+        armed=True,
+    ),
     Action(
         *("copy_previous", "Shift-C", "Shift+C", "Copy before"),
-        "Copy the object under the cursor from the frame before; all objects where there is none. Only background is "
-        "written to.",
+        "Copy an object from the frame before; all objects where there is none. Only background is written to.",
+        *("corrections", True),
     ),
     # frames
     Action(
-        "carry_forward", "Shift-Right", "Shift+Right", "Forward", "Carry objects from this frame to those after it."
+        "carry_forward",
+        "Shift-Right",
+        "Shift+Right",
+        "Track forward",
+        "Follow objects from this frame through those after it.",
+        "propagation",
     ),
-    Action("carry_back", "Shift-Left", "Shift+Left", "Back", "Carry objects from this frame to those before it."),
     Action(
-        *("carry_between", "Shift-B", "Shift+B", "Between"),
-        "Fill the frames between the two nearest confirmed ones on either side of this frame.",
+        "carry_back",
+        "Shift-Left",
+        "Shift+Left",
+        "Track back",
+        "Follow objects from this frame through those before it.",
+        "propagation",
     ),
-    Action("carry_on", "Q", "Q", "Carry on", "Go on where the last carrying ended."),
+    Action(
+        "carry_between",
+        "Shift-B",
+        "Shift+B",
+        "Fill gap",
+        "Fill the frames between the two nearest confirmed ones on either side.",
+        "propagation",
+    ),
+    Action("carry_on", "Q", "Q", "Go on", "Go on where tracking ended last.", "propagation"),
     # review
-    Action("next_doubt", "G", "G", "Next", "Go to the next place that is likely to be wrong."),
-    Action("previous_doubt", "H", "H", "Previous", "Go back to the place before."),
-    Action("confirm", "K", "K", "Confirm", "This frame is right: nothing is carried over it. Again: take that back."),
+    Action("next_doubt", "G", "G", "Next", "Go to the next place that is likely to be wrong.", "review"),
+    Action("previous_doubt", "H", "H", "Previous", "Go back to the place before.", "review"),
+    Action(
+        "confirm",
+        "K",
+        "K",
+        "Confirm",
+        "This frame is right: nothing is written over it. Again: take that back.",
+        "review",
+    ),
+    # all objects, files
+    Action(
+        "segment_frame",
+        "Shift-F",
+        "Shift+F",
+        "Find all on this frame",
+        "Find all objects of the frame in view.",
+        "suggestions",
+    ),
+    Action(
+        "save_labels",
+        "Shift-S",
+        "Shift+S",
+        "Save labels ..",
+        "Write all objects to a file: TIFF, OME-Zarr, PNG or .npy.",
+        "saving",
+    ),
 )
 BY_NAME = {action.name: action for action in ACTIONS}
 
 
-def bind(layer: Any, run: Run, labels: bool = False) -> Bindings:
-    """Bind the keys of the table on this one layer; return what they did there before, for `unbind`."""
-    before: Bindings = {}
-    for action in ACTIONS:
-        if labels and not action.on_labels:
-            continue
-        before[action.key] = layer.bind_key(action.key, None)
-        layer.bind_key(action.key, _runner(run, action.name))
-    return before
+class KeyBinder:
+    """Mutable owner of the keys of the table on any number of layers; each gets back what it had before.
 
+    Parameters
+    ----------
+    run : callable
+        Called with the name of an action when its key is pressed.
+    """
 
-def unbind(layer: Any, before: Bindings) -> None:
-    """Give the keys back to whoever had them on this layer."""
-    for key, former in before.items():
-        layer.bind_key(key, former, overwrite=True)
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._before: dict[Any, Bindings] = {}
 
+    def bind(self, layer: Any, labels: bool = False) -> None:
+        """Bind the table on this one layer, once; `labels`: without the keys that napari needs on Labels layers."""
+        if layer in self._before:
+            return
+        self._before[layer] = {}
+        for action in ACTIONS:
+            if action.on_labels or not labels:
+                self._bind_key(layer, action)
+        layer.events.mode.connect(self._on_layer_mode)
 
-def _runner(run: Run, name: str) -> Callable[[Any], None]:
-    def pressed(_layer: Any) -> None:
-        run(name)
+    def unbind(self, layer: Any) -> None:
+        """Give the keys back to whoever had them on this layer; nothing where none is bound."""
+        if layer not in self._before:
+            return
+        layer.events.mode.disconnect(self._on_layer_mode)
+        for key, former in self._before.pop(layer).items():
+            layer.bind_key(key, former, overwrite=True)
 
-    return pressed
+    def unbind_all(self) -> None:
+        """Give all keys of all layers back."""
+        for layer in tuple(self._before):
+            self.unbind(layer)
+
+    def _bind_key(self, layer: Any, action: Action) -> None:
+        self._before[layer][action.key] = layer.bind_key(action.key, None)
+        layer.bind_key(action.key, self._runner(action.name))
+
+    def _runner(self, name: str) -> Callable[[Any], None]:
+        def pressed(_layer: Any) -> None:
+            self._run(name)
+
+        return pressed
+
+    def _on_layer_mode(self, event: Any) -> None:
+        """While a tool of napari's needs some of the keys, it has them."""
+        layer = event.source
+        theirs = OF_NAPARI.get(str(layer.mode), frozenset())
+        before = self._before[layer]
+        for action in ACTIONS:
+            if action.key in before and action.key in theirs:
+                layer.bind_key(action.key, before.pop(action.key), overwrite=True)
+            elif action.key not in before and action.key not in theirs and action.on_labels:
+                self._bind_key(layer, action)

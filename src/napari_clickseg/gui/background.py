@@ -1,71 +1,95 @@
-"""Background: one thread beside the window for work that takes its time; what comes of it arrives on the GUI thread."""
+"""Background: three threads beside the window, and timers. What comes of a job arrives on the GUI thread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
-from qtpy.QtCore import QObject, Qt, Signal, Slot
+from qtpy.QtCore import QObject, Qt, QTimer, Signal, Slot
 
-from napari_clickseg.core.jobs import Job, LatestWorker, Outcome, Stop
+from napari_clickseg.core.jobs import Job, Outcome, Stop, Worker
 
 Receive = Callable[[Outcome], None]
 
 
-class Courier(QObject):
-    """Carries outcomes from a worker's thread to the thread it was made on."""
-
-    arrived = Signal(object)
+class Ticket:
+    """Mutable: one job that was handed over. Its outcome is received once, unless it is cancelled before."""
 
     def __init__(self, receive: Receive) -> None:
+        self._receive: Receive | None = receive
+        self.stop = Stop()
+
+    @property
+    def busy(self) -> bool:
+        """Whether its outcome is still awaited."""
+        return self._receive is not None
+
+    @property
+    def done(self) -> float:
+        """How much of it is done, from 0 to 1; 0 where it does not tell."""
+        return self.stop.done
+
+    def cancel(self) -> None:
+        """Ask it to stop; what comes of it is not received."""
+        self.forget()
+        self.stop.request()
+
+    def forget(self) -> None:
+        """Let it be done, but do not receive what comes of it."""
+        self._receive = None
+
+    def receive(self, outcome: Outcome) -> None:
+        """Hand the outcome over, on the GUI thread."""
+        receive, self._receive = self._receive, None
+        if receive is not None:
+            receive(outcome)
+
+
+class Courier(QObject):
+    """Carries calls from a worker's thread to the thread that it was made on."""
+
+    _sent = Signal(object)
+
+    def __init__(self) -> None:
         super().__init__()
-        self._receive = receive
-        self.arrived.connect(self._on_arrived, Qt.ConnectionType.QueuedConnection)
+        self._sent.connect(self._on_sent, Qt.ConnectionType.QueuedConnection)
+
+    def send(self, call: Callable[[], None]) -> None:
+        """Have this called on the GUI thread, soon."""
+        self._sent.emit(call)
 
     @Slot(object)
-    def _on_arrived(self, outcome: Outcome) -> None:
-        self._receive(outcome)
+    def _on_sent(self, call: Callable[[], None]) -> None:
+        call()
 
 
-class Background:
-    """Mutable owner of a worker on which the newest job wins. It can be opened again after it was closed.
+class Lane:
+    """Mutable owner of one thread; it can be opened again after it was closed.
 
     Parameters
     ----------
     name : str
         Of the thread.
+    courier : Courier
+    latest : bool
+        The newest job wins; else jobs run one after the other.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, courier: Courier, latest: bool = False) -> None:
         self._name = name
-        self._courier = Courier(self._on_outcome)
-        self._worker: LatestWorker | None = None
-        self._awaited: tuple[object, Receive] | None = None
-        self._stop = Stop()
-
-    @property
-    def done(self) -> float:
-        """How much of the newest job is done, from 0 to 1; 0 where it does not tell."""
-        return self._stop.done
+        self._courier = courier
+        self._latest = latest
+        self._worker: Worker | None = None
+        self._tickets: list[Ticket] = []
 
     @property
     def busy(self) -> bool:
-        """Whether an outcome is still awaited."""
-        return self._awaited is not None
+        """Whether any outcome is still awaited."""
+        self._tickets = [ticket for ticket in self._tickets if ticket.busy]
+        return bool(self._tickets)
 
-    def open(self) -> None:
-        """Start the thread."""
-        courier = self._courier  # kept by the thread: a bound method of its signal would not do so
-        self._worker = LatestWorker(lambda outcome: courier.arrived.emit(outcome), name=self._name)
-
-    def submit(self, job: Job, receive: Receive) -> None:
-        """Run `job(stop)` as soon as possible; an older one is asked to stop, and what comes of it is dropped.
-
-        Parameters
-        ----------
-        receive : callable
-            Takes the outcome, on the thread that made this.
+    @property
+    def worker(self) -> Worker:
+        """The thread, for work whose outcome nobody awaits.
 
         Raises
         ------
@@ -74,32 +98,84 @@ class Background:
         """
         if self._worker is None:
             raise RuntimeError(f"The thread {self._name!r} is closed; open it first.")
-        key = object()
-        self._awaited, self._stop = (key, receive), Stop()
-        self._worker.submit(key, partial(self._run, key, job))
+        return self._worker
+
+    def open(self) -> None:
+        """Start the thread."""
+        self._worker = Worker(self._name, self._latest)
+
+    def submit(self, job: Job, receive: Receive, first: bool = False) -> Ticket:
+        """Run `job(stop)` when its turn comes; the outcome is received on the GUI thread.
+
+        Raises
+        ------
+        RuntimeError
+            While closed.
+        """
+        worker = self.worker
+        if self._latest:
+            self.cancel()
+        ticket, courier = Ticket(receive), self._courier
+        self._tickets = [one for one in self._tickets if one.busy]
+        self._tickets.append(ticket)
+        ticket.stop = worker.submit(job, lambda outcome: courier.send(lambda: ticket.receive(outcome)), first=first)
+        return ticket
 
     def cancel(self) -> None:
         """Wait for nothing any more; ask what runs to stop."""
-        self._awaited = None
-        if self._worker is not None:
-            self._worker.cancel()
+        tickets, self._tickets = self._tickets, []
+        for ticket in tickets:
+            ticket.cancel()
 
-    def close(self) -> None:
-        """Cancel everything and let the thread end by itself: a window that closes waits for nobody."""
-        self.cancel()
+    def close(self, finish: bool = False) -> None:
+        """Receive nothing any more and let the thread end by itself: a window that closes waits for nobody.
+
+        Parameters
+        ----------
+        finish : bool
+            What was handed over is done nevertheless, as files are written to their end.
+        """
+        tickets, self._tickets = self._tickets, []
+        for ticket in tickets:
+            if finish:
+                ticket.forget()
+            else:
+                ticket.cancel()
         if self._worker is not None:
-            self._worker.close(timeout=0)
+            self._worker.close(finish)
             self._worker = None
 
-    def _run(self, key: object, job: Job, stop: Stop) -> Any:
-        """On the worker's thread: the newest job is the one that is asked how far it is."""
-        awaited = self._awaited
-        if awaited is not None and awaited[0] is key:
-            self._stop = stop
-        return job(stop)
 
-    def _on_outcome(self, outcome: Outcome) -> None:
-        if self._awaited is None or outcome.key is not self._awaited[0]:
-            return
-        receive, self._awaited = self._awaited[1], None
-        receive(outcome)
+class Background:
+    """Mutable owner of the three threads of a panel.
+
+    Attributes
+    ----------
+    answers : Lane
+        Answers clicks; the newest question wins.
+    files : Lane
+        Files and journals, one after the other; nothing is dropped.
+    long : Lane
+        What takes its time, one at a time: propagation, whole frames, corrections of many frames.
+    """
+
+    def __init__(self) -> None:
+        self.courier = Courier()
+        self.answers = Lane("clickseg-answers", self.courier, latest=True)
+        self.files = Lane("clickseg-files", self.courier)
+        self.long = Lane("clickseg-long", self.courier)
+
+    def open(self) -> None:
+        """Start the threads."""
+        for lane in (self.answers, self.files, self.long):
+            lane.open()
+
+    def close(self) -> None:
+        """End the threads, files last; nothing is received any more, and nothing is waited for."""
+        self.answers.close()
+        self.long.close()
+        self.files.close(finish=True)
+
+    def later(self, milliseconds: int, call: Callable[[], None]) -> None:
+        """Call this on the GUI thread after a while; 0: once the events at hand are done with."""
+        QTimer.singleShot(milliseconds, call)

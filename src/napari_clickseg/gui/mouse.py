@@ -1,4 +1,4 @@
-"""Mouse: tells clicks from pans, zooms and drags of a point. What a click means is the business of `ObjectActs`."""
+"""Mouse: tells clicks from pans, zooms, drags of a point and strokes of a tool. What a click means, others decide."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ STILL = 5.0
 """A press that moves no more canvas pixels than this before it is released is a click, however long it takes."""
 BRIEF, HASTY = 0.25, 20.0
 """So is one released within this many seconds after no more than this many pixels: fast hands slip."""
-MODES_OF_NAPARI = {"select", "transform"}
-"""In these modes the left button belongs to napari."""
+MODES = {"pan_zoom", "add"}
+"""In other modes of a layer the left button belongs to napari: it selects, transforms, paints."""
+
+
+def is_ours(layer: Any) -> bool:
+    """Tell whether a left click on the canvas is ours in the mode that a layer is in."""
+    return str(layer.mode) in MODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,13 @@ class Hands(Protocol):
     def drag(self, grip: Grip, event: Any) -> None:
         """A grasped point was moved to the cursor."""
 
+    def trace(self, path: list[tuple[float, ...]], primary: bool, done: bool) -> None:
+        """An armed tool was drawn with, as far as this path."""
+
+    @property
+    def drawing(self) -> bool:
+        """Whether drags are those of an armed tool."""
+
     def view(self) -> Any:
         """Return where the camera stands."""
 
@@ -63,7 +75,10 @@ class Mouse:
         napari passes moves on a little late, the camera may have followed the first one; it is put back.
         """
         button, shift = event.button, "Shift" in event.modifiers
-        if button not in (LEFT, RIGHT) or (button == LEFT and layer.mode in MODES_OF_NAPARI):
+        if button not in (LEFT, RIGHT) or (button == LEFT and not is_ours(layer)):
+            return
+        if self._hands.drawing:
+            yield from self._stroke(layer, event, button == LEFT and not shift)
             return
         grip = self._hands.grasp(event) if button == LEFT and not shift else None
         start, begun, moved = np.array(event.pos, float), perf_counter(), False
@@ -87,6 +102,31 @@ class Mouse:
             self._hands.select(grip)
         elif grip is None and not moved:
             self._hands.click(event, button == LEFT and not shift)
+
+    def _stroke(self, layer: Any, event: Any, primary: bool) -> Iterator[None]:
+        """Follow a drag of an armed tool; a press that does not move is a click, as always."""
+        start, begun = np.array(event.pos, float), perf_counter()
+        path, free, view = [_place(event)], layer.mouse_pan, self._hands.view()
+        yield
+        moved = False
+        while event.type == "mouse_move":
+            moved = moved or _is_drag(start, event.pos, begun)
+            layer.mouse_pan, event.handled = False, True
+            self._hands.keep_view(view)
+            path.append(_place(event))
+            if moved:
+                self._hands.trace(path, primary, False)
+            yield
+        layer.mouse_pan = free
+        self._hands.keep_view(view)
+        if moved:
+            self._hands.trace(path, primary, True)
+        else:
+            self._hands.click(event, primary)
+
+
+def _place(event: Any) -> tuple[float, ...]:
+    return tuple(float(p) for p in event.position)
 
 
 def _is_drag(start: Any, now: Any, begun: float) -> bool:

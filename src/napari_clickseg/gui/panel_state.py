@@ -1,50 +1,136 @@
-"""Showing: what the panel says of the object being drawn and of the model."""
+"""PanelState: one pure function says all that the panel shows. `Reports` holds passing sentences."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_clickseg.core.clicks import on_frame
-from napari_clickseg.gui.layer_pair import Work
-from napari_clickseg.gui.view import messages as status
-from napari_clickseg.gui.view.messages import OBJECT_FIRST, named
-from napari_clickseg.gui.view.protocol import Panel, Standing, Status
-from napari_clickseg.gui.workspace import Desk
-from napari_clickseg.session.session import Session
-from napari_clickseg.session.state import ObjectState
+from napari_clickseg.gui.view import messages
+from napari_clickseg.gui.view.protocol import FilesState, FramesState, ModelState, ObjectState, PanelState, Status
 
 if TYPE_CHECKING:
-    from napari_clickseg.gui.controllers.models import Answering
+    from napari_clickseg.gui.controller import Controller
+    from napari_clickseg.gui.controllers.objects import Objects
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.workspace import Workspace
+    from napari_clickseg.session.session import Session
 
 
-def of_session(session: Session, note: str = "", seconds: float | None = None) -> Status:
+class Reports:
+    """Mutable: the sentence of the status line, where it is not simply where things stand.
+
+    Parameters
+    ----------
+    changed : callable
+        Called whenever the panel shows something else.
+
+    Attributes
+    ----------
+    passing : Status or None
+        Shown until something else happens.
+    held : Status or None
+        Shown in place of where things stand until something is done in the session.
+    note : str
+        A sentence that where things stand ends with.
+    seconds : float or None
+        How long the newest answer to the object took.
+    """
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self._held_at: object = None
+        self.passing: Status | None = None
+        self.held: Status | None = None
+        self.note = ""
+        self.seconds: float | None = None
+
+    def report(self, news: Status) -> None:
+        """Show a sentence until something else happens."""
+        self.passing = news
+        self._changed()
+
+    def hold(self, news: Status) -> None:
+        """Show a sentence in place of where things stand, until something is done."""
+        self.held, self._held_at, self.passing = news, None, None
+        self._changed()
+
+    def resume(self, note: str = "") -> None:
+        """Show where things stand."""
+        self.passing, self.note = None, note
+        self._changed()
+
+    def follow(self, session: Session) -> None:
+        """Let go of what is held once something was done in the session since it was shown."""
+        if self.held is None or session.pending is not None:
+            return
+        self._held_at = self._held_at or session.state
+        if self._held_at is not session.state:
+            self.held = None
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Report what is wrong with a request; anything else that goes wrong in it is a bug and passes."""
+        try:
+            yield
+        except (ValueError, TypeError) as problem:
+            self.report(messages.error(problem))
+
+
+def panel_state(panel: Controller) -> PanelState:
+    """Return all that the panel shows now."""
+    pair = panel.workspace.current
+    picks = panel.workspace.picks()
+    return PanelState(
+        status=_status(panel, pair),
+        picks=picks,
+        object=_object(panel.workspace, panel.objects, pair, panel.frames.count),
+        model=_model(panel),
+        suggesting=panel.suggestions.state,
+        frames=_frames(panel, pair),
+        files=FilesState(panel.saving.unsaved, panel.saving.busy, panel.recovery.offer),
+        extent=panel.corrections.extent,
+        new_id_of=panel.corrections.new_id_of,
+        importing=panel.model_import.shown,
+        hints=panel.hints,
+        samples=pair is None and not picks.images,
+    )
+
+
+def _status(panel: Controller, pair: LayerPair | None) -> Status:
+    reports, way = panel.reports, panel.workspace.in_the_way()
+    if pair is None:
+        return reports.passing or messages.NO_IMAGE
+    if reports.passing is not None and reports.passing.kind == "error":
+        return reports.passing
+    if panel.propagation.question is not None:
+        return panel.propagation.question
+    if way:
+        return messages.clicks_off(way)
+    if reports.passing is not None:
+        return reports.passing
+    if not panel.models.loaded and not pair.session.clicks and not panel.models.failed:
+        return messages.LOADING
+    if reports.held is not None and pair.session.pending is None:
+        return reports.held
+    return standing(pair.session, reports.note, reports.seconds, panel.objects.queued)
+
+
+def standing(session: Session, note: str = "", seconds: float | None = None, queued: int = 0) -> Status:
     """Return where the object being drawn stands and what the next key would do."""
     if session.pending is not None:
-        return Status(
-            "thinking",
-            f"Object {session.label}: looking at {_clicks(len(session.clicks))}. Enter keeps it when it is there.",
-        )
+        return messages.thinking(session.label, len(session.clicks), queued)
     if _excludes_nothing(session):
-        return OBJECT_FIRST
-    took = "" if seconds is None else f" ({seconds:.2f} s)"
-    added = f" {note}" if note else ""
+        return messages.OBJECT_FIRST
     area = session.area()
     if area and session.clicks:
-        return Status(
-            "ready", f"Object {session.label}: {area:,} px{took}. Enter keeps it, Ctrl+Z takes the click back.{added}"
-        )
+        return messages.drawn(session.label, area, seconds, note)
     if area:
-        return Status(
-            "ready",
-            f"Object {session.label} taken up: {area:,} px. Click what it lacks, right-click what is too much.{added}",
-        )
+        return messages.taken_up(session.label, area, note)
     if session.clicks:
-        return Status(
-            "ready", f"Object {session.label}: nothing found there. Click again beside it, or Esc cancels.{added}"
-        )
-    return Status(
-        "ready", f"Click on object {session.label}. Right click or Shift excludes, W takes up another.{added}"
-    )
+        return messages.nothing_found(session.label, note)
+    return messages.click_on(session.label, note)
 
 
 def _excludes_nothing(session: Session) -> bool:
@@ -52,119 +138,44 @@ def _excludes_nothing(session: Session) -> bool:
     if not session.clicks:
         return False
     frame = session.clicks[-1].frame(session.ndim)
-    said = on_frame(session.clicks, frame, session.ndim)
-    return frame not in session.state.taken_up and not any(click.positive for click in said)
+    here = on_frame(session.clicks, frame, session.ndim)
+    return frame not in session.state.taken_up and not any(click.positive for click in here)
 
 
-def _clicks(count: int) -> str:
-    return f"{count} click" if count == 1 else f"{count} clicks"
+def _object(workspace: Workspace, objects: Objects, pair: LayerPair | None, count: int | None) -> ObjectState:
+    if pair is None:
+        return ObjectState()
+    session = pair.session
+    return ObjectState(
+        label=session.label,
+        count=count,
+        empty=session.state.empty,
+        can_undo=session.can_undo or objects.queued > 0,
+        can_redo=session.can_redo,
+        flipped=objects.flipped,
+        armed=objects.armed,
+        threshold=session.threshold,
+        diameter=pair.known_diameter(),
+        diameter_known=session.diameter is not None,
+    )
 
 
-def travelled(before: ObjectState, after: ObjectState, forward: bool) -> Status | None:
-    """Return what one step of undo, or `forward` of redo, did to frames; None where it moved the object being drawn."""
-    written = after.written if forward else before.written
-    confirmed = sorted(before.notes.confirmed ^ after.notes.confirmed)
-    if written is not None:
-        count = len({frame for frame, _ in written.patches})
-        what = f"what was done to objects on {'1 frame' if count == 1 else f'{count:,} frames'}"
-    elif confirmed:
-        now = "confirmed" if confirmed[0] in after.notes.confirmed else "not confirmed"
-        what = f"frame {named(confirmed[0])} is {now}"
-    else:
-        return None
-    if forward:
-        return Status("ready", f"Done again: {what}. Ctrl+Z takes it back.")
-    return Status("ready", f"Taken back: {what}. Ctrl+Shift+Z does it again.")
+def _model(panel: Controller) -> ModelState:
+    models = panel.models
+    return ModelState(
+        options=models.options,
+        name=models.name,
+        description=models.description,
+        state=models.state,
+        devices=models.devices,
+        device=models.device,
+        protect=panel.workspace.protection,
+        question=models.question,
+    )
 
 
-class Showing:
-    """Mutable: reads the state of affairs off desk and model and tells the panel; holds what is told but once.
-
-    Attributes
-    ----------
-    note : str
-        A sentence that the next status ends with.
-    seconds : float or None
-        How long the newest answer to the object took.
-    """
-
-    def __init__(self, panel: Panel, desk: Desk, answering: Answering) -> None:
-        self._panel = panel
-        self._desk = desk
-        self._answering = answering
-        self.note = ""
-        self.seconds: float | None = None
-        self._held: Status | None = None
-        self._held_at: object = None
-
-    def status(self, news: Status) -> None:
-        """Show a sentence."""
-        self._panel.show_status(news)
-
-    def warn(self, sentence: str) -> None:
-        """Say what is wrong apart from what is done now, and go on saying it as `hold` does."""
-        self.hold(status.error(sentence))
-
-    def hold(self, news: Status) -> None:
-        """Show a sentence in place of where things stand, until something is done."""
-        self._held, self._held_at = news, None
-        self.tell()
-
-    def tell(self) -> None:
-        """Say where things stand."""
-        work = self._desk.current
-        hit = None if work is None else work.object_hit()
-        if work is None:
-            self._panel.show_status(status.NO_IMAGE)
-        elif self._answering.model.loaded is None and not work.session.clicks:
-            self._panel.show_status(status.LOADING)
-        elif self._held is not None and self._holds(work):
-            self._panel.show_status(self._held)
-        elif hit is not None and work.session.pending is None:
-            self._panel.show_status(status.object_hit(hit, self.note))
-        else:
-            self._panel.show_status(of_session(work.session, self.note, self.seconds))
-        self.note = ""
-
-    def _holds(self, work: Work) -> bool:
-        """Whether nothing was done in the session since the sentence held was shown first."""
-        if work.session.pending is not None:
-            return False
-        self._held_at = self._held_at or work.session.state
-        if self._held_at is not work.session.state:
-            self._held = None
-        return self._held is not None
-
-    def standing(self, flipped: bool) -> None:
-        """Show which object is being drawn and what makes sense now."""
-        if self._desk.current is None:
-            self._panel.show_standing(Standing())
-            return
-        session = self._desk.current.session
-        self._panel.show_standing(
-            Standing(
-                label=session.label,
-                kept=session.state.objects,
-                empty=session.state.empty,
-                can_undo=session.can_undo,
-                can_redo=session.can_redo,
-                flipped=flipped,
-                threshold=session.threshold,
-            )
-        )
-
-    def diameter(self) -> None:
-        """Show how large objects are expected to be, if that is known without measuring."""
-        work = self._desk.current
-        if work is None or not (work.measured or work.session.diameter):
-            self._panel.show_diameter(None, automatic=True)
-        else:
-            self._panel.show_diameter(work.session.expected_diameter(), automatic=work.session.diameter is None)
-
-    def model(self, state: str) -> None:
-        """Show which model is chosen, and that it is loading, ready somewhere, or cannot be used."""
-        self._panel.show_model(self._answering.model.name, state)
-
-    def devices(self, devices: tuple[str, ...]) -> None:
-        """Offer the devices that were found."""
-        self._panel.show_devices(devices)
+def _frames(panel: Controller, pair: LayerPair | None) -> FramesState:
+    if pair is None or not panel.frames.has_frames(pair):
+        return FramesState(axes=panel.frames.axes_of(pair))
+    strip, findings, chosen = panel.review.shown(pair)
+    return FramesState(strip, panel.propagation.progress, findings, chosen, panel.frames.axes_of(pair))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from napari_clickseg.core.geometry import Geometry
 from napari_clickseg.core.images import CHANNEL, Image
+from napari_clickseg.gui.view.protocol import Channel
 
 Matrix = npt.NDArray[np.float64]
 CHANNEL_NAMES = {"c", "ch", "channel", "channels"}
@@ -18,16 +19,9 @@ KNOWN_AXES = "TZYX"
 SPARE_AXES = "ABDEFGHIJKLMNOPQRSUVW"
 MOST_CHANNELS = 12
 """Longer axes are not offered as channels."""
+FEW = 4
+"""An axis without a name and without a spacing of its own that has no more entries holds channels, not frames."""
 TRANSFORMS = ("scale", "translate", "rotate", "shear", "affine")
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """Which axis of an image layer holds channels, and which of them to look at (None: all, up to three)."""
-
-    axis: int
-    index: int | None
-    text: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +80,12 @@ class Placement:
     def ndim(self) -> int:
         """The number of axes of our layers."""
         return len(self.matrix) - 1
+
+    @property
+    def pixel_size(self) -> float:
+        """The size of a pixel of the plane in the world: the mean of its two sides."""
+        sides = self.matrix[:-1, -3:-1]
+        return float(np.linalg.norm(sides, axis=0).mean())
 
     @property
     def labels_shape(self) -> tuple[int, ...]:
@@ -151,18 +151,42 @@ def world_matrix(layer: Any) -> Matrix:
 
 
 def offered_channels(layer: Any) -> list[Channel | None]:
-    """Return the choices of a channel for an image layer, the best first; [None] where there is nothing to choose."""
+    """Return the choices of a channel for an image layer, the best first; [None] where there is nothing to choose.
+
+    An axis that is named as channels is one. So is, where no axis has a name, one of a few entries that has no spacing
+    of its own: a movie or a stack of four frames is rarer than an image of four stains. It can be called frames, too.
+    """
     if layer.rgb:
         return [None]
     shape = (layer.data[0] if layer.multiscale else layer.data).shape
     labels = [str(name).lower() for name in getattr(layer, "axis_labels", ())]
     named = [k for k, name in enumerate(labels) if name in CHANNEL_NAMES and k < len(shape) - 2]
-    choices: list[Channel | None] = []
-    for axis in named or [k for k in range(len(shape) - 2) if shape[k] <= MOST_CHANNELS]:
-        several = [Channel(axis, None, "all channels")] if named and shape[axis] <= 3 else []
-        where = "" if named else f" of axis {axis}"
-        choices += [Channel(axis, k, f"channel {k}{where}") for k in range(shape[axis])] + several
-    return choices if named else [None, *choices]
+    short = [k for k in range(len(shape) - 2) if 1 < shape[k] <= MOST_CHANNELS and _nameless(labels, k)]
+    likely = [k for k in short if shape[k] <= FEW and np.isclose(layer.scale[k], 1)]
+    frames = [] if named else [None]
+    if named or likely:
+        axis = (named or likely)[-1]
+        rest = [k for k in short if k != axis] if not named else named[:-1]
+        return [*_channels_of(layer, axis, shape[axis]), *frames, *_of_axes(layer, rest, shape)]
+    return [*frames, *_of_axes(layer, short, shape)]
+
+
+def _of_axes(layer: Any, axes: Sequence[int], shape: Sequence[int]) -> list[Channel | None]:
+    return [Channel(axis, k, f"channel {k} of axis {axis}") for axis in axes for k in range(shape[axis])]
+
+
+def _channels_of(layer: Any, axis: int, count: int) -> list[Channel | None]:
+    """The channels of the axis that is taken for theirs, by the names that the file gives them."""
+    names = layer.metadata.get("channel_names", ())
+    fitting = len(names) == count and all(isinstance(name, str) for name in names)
+    texts = [f"{k}: {names[k]}" if fitting else f"channel {k}" for k in range(count)]
+    several = [Channel(axis, None, "all channels")] if count <= 3 else []
+    return [*(Channel(axis, k, text) for k, text in enumerate(texts)), *several]
+
+
+def _nameless(labels: Sequence[str], axis: int) -> bool:
+    """Whether napari named an axis itself, as "-3" or "axis 0", or nobody did."""
+    return axis >= len(labels) or labels[axis].lstrip("-").isdigit() or labels[axis].startswith("axis")
 
 
 def _image(array: Any, axes: str, scale: Sequence[float], channel: int | None) -> Image:

@@ -1,4 +1,4 @@
-"""Ours: the layers that this plugin makes, how they look, where they lie, and how they are known again."""
+"""Plugin layers: the layers that this plugin makes, how they look, where they lie, and how they are known again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 from napari.layers import Image, Labels, Points
+from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_clickseg.gui.placement import Placement
 
@@ -14,6 +15,16 @@ Polarity = Literal["positive", "negative"]
 POLARITIES: tuple[Polarity, Polarity] = ("positive", "negative")
 MARK = "napari-clickseg"
 """The key in a layer's metadata by which our layers are known again."""
+COLOURS = np.array(
+    [
+        *((0, 0, 0, 0), (255, 214, 10, 255), (0, 229, 255, 255), (255, 112, 67, 255), (118, 255, 122, 255)),
+        *((255, 128, 214, 255), (64, 156, 255, 255), (255, 255, 255, 255), (255, 171, 0, 255), (0, 245, 180, 255)),
+        *((255, 84, 112, 255), (190, 240, 60, 255), (120, 210, 255, 255)),
+    ],
+    np.uint8,
+)
+"""Of objects by id, nothing first: bright, so that they differ from grey phase contrast and purple histology. Those
+that follow each other differ in lightness or in blue against yellow, which hardly any eye confuses."""
 SCREEN_SIZE = 13
 """Clicks are drawn this many screen pixels wide, at any zoom."""
 LOOKS: dict[Polarity, dict[str, Any]] = {
@@ -37,11 +48,6 @@ LOOKS: dict[Polarity, dict[str, Any]] = {
 def plain(thing: Any) -> Any:
     """Return the object behind napari's proxy for plugins; layers are compared by identity, and proxies are not."""
     return getattr(thing, "__wrapped__", thing)
-
-
-def camera_of(viewer: Any) -> Any:
-    """Return a viewer's camera, which belongs to its scene from napari 0.9 on."""
-    return getattr(viewer, "scene", viewer).camera
 
 
 def role_of(layer: Any) -> str | None:
@@ -77,6 +83,20 @@ def make_preview(placement: Placement) -> Any:
     )
 
 
+def make_outlines(placement: Placement) -> Any:
+    """Return an empty layer for the outlines of kept objects."""
+    named = {name: placement.options[name] for name in ("units", "axis_labels") if name in placement.options}
+    return Image(
+        np.zeros((1,) * placement.ndim + (4,), np.uint8),
+        rgb=True,
+        affine=placement.matrix,
+        name="outlines",
+        blending="translucent_no_depth",
+        metadata={MARK: {"role": "outlines"}},
+        **named,
+    )
+
+
 def make_labels(placement: Placement, levels: Sequence[Any], name: str, image_id: str) -> Any:
     """Return a Labels layer that shows a session's array, or the pyramid over it."""
     views = [placement.labels_view(level) for level in levels]
@@ -84,6 +104,7 @@ def make_labels(placement: Placement, levels: Sequence[Any], name: str, image_id
     return Labels(
         views if several else views[0],
         multiscale=several,
+        colormap=CyclicLabelColormap(colors=COLOURS / 255, name="clickseg"),
         name=name,
         opacity=0.45,
         metadata={MARK: {"role": "labels", "image": image_id}},

@@ -1,10 +1,12 @@
-"""LivePreview: the object being drawn, laid over the image; what its newest answer changed stands out for a moment."""
+"""Preview: the object being drawn, laid over the image; what its newest answer changed stands out for a moment.
+
+Also the mark at a place that a tool or the review means, and the answer of a model that is being added.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,25 +14,129 @@ from napari.layers import Labels
 from qtpy.QtCore import QTimer
 from scipy import ndimage
 
-from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.gui.click_layers import ClickLayers
-from napari_clickseg.gui.layer_pair import Work
+from napari_clickseg.gui.layer_pair import LayerPair
 from napari_clickseg.gui.plugin_layers import MARK, assign
+from napari_clickseg.gui.viewport import Viewport
 from napari_clickseg.session.session import Session
 
-NAME = "answer of the new model"
+if TYPE_CHECKING:
+    from napari_clickseg.gui.controllers.model_import import Tried
+
+FLASH_MS = 450
+"""How long the pixels gained and lost by an answer stand out."""
+RING_SHARE = 0.75
+"""The radius of the ring around a finding, in diameters of an object."""
+USUAL_DIAMETER = 40.0
+"""As long as the diameter of objects is not known."""
+MARK_SIZE = 9.0
+"""The radius of the ring at the first place of a tool, in screen pixels."""
+TRIAL_NAME = "answer of the new model"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Answered:
-    """The objects that a model found on a frame: int32 labels of the frame's shape, how many, and the seconds."""
+class Preview:
+    """Mutable: remembers what it shows, so that what did not change is not drawn again.
 
-    frame: Frame
-    labels: npt.NDArray[np.int32]
-    count: int
-    seconds: float
+    Parameters
+    ----------
+    layers : ClickLayers
+        Has the layer to draw into.
+    viewport : Viewport
+        Knows how large a screen pixel is.
+    """
+
+    def __init__(self, layers: ClickLayers, viewport: Viewport) -> None:
+        self._layers = layers
+        self._viewport = viewport
+        self._opacity = 0.9
+        self._shown: tuple[Session, int, Prediction, Prediction] | None = None
+        self._viewed: object = None
+        self._marked: object = None
+        self._flashes = 0
+
+    @property
+    def opacity(self) -> float:
+        """How strongly it shows, from the next drawing on."""
+        return self._opacity
+
+    @opacity.setter
+    def opacity(self, opacity: float) -> None:
+        self._opacity = opacity
+
+    def show(self, pair: LayerPair, flash: bool = True) -> None:
+        """Show the object on the frame in view; where it is the newest answer to the same object, with what changed."""
+        session = pair.session
+        frame = pair.frame_in_view()
+        shown = session.state.masks.get(frame)
+        if shown is None or session.ndim != 2:
+            if self._marked != (session, frame, session.state):
+                self.hide()
+            return
+        before = self._before(session, shown) if flash else None
+        view = (session, shown, before, frame, session.threshold, session.protect, self._opacity)
+        if flash and before is None and view == self._viewed:
+            return
+        drawn = as_drawn(session, frame, shown)
+        self._shown, self._viewed = (session, session.label, shown, drawn), view
+        region = changed_region(drawn, before, session.threshold)
+        if region is None:
+            self._layers.hide_preview()
+            return
+        painted = picture(drawn, before, session.threshold, region)
+        self._layers.show_preview(painted, (*frame, *region.start), self._opacity)
+        if before is not None:
+            self._flashes += 1
+            QTimer.singleShot(FLASH_MS, partial(self._on_flash_over, pair, self._flashes))
+
+    def renew(self, pair: LayerPair) -> None:
+        """Draw again, as after the image moved or the layer was made anew."""
+        self._viewed = None
+        self.show(pair, flash=False)
+
+    def hide(self) -> None:
+        """Show nothing; a flash that is still on comes to nothing."""
+        self._flashes += 1
+        self._shown = self._viewed = self._marked = None
+        self._layers.hide_preview()
+
+    def mark(self, pair: LayerPair, position: tuple[float, ...], large: bool = False) -> None:
+        """Lay a ring around a place until another frame is shown or something is drawn; `large`: around an object."""
+        ndim = pair.session.ndim
+        if ndim != 2:
+            return
+        diameter = pair.known_diameter() or USUAL_DIAMETER
+        painted = ring(RING_SHARE * diameter if large else max(MARK_SIZE * self._viewport.screen_pixel(pair), 2.0))
+        middle = len(painted) // 2
+        frame, point = Click(position).frame(ndim), Click(position).point(ndim)
+        self._viewed, self._marked = None, (pair.session, frame, pair.session.state)
+        self._layers.show_preview(painted, (*frame, *(round(p) - middle for p in point)), 1.0)
+
+    def unmark(self) -> None:
+        """Show no ring any more."""
+        self._marked = None
+        self._layers.hide_preview()
+
+    def _before(self, session: Session, shown: Prediction) -> Prediction | None:
+        """What was drawn of the same object until now; None where that is the same."""
+        if self._shown is None:
+            return None
+        whose, label, former, drawn = self._shown
+        same_object = whose is session and label == session.label
+        return drawn if same_object and former is not shown else None
+
+    def _on_flash_over(self, pair: LayerPair, number: int) -> None:
+        if number == self._flashes:
+            self.show(pair, flash=False)
+
+
+def as_drawn(session: Session, frame: Frame, shown: Prediction) -> Prediction:
+    """Return what of a mask stands in the labels: pixels of other objects do not, where those are protected."""
+    region = shown.region.clip(session.image.frame_shape(session.ndim))
+    there = np.asarray(session.labels[region.at_frame(frame).slices]).reshape(region.shape)
+    return Prediction.from_mask(shown.mask_on(region, session.threshold) & (there == session.label), region)
 
 
 class TrialLayer:
@@ -48,14 +154,14 @@ class TrialLayer:
         self._covered: Any = None
         self._was_visible = True
 
-    def show(self, work: Work, answered: Answered) -> None:
-        """Lay an answer over the image of a work; the layer that is active stays so."""
-        placement = work.placement
+    def show(self, pair: LayerPair, answered: Tried) -> None:
+        """Lay an answer over the image of a pair; the layer that is active stays so."""
+        placement = pair.placement
         data = placement.labels_view(answered.labels.reshape((1,) * len(answered.frame) + answered.labels.shape))
         matrix = placement.shifted((*answered.frame, *(0,) * answered.labels.ndim))
-        if self._layer not in self._viewer.layers or self._covered is not work.labels_layer:
+        if self._layer not in self._viewer.layers or self._covered is not pair.labels_layer:
             self.hide()
-            self._add(work, data)
+            self._add(pair, data)
         self._layer.data = data
         self._layer.editable = False
         assign(self._layer, affine=matrix)
@@ -68,24 +174,27 @@ class TrialLayer:
             self._covered.visible = True
         self._layer = self._covered = None
 
-    def _add(self, work: Work, data: npt.NDArray[np.int32]) -> None:
-        layers, options = self._viewer.layers, work.placement.options
+    def _add(self, pair: LayerPair, data: npt.NDArray[np.int32]) -> None:
+        layers, options = self._viewer.layers, pair.placement.options
         named = {name: options[name] for name in ("units", "axis_labels") if name in options}
         active = layers.selection.active
         self._layer = Labels(
             data,
-            affine=work.placement.matrix,
-            name=NAME,
+            affine=pair.placement.matrix,
+            name=TRIAL_NAME,
             opacity=0.5,
             metadata={MARK: {"role": "trial"}},
             **named,
         )
         layers.append(self._layer)
-        below = work.labels_layer if work.labels_layer in layers else work.image_layer
+        below = pair.labels_layer if pair.labels_layer in layers else pair.image_layer
         layers.move(len(layers) - 1, layers.index(below) + 1)
         layers.selection.active = active
-        self._covered, self._was_visible = work.labels_layer, work.labels_layer.visible
+        self._covered, self._was_visible = pair.labels_layer, pair.labels_layer.visible
         self._covered.visible = False
+
+
+# -- pictures: arrays in, arrays out ----------------------------------------------------------------------------------
 
 
 Picture = npt.NDArray[np.uint8]
@@ -162,90 +271,3 @@ def _box(prediction: Prediction, threshold: float) -> Region | None:
         tuple(a + s for a, s in zip(box.start, start, strict=True)),
         tuple(b + s for b, s in zip(box.stop, start, strict=True)),
     )
-
-
-FLASH_MS = 450
-"""How long the pixels gained and lost by an answer stand out."""
-
-
-class LivePreview:
-    """Mutable: remembers what it shows, so that what did not change is not drawn again.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Its sliders tell which frame is in view.
-    layers : ClickLayers
-        Has the layer to draw into.
-    """
-
-    def __init__(self, viewer: Any, layers: ClickLayers) -> None:
-        self._viewer = viewer
-        self._layers = layers
-        self._opacity = 0.9
-        self._shown: tuple[Session, int, Prediction, Prediction] | None = None
-        self._viewed: object = None
-        self._flashes = 0
-
-    @property
-    def opacity(self) -> float:
-        """How strongly it shows, from the next drawing on."""
-        return self._opacity
-
-    @opacity.setter
-    def opacity(self, opacity: float) -> None:
-        self._opacity = opacity
-
-    def show(self, work: Work, flash: bool = True) -> None:
-        """Show the object on the frame in view; where it is the newest answer to the same object, with what changed."""
-        session = work.session
-        frame = work.frame_at(self._viewer.dims.point)
-        shown = session.state.masks.get(frame)
-        if shown is None or session.ndim != 2:
-            self.hide()
-            return
-        before = self._before(session, shown) if flash else None
-        view = (session, shown, before, frame, session.threshold, session.protect, self._opacity)
-        if flash and before is None and view == self._viewed:
-            return
-        drawn = as_drawn(session, frame, shown)
-        self._shown, self._viewed = (session, session.label, shown, drawn), view
-        region = changed_region(drawn, before, session.threshold)
-        if region is None:
-            self._layers.hide_preview()
-            return
-        painted = picture(drawn, before, session.threshold, region)
-        self._layers.show_preview(painted, (*frame, *region.start), self._opacity)
-        if before is not None:
-            self._flashes += 1
-            QTimer.singleShot(FLASH_MS, partial(self._on_flash_over, work, self._flashes))
-
-    def renew(self, work: Work) -> None:
-        """Draw again, as after the image moved or the layer was made anew."""
-        self._viewed = None
-        self.show(work, flash=False)
-
-    def hide(self) -> None:
-        """Show nothing; a flash that is still on comes to nothing."""
-        self._flashes += 1
-        self._shown = self._viewed = None
-        self._layers.hide_preview()
-
-    def _before(self, session: Session, shown: Prediction) -> Prediction | None:
-        """What was drawn of the same object until now; None where that is the same."""
-        if self._shown is None:
-            return None
-        whose, label, former, drawn = self._shown
-        same_object = whose is session and label == session.label
-        return drawn if same_object and former is not shown else None
-
-    def _on_flash_over(self, work: Work, number: int) -> None:
-        if number == self._flashes:
-            self.show(work, flash=False)
-
-
-def as_drawn(session: Session, frame: Frame, shown: Prediction) -> Prediction:
-    """Return what of a mask stands in the labels: pixels of other objects do not, where those are protected."""
-    region = shown.region.clip(session.image.frame_shape(session.ndim))
-    there = np.asarray(session.labels[region.at_frame(frame).slices]).reshape(region.shape)
-    return Prediction.from_mask(shown.mask_on(region, session.threshold) & (there == session.label), region)

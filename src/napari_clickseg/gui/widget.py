@@ -1,4 +1,4 @@
-"""ClickWidget: the dock widget. It makes the panel and the conductor and joins them."""
+"""ClickWidget: the dock widget. It makes the panel and its controller and joins them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import napari.settings
 from qtpy.QtCore import QEvent
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_clickseg.core.requests import Predictor
-from napari_clickseg.gui.controller import Conductor
-from napari_clickseg.gui.controllers.model_import import ForeignModels, Workshop
-from napari_clickseg.gui.view.panel import PanelStack
-from napari_clickseg.models.load import load_model
+from napari_clickseg.gui.controller import Controller
+from napari_clickseg.gui.controllers.model_import import ForeignModels, Importer
+from napari_clickseg.gui.view.panel import Panel
 from napari_clickseg.models.registry import ModelEntry, list_models
 
 if TYPE_CHECKING:
@@ -45,34 +45,50 @@ class ClickWidget(QWidget):
         Returns what the model picker offers; it is called again whenever that may have changed.
     load : callable, optional
         `load(name, device)` returns a predictor.
-    workshop : Workshop, optional
-        Who opens and keeps the models that are added.
+    importer : Importer, optional
+        Opens and keeps the models that are added.
     """
 
     def __init__(
         self,
         napari_viewer: napari.viewer.Viewer,
         models: Callable[[], list[ModelEntry]] = list_models,
-        load: Callable[[str, str], Predictor] = load_model,
-        workshop: Workshop | None = None,
+        load: Callable[[str, str], Predictor] | None = None,
+        importer: Importer | None = None,
     ) -> None:
         super().__init__()
         model, device = preference("model"), preference("device") or "auto"
-        self.panel = PanelStack(device)
-        self.conductor = Conductor(napari_viewer, self.panel, models, load, workshop or ForeignModels(), model, device)
-        self.panel.requested.connect(self.conductor.answer)
+        self.panel = Panel()
+        self.controller = Controller(
+            napari_viewer, self.panel, models, load or _load_model, importer or ForeignModels(), model, device
+        )
+        self.panel.left.connect(self._on_panel_left)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
-        self.destroyed.connect(self.conductor.abandon)  # with its window: a dock that is closed lets go of us before
-        self.conductor.open()
+        self.destroyed.connect(self.controller.abandon)  # with its window: a dock that is closed lets go of us before
+        self.controller.open()
 
     def event(self, event: QEvent) -> bool:
         """Close when taken out of the window, as when the dock is closed; open again when put back."""
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is None:
-                self.conductor.close()
+                self.controller.close()
             else:
-                self.conductor.open()
+                self.controller.open()
         return bool(super().event(event))
+
+    def _on_panel_left(self) -> None:
+        """Give the keyboard back to the canvas."""
+        canvas = self.window().findChild(QOpenGLWidget)
+        if canvas is not None:
+            canvas.setFocus()
+
+
+def _load_model(name: str, device: str) -> Predictor:
+    """Load a model; what that needs is imported on the thread that first asks."""
+
+    from napari_clickseg.models.load import load_model
+
+    return load_model(name, device)

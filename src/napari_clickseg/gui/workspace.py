@@ -1,4 +1,4 @@
-"""Desk: which image is worked on with which labels, and what becomes of that when somebody changes the layers."""
+"""Workspace: which image is segmented with which labels, and what becomes of that when somebody changes the layers."""
 
 from __future__ import annotations
 
@@ -6,171 +6,197 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from napari.layers import Image, Labels, Points
+import numpy as np
+from napari.layers import Image, Labels, Layer, Points
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_clickseg.core.requests import Predictor
+from napari_clickseg.gui import samples
+from napari_clickseg.gui.alignment import fits
 from napari_clickseg.gui.click_layers import ClickLayers
-from napari_clickseg.gui.layer_pair import Work, fits
+from napari_clickseg.gui.layer_choice import (
+    NEW_LAYER,
+    all_layers,
+    first_labels,
+    images_in,
+    labels_in,
+    looks_like_labels,
+    named,
+)
+from napari_clickseg.gui.layer_pair import LayerPair, why_not_writable
+from napari_clickseg.gui.panel_state import Reports
 from napari_clickseg.gui.placement import TRANSFORMS, Channel, Placement, offered_channels
-from napari_clickseg.gui.plugin_layers import MARK, POLARITIES, plain, role_of
-from napari_clickseg.gui.view import messages as status
-from napari_clickseg.gui.view.messages import telling
-from napari_clickseg.gui.view.protocol import Panel, Picks
+from napari_clickseg.gui.plugin_layers import POLARITIES, plain, role_of
+from napari_clickseg.gui.view import messages
+from napari_clickseg.gui.view.protocol import Option, Picks
 from napari_clickseg.session.drawing import Protect
 from napari_clickseg.session.session import Session
 
-NEW_LAYER = None
-"""Picked in place of a Labels layer: make one."""
 
-
-def images_in(viewer: Any) -> list[Any]:
-    """Return the images to segment; the preview is none."""
-    return [layer for layer in _layers(viewer) if isinstance(layer, Image) and role_of(layer) is None]
-
-
-def labels_in(viewer: Any, placement: Placement) -> list[Any]:
-    """Return the Labels layers that have the shape an image needs; the answer of a model being added is none."""
-    labels = [layer for layer in _layers(viewer) if isinstance(layer, Labels) and role_of(layer) != "trial"]
-    return [layer for layer in labels if fits(placement, layer)]
-
-
-def points_in(viewer: Any, placement: Placement) -> list[Any]:
-    """Return the Points layers that have as many axes as the labels of an image."""
-    return [layer for layer in _layers(viewer) if isinstance(layer, Points) and layer.ndim == placement.ndim]
-
-
-def first_labels(viewer: Any, image: Any, channel: Channel | None, active: Any = None) -> Any:
-    """Return the Labels layer to begin with: the active one, else one made for this image earlier, else a new one.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Where the image cannot be worked on.
-    """
-    mine = {"role": "labels", "image": str(image.unique_id)}
-    labels = labels_in(viewer, Placement.of(image, channel))
-    return next((layer for layer in labels if layer is active or layer.metadata.get(MARK) == mine), NEW_LAYER)
-
-
-def _layers(viewer: Any) -> list[Any]:
-    return [plain(layer) for layer in viewer.layers]
-
-
-class Desk:
-    """Mutable owner of the works of one viewer, at most one of them current. Everything is kept that was worked on.
+class Workspace:
+    """Mutable owner of the pairs of one viewer, at most one of them current. Everything is kept that was worked on.
 
     Parameters
     ----------
     viewer : napari.Viewer
     layers : ClickLayers
-        Show the current work's clicks.
-    panel : Panel
-        Shows what can be picked, and what happened to layers.
+        Show the current pair's clicks.
+    reports : Reports
+        Takes what happened to layers.
     predictor : Predictor
         Who answers in new sessions; see `use_predictor`.
     """
 
     begun = Signal(object)
-    """A work is new: nothing was done in its session yet."""
+    """A pair is new: nothing was done in its session yet."""
     dropped = Signal(object)
-    """A work is forgotten."""
+    """A pair is forgotten."""
     switched = Signal(object)
-    """Another work is the current one; None where there is none any more."""
+    """Another pair is the current one; None where there is none any more."""
     moved = Signal(object)
-    """The current work's image lies elsewhere or has other pixels, or our layers were mended."""
+    """The current pair's image lies elsewhere or has other pixels, or our layers were mended."""
     drawn = Signal(object)
-    """The session of the current work changed."""
+    """The session of the current pair changed."""
     failed = Signal(object)
     """A session's question could not be answered; carries the error."""
+    changed = Signal()
+    """Other layers can be picked, or another one is active."""
 
-    def __init__(self, viewer: Any, layers: ClickLayers, panel: Panel, predictor: Predictor) -> None:
+    def __init__(self, viewer: Any, layers: ClickLayers, reports: Reports, predictor: Predictor) -> None:
         self._viewer = viewer
         self._layers = layers
-        self._panel = panel
+        self._reports = reports
         self._predictor = predictor
         self._protect: Protect = "background"
-        self._works: list[Work] = []
-        self._current: Work | None = None
+        self._pairs: list[LayerPair] = []
+        self._current: LayerPair | None = None
+        self._convertible: Any = None
         self._open = False
 
     @property
-    def current(self) -> Work | None:
-        """The image and labels that are worked on; None where there is no image."""
+    def current(self) -> LayerPair | None:
+        """The image and labels that are segmented; None where there is no image."""
         return self._current
 
-    def __iter__(self) -> Iterator[Work]:
-        return iter(tuple(self._works))
+    @property
+    def protection(self) -> Protect:
+        """What may be written over."""
+        return self._protect
 
-    def __contains__(self, work: Work) -> bool:
-        return work in self._works
+    def __iter__(self) -> Iterator[LayerPair]:
+        return iter(tuple(self._pairs))
+
+    def __contains__(self, pair: LayerPair) -> bool:
+        return pair in self._pairs
 
     # -- opening and closing ---------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Take up the active image, else the topmost one; an active Labels layer that fits it becomes the output."""
+        """Take up the active image, else the topmost one, with the Labels that fit it."""
         self._open = True
         for event, handler in self._viewer_events():
             event.connect(handler)
         active = plain(self._viewer.layers.selection.active)
         images = images_in(self._viewer)
         self.leave()
-        if images:
-            image = active if active in images else images[-1]
-            with telling(self._panel):
+        real = [layer for layer in images if not looks_like_labels(layer)] or images
+        if real:
+            image = active if active in real else real[-1]
+            with self._reports.errors():
                 self._begin(image, offered_channels(image)[0], active)
+                self._offer_conversion(image)
 
     def close(self) -> None:
-        """Forget all works. What is drawn is in their labels and stays there, even where an answer is still awaited."""
+        """Forget all pairs. What is drawn is in their labels and stays there, even where an answer is still awaited."""
         self._open = False
         for event, handler in self._viewer_events():
             event.disconnect(handler)
-        works, self._works, self._current = self._works, [], None
-        for work in works:
-            self._unwatch(work)
-            self.dropped.emit(work)
+        pairs, self._pairs, self._current = self._pairs, [], None
+        for pair in pairs:
+            self._unwatch(pair)
+            self.dropped.emit(pair)
 
     # -- choosing --------------------------------------------------------------------------------------------------
 
     def choose_image(self, layer: Any) -> None:
-        """Work on another image, where it was left if it was worked on before; None leaves the current one."""
-        last = next((work for work in reversed(self._works) if work.image_layer is layer), None)
+        """Segment another image, where it was left if it was before; None leaves the current one."""
+        last = next((pair for pair in reversed(self._pairs) if pair.image_layer is layer), None)
         if layer is None:
             self.leave()
         elif last is not None:
             self._use(last)
         else:
-            self._begin(layer, offered_channels(layer)[0], self._free_labels())
+            self._begin(layer, offered_channels(layer)[0], plain(self._viewer.layers.selection.active))
 
     def choose_channel(self, channel: Channel | None) -> None:
         """Look at another channel; the objects go on unless another axis becomes the channels'."""
-        work = self._current
-        if work is None:
+        pair = self._current
+        if pair is None:
             return
-        if _axis(work.channel) == _axis(channel):
-            work.channel = channel
-            work.follow_image()
-            self._use(work)
+        if _axis(pair.channel) == _axis(channel):
+            pair.channel = channel
+            pair.follow_image()
+            self._use(pair)
         else:
-            self._begin(work.image_layer, channel)
+            self._begin(pair.image_layer, channel)
 
     def choose_labels(self, layer: Any) -> None:
         """Draw into another Labels layer; None makes a new one."""
         if self._current is not None:
             self._start(self._current.image_layer, layer, self._current.channel)
 
-    def restore(self, beside: Work, session: Session) -> Work:
-        """Go on with a restored session: in place of a work that draws into the same labels, else beside it."""
+    def add_labels(self, data: Any, name: str) -> None:
+        """Show labels that were read from a file over the current image, and draw into them.
+
+        Raises
+        ------
+        ValueError
+            Where they do not fit the image.
+        """
+        pair = self._current
+        if pair is None:
+            raise ValueError("Open the image first, then the labels that belong to it.")
+        placement = pair.placement
+        shaped = np.asarray(data) if type(data) is not np.ndarray else data
+        if tuple(shaped.shape) == placement.image.shape:
+            shaped = placement.labels_view(shaped)
+        if tuple(shaped.shape) != placement.labels_shape:
+            raise ValueError(
+                f"{name} has the shape {tuple(shaped.shape)}, but the labels of {pair.image_name!r} need "
+                f"{placement.labels_shape}; open the image that they belong to."
+            )
+        layer = Labels(shaped, name=name, opacity=0.45, **placement.options)
+        self._viewer.add_layer(layer)
+        self.choose_labels(layer)
+
+    def open_sample(self, name: str) -> None:
+        """Open one of the images that come with the plugin."""
+        for data, options, kind in getattr(samples, name)():
+            self._viewer.add_layer(Layer.create(data, options, kind))
+
+    def convert_image(self) -> None:
+        """Make a Labels layer of the picture that looks like labels, and draw into it."""
+        layer, self._convertible = self._convertible, None
+        if layer is None or layer not in self._viewer.layers:
+            return
+        data = layer.data[0] if layer.multiscale else layer.data
+        made = Labels(np.array(data), name=f"{layer.name} (labels)", opacity=0.45, **_placed_as(layer))
+        self._viewer.layers.remove(layer)
+        self._viewer.add_layer(made)
+        self.choose_labels(made)
+
+    def restore(self, beside: LayerPair, session: Session) -> LayerPair:
+        """Go on with a restored session: in place of a pair that draws into the same labels, else beside it."""
         same = session.labels is beside.session.labels
         if same:
             self._drop(beside)
         layer = beside.labels_layer if same else None
-        work = Work(beside.image_layer, layer, self._predictor, beside.channel, self._protect, session)
+        pair = LayerPair(beside.image_layer, layer, self._predictor, beside.channel, self._protect, session)
         session.predictor, session.protect = self._predictor, self._protect
-        self._take(work)
-        self._use(work)
-        return work
+        self._take(pair)
+        self._use(pair)
+        return pair
 
     def use_predictor(self, predictor: Predictor) -> None:
         """Let another model answer, in the sessions that are there and in new ones.
@@ -181,95 +207,137 @@ class Desk:
             Where an object is being drawn on which the new model cannot go on.
         """
         self._predictor = predictor
-        for work in self._works:
-            work.session.predictor = predictor
+        for pair in self._pairs:
+            pair.session.predictor = predictor
 
     def protect(self, choice: Protect) -> None:
         """Change which pixels may be written over, in all sessions."""
         self._protect = choice
-        for work in self._works:
-            work.session.protect = choice
+        for pair in self._pairs:
+            pair.session.protect = choice
 
     def leave(self) -> None:
-        """Leave the current work as it is; nothing of it is lost."""
+        """Leave the current pair as it is; nothing of it is lost."""
         self._clear()
         self._announce()
+
+    # -- what can be picked, and which layer is active -------------------------------------------------------------
+
+    def picks(self) -> Picks:
+        """Return the layers that can be picked now, and which take part."""
+        pair = self._current
+        if pair is None:
+            return Picks(images=named(images_in(self._viewer)))
+        channels = offered_channels(pair.image_layer)
+        return Picks(
+            images=named(images_in(self._viewer)),
+            image=pair.image_layer,
+            channels=tuple(Option("none: frames" if c is None else c.text, c) for c in channels),
+            channel=pair.channel,
+            labels=(*named(labels_in(self._viewer, pair.placement)), Option("new layer", NEW_LAYER)),
+            label=pair.labels_layer,
+            points=named(self._foreign_points(pair.placement)),
+        )
+
+    def in_the_way(self) -> str:
+        """Return why clicks do not count now: the layer that is active; "" where they do."""
+        active = plain(self._viewer.layers.selection.active)
+        if self._current is None or self._layers.takes_clicks(active):
+            return ""
+        if active is None:
+            return "no layer is active"
+        ours = self._layers.owns_points(active) or active in (self._current.labels_layer, self._current.image_layer)
+        return f"{active.name!r} is in napari's {active.mode!r} mode" if ours else f"{active.name!r} is active"
+
+    def labels_under(self, world: tuple[float, ...]) -> Any:
+        """Return another Labels layer that fits the image and has an object at a place; None where there is none."""
+        pair = self._current
+        if pair is None:
+            return None
+        for layer in reversed(labels_in(self._viewer, pair.placement)):
+            if layer is not pair.labels_layer and layer.visible:
+                value = layer.get_value(world, world=True)
+                value = value[1] if isinstance(value, tuple) else value
+                if value:
+                    return layer
+        return None
+
+    def saved_beside(self, names: Any) -> Any:
+        """Return the first of these file names that lies beside the current image; None where none does."""
+        path = None if self._current is None else getattr(self._current.image_layer.source, "path", None)
+        if not path:
+            return None
+        return next((found for found in names(path) if found.exists()), None)
 
     # -- keeping the layers in order -------------------------------------------------------------------------------
 
     def bring_back_labels(self) -> None:
         """Put the labels into the viewer if they are not there, above their image and the labels that may lie on it."""
-        work, layers = self._current, self._viewer.layers
-        if work is not None and work.labels_layer not in layers:
+        pair, layers = self._current, self._viewer.layers
+        if pair is not None and pair.labels_layer not in layers:
             active = layers.selection.active
-            below = max(map(layers.index, (work.image_layer, *labels_in(self._viewer, work.placement))))
-            self._viewer.add_layer(work.labels_layer)
+            below = max(map(layers.index, (pair.image_layer, *labels_in(self._viewer, pair.placement))))
+            self._viewer.add_layer(pair.labels_layer)
             layers.move(len(layers) - 1, below + 1)
             layers.selection.active = active
-            self._layers.use_labels(work.labels_layer)
+            self._layers.use(pair.image_layer, pair.labels_layer)
 
     def mend_later(self) -> None:
         """Make our layers what the session says, once napari is done with what it does to them now."""
         QTimer.singleShot(0, self._mend)
 
-    def show_picks(self) -> None:
-        """Offer the layers that can be picked now, and show which take part."""
-        work = self._current
-        self._panel.show_picks(
-            Picks(
-                images=images_in(self._viewer),
-                image=None if work is None else work.image_layer,
-                channels=[None] if work is None else offered_channels(work.image_layer),
-                channel=None if work is None else work.channel,
-                labels=[] if work is None else labels_in(self._viewer, work.placement),
-                label=None if work is None else work.labels_layer,
-                points=[] if work is None else points_in(self._viewer, work.placement),
-                positive=self._layers.points("positive"),
-                negative=self._layers.points("negative"),
-            )
-        )
+    def activate(self) -> None:
+        """Make a click channel the active layer, so that clicks count."""
+        self._layers.activate()
 
     def _mend(self) -> None:
         if self._open and self._current is not None:
             self._layers.place(self._current.placement)
             self._layers.show_clicks(self._current.session.clicks)
             self._layers.activate()
-            self.show_picks()
+            self.changed.emit()
             self.moved.emit(self._current)
 
-    def _free_labels(self) -> Any:
-        """Return the active layer if it is labels that we neither made nor draw into yet."""
-        active = plain(self._viewer.layers.selection.active)
-        free = isinstance(active, Labels) and role_of(active) is None
-        return active if free and all(work.labels_layer is not active for work in self._works) else None
+    def _foreign_points(self, placement: Placement) -> list[Any]:
+        """Points layers of the user's own whose points can be taken as clicks."""
+        points = [layer for layer in all_layers(self._viewer) if isinstance(layer, Points)]
+        return [layer for layer in points if layer.ndim == placement.ndim and role_of(layer) is None]
 
-    # -- from one work to another ----------------------------------------------------------------------------------
+    # -- from one pair to another ----------------------------------------------------------------------------------
 
     def _begin(self, image: Any, channel: Channel | None, active: Any = None) -> None:
-        self._start(image, first_labels(self._viewer, image, channel, active), channel)
+        placement = Placement.of(image, channel)
+        taken = [pair.labels_layer for pair in self._pairs if pair.image_layer is not image]
+        labels = first_labels(self._viewer, placement, image, active, taken)
+        problem = "" if labels is NEW_LAYER else why_not_writable(placement, labels)
+        self._start(image, NEW_LAYER if problem else labels, channel)
+        if problem:
+            self._reports.hold(messages.error(f"Objects go to a new layer. {problem}"))
+        elif labels is not NEW_LAYER and role_of(labels) is None and labels is not active:
+            self._reports.hold(messages.labels_taken(labels.name))
 
     def _start(self, image: Any, labels: Any, channel: Channel | None) -> None:
-        """Work on an image with these labels (None: new ones), where it was left if that pair was worked on before."""
-        known = (w for w in self._works if w.image_layer is image and w.labels_layer is labels)
-        work = next((w for w in known if _axis(w.channel) == _axis(channel)), None)
-        if work is None:
-            work = Work(image, labels, self._predictor, channel, self._protect)
-            self._take(work)
-        self._use(work)
+        """Segment an image with these labels (None: new ones), where it was left if that pair was there before."""
+        known = (pair for pair in self._pairs if pair.image_layer is image and pair.labels_layer is labels)
+        pair = next((one for one in known if _axis(one.channel) == _axis(channel)), None)
+        if pair is None:
+            pair = LayerPair(image, labels, self._predictor, channel, self._protect)
+            self._take(pair)
+        self._use(pair)
 
-    def _take(self, work: Work) -> None:
-        self._works.append(work)
-        self._watch(work)
-        self.begun.emit(work)
+    def _take(self, pair: LayerPair) -> None:
+        self._pairs.append(pair)
+        self._watch(pair)
+        self.begun.emit(pair)
 
-    def _use(self, work: Work) -> None:
+    def _use(self, pair: LayerPair) -> None:
         self._clear()
-        self._current = work
+        self._current = pair
         self.bring_back_labels()
-        self._layers.place(work.placement)
-        self._layers.lift_above(work.image_layer)
-        self._layers.use_labels(work.labels_layer)
-        self._layers.show_clicks(work.session.clicks)
+        self._layers.place(pair.placement)
+        self._layers.lift_above(pair.image_layer, pair.labels_layer)
+        self._layers.use(pair.image_layer, pair.labels_layer)
+        self._layers.show_clicks(pair.session.clicks)
         self._layers.activate()
         self._announce()
 
@@ -277,46 +345,60 @@ class Desk:
         self._current = None
         self._layers.hide_preview()
         self._layers.show_clicks(())
-        self._layers.use_labels(None)
+        self._layers.use(None, None)
 
     def _announce(self) -> None:
-        self.show_picks()
+        self.changed.emit()
         self.switched.emit(self._current)
 
-    def _drop(self, work: Work) -> None:
-        """Forget a work; what is drawn stays in its labels."""
-        self._unwatch(work)
-        self._works.remove(work)
-        self.dropped.emit(work)
-        if work is self._current:
+    def _drop(self, pair: LayerPair) -> None:
+        """Forget a pair; what is drawn stays in its labels."""
+        self._unwatch(pair)
+        self._pairs.remove(pair)
+        self.dropped.emit(pair)
+        if pair is self._current:
             self.leave()
+
+    def _offer_conversion(self, image: Any) -> None:
+        """Offer to make labels of a picture that looks like labels of the image."""
+        shape = Placement.of(image).labels_shape
+        for layer in images_in(self._viewer):
+            if layer is not image and tuple(layer.data.shape) == shape and looks_like_labels(layer):
+                self._convertible = layer
+                self._reports.hold(messages.looks_like_labels(layer.name))
 
     # -- what others do to layers ----------------------------------------------------------------------------------
 
     def _viewer_events(self) -> list[tuple[Any, Callable[..., None]]]:
-        layers = self._viewer.layers.events
-        return [(layers.inserted, self._on_viewer_inserted), (layers.removed, self._on_viewer_removed)]
+        layers = self._viewer.layers
+        return [
+            (layers.events.inserted, self._on_viewer_inserted),
+            (layers.events.removed, self._on_viewer_removed),
+            (layers.selection.events.active, self._on_viewer_activated),
+        ]
 
-    def _layer_events(self, work: Work) -> list[tuple[Any, Callable[..., None]]]:
-        image, labels = work.image_layer.events, work.labels_layer.events
+    def _layer_events(self, pair: LayerPair) -> list[tuple[Any, Callable[..., None]]]:
+        image, labels = pair.image_layer.events, pair.labels_layer.events
         return [
             *((getattr(image, name), self._on_image_moved) for name in (*TRANSFORMS, "axis_labels", "data")),
-            (image.name, self._on_layer_renamed),
-            (labels.name, self._on_layer_renamed),
+            (image.name, self._on_viewer_activated),
+            (image.mode, self._on_viewer_activated),
+            (labels.name, self._on_viewer_activated),
+            (labels.mode, self._on_viewer_activated),
             (labels.data, self._on_labels_replaced),
             (labels.paint, self._on_labels_painted),
         ]
 
-    def _watch(self, work: Work) -> None:
-        work.session.changed.connect(self._on_session_changed)
-        work.session.failed.connect(self._on_session_failed)
-        for event, handler in self._layer_events(work):
+    def _watch(self, pair: LayerPair) -> None:
+        pair.session.changed.connect(self._on_session_changed)
+        pair.session.failed.connect(self._on_session_failed)
+        for event, handler in self._layer_events(pair):
             event.connect(handler)
 
-    def _unwatch(self, work: Work) -> None:
-        work.session.changed.disconnect(self._on_session_changed)
-        work.session.failed.disconnect(self._on_session_failed)
-        for event, handler in self._layer_events(work):
+    def _unwatch(self, pair: LayerPair) -> None:
+        pair.session.changed.disconnect(self._on_session_changed)
+        pair.session.failed.disconnect(self._on_session_failed)
+        for event, handler in self._layer_events(pair):
             event.disconnect(handler)
 
     def _on_session_changed(self) -> None:
@@ -328,65 +410,90 @@ class Desk:
         self.failed.emit(error)
 
     def _on_image_moved(self, event: Any) -> None:
-        for work in [work for work in self._works if work.image_layer is event.source]:
-            current = work is self._current
-            if not work.follow_image():
-                self._drop(work)
+        for pair in [pair for pair in self._pairs if pair.image_layer is event.source]:
+            current = pair is self._current
+            if not pair.follow_image():
+                self._drop(pair)
                 if current:
-                    with telling(self._panel):
-                        self.choose_image(work.image_layer)
+                    with self._reports.errors():
+                        self.choose_image(pair.image_layer)
             elif current:
-                self._layers.place(work.placement)
-                self.moved.emit(work)
-
-    def _on_layer_renamed(self, event: Any) -> None:
-        self.show_picks()
+                self._layers.place(pair.placement)
+                self.moved.emit(pair)
 
     def _on_labels_replaced(self, event: Any) -> None:
-        for work in [work for work in self._works if work.labels_layer is event.source]:
+        for pair in [pair for pair in self._pairs if pair.labels_layer is event.source]:
             try:
-                work.follow_labels()
+                pair.follow_labels()
             except (ValueError, TypeError) as problem:
-                self._drop(work)
-                self._panel.show_status(status.error(problem))
+                self._drop(pair)
+                self._reports.report(messages.error(problem))
                 continue
-            if work is self._current and not work.counted:
+            if pair is self._current and not pair.counted:
                 self._announce()
-            elif work is self._current:
-                self.drawn.emit(work)
+            elif pair is self._current:
+                self.drawn.emit(pair)
 
     def _on_labels_painted(self, event: Any) -> None:
-        for work in self._works:
-            if work.labels_layer is event.source:
-                work.painted_by_hand(event.value)
+        for pair in self._pairs:
+            if pair.labels_layer is event.source:
+                pair.painted_by_hand(event.value)
 
     def _on_viewer_inserted(self, event: Any) -> None:
         """Take up the first image that comes, once napari is done with it: it makes a new layer the active one."""
         layer = plain(event.value)
-        if self._current is None and isinstance(layer, Image) and role_of(layer) is None:
-            QTimer.singleShot(0, partial(self._take_first_image, layer))
-        self.show_picks()
+        if isinstance(layer, Image | Labels) and role_of(layer) is None:
+            QTimer.singleShot(0, partial(self._on_layer_settled, layer))
+        self.changed.emit()
 
-    def _take_first_image(self, layer: Any) -> None:
-        if self._open and self._current is None and layer in self._viewer.layers:
-            with telling(self._panel):
+    def _on_layer_settled(self, layer: Any) -> None:
+        if not self._open or layer not in self._viewer.layers:
+            return
+        with self._reports.errors():
+            if self._current is None and isinstance(layer, Image):
                 self.choose_image(layer)
+            elif self._current is not None and isinstance(layer, Image):
+                self._offer_conversion(self._current.image_layer)
+            elif self._current is not None and self._untouched(self._current) and fits(self._current.placement, layer):
+                self._take_labels(self._current, layer)
+
+    def _untouched(self, pair: LayerPair) -> bool:
+        """Whether the labels are ours, and nothing was done in them yet."""
+        return pair.made and not pair.session.step and not pair.session.clicks
+
+    def _take_labels(self, pair: LayerPair, layer: Any) -> None:
+        """Labels that come while nothing was drawn yet are those to draw into; the empty layer of ours goes."""
+        if why_not_writable(pair.placement, layer) or any(one.labels_layer is layer for one in self._pairs):
+            return
+        self._start(pair.image_layer, layer, pair.channel)
+        self._drop(pair)
+        if pair.labels_layer in self._viewer.layers:
+            self._viewer.layers.remove(pair.labels_layer)
+        self._reports.hold(messages.labels_taken(layer.name))
+
+    def _on_viewer_activated(self, event: Any = None) -> None:
+        self.changed.emit()
 
     def _on_viewer_removed(self, event: Any) -> None:
         layer = plain(event.value)
         was = self._layers.forget(layer)
-        gone = [work for work in self._works if work.image_layer is layer]
-        for work in gone:
-            self._drop(work)
+        gone = [pair for pair in self._pairs if pair.image_layer is layer]
+        for pair in gone:
+            self._drop(pair)
         if gone:
-            self._panel.show_status(status.image_removed(layer.name))
+            self._reports.report(messages.image_removed(layer.name))
         elif was == "labels":
-            self._panel.show_status(status.LABELS_REMOVED)
+            self._reports.report(messages.LABELS_REMOVED)
         elif was in POLARITIES and self._current is not None:
-            self._panel.show_status(status.CLICKS_REMOVED)
+            self._reports.report(messages.CLICKS_REMOVED)
         if was == "preview" or was in POLARITIES:
             self.mend_later()
-        self.show_picks()
+        self.changed.emit()
+
+
+def _placed_as(layer: Any) -> dict[str, Any]:
+    names = (*TRANSFORMS, "units", "axis_labels")
+    return {name: getattr(layer, name) for name in names if hasattr(layer, name)}
 
 
 def _axis(channel: Channel | None) -> int | None:

@@ -8,7 +8,6 @@ from itertools import product
 
 import numpy as np
 from scipy import ndimage
-from skimage.feature import match_template
 
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import Image
@@ -78,6 +77,7 @@ def followed(outline: Outline, before: Plane, after: Plane, shape: tuple[int, ..
     Template matching by normalised cross-correlation (Lewis 1995), which changes of brightness do not disturb. Large
     objects are looked for on coarse pixels first, and then uphill from the best place there.
     """
+
     template, around = searched(outline, shape)
     seen, there = before.cut(template), after.cut(around)
     if np.ptp(seen) == 0 or np.ptp(there) == 0:
@@ -102,6 +102,8 @@ class _Match:
 
     def roughly(self, step: int) -> tuple[tuple[int, ...], int]:
         """Return the best place on pixels of `step` pixels, and the step."""
+        from skimage.feature import match_template  # brings in scipy.signal: not when a panel opens
+
         coarse = [block if step == 1 else _coarse(block, step) for block in (self.there, self.seen)]
         likeness = np.nan_to_num(match_template(*coarse))
         grid = np.ogrid[tuple(map(slice, likeness.shape))]

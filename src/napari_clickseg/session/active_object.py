@@ -17,7 +17,7 @@ from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.labels import SEARCH_WHOLE, drawable, read_block, unused_ids
 from napari_clickseg.core.masks import Prediction
-from napari_clickseg.core.object_size import equivalent_diameter, estimate_diameter
+from napari_clickseg.core.object_size import equivalent_diameter, estimate_diameter, typical_diameter
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.session.committed import Committed, Kept, new_ids, settled
@@ -184,14 +184,24 @@ class ActiveObject:
         return False
 
     def expected_diameter(self, frame: Frame | None = None) -> float:
-        """Return the known diameter, or the estimate of one frame: the middle one where none is named."""
+        """Return the known diameter, or that of one frame, the middle one where none is named.
+
+        Of a frame it is that of the objects that are there, else an estimate from the pixels.
+        """
         known = self.known_diameter
         if known is not None:
             return known
         here = frame if frame is not None else tuple(n // 2 for n in self.image.frames_shape(self.ndim))
+        there = self.diameter_of_labels(here)
+        if there is not None:
+            return there
         if here not in self._estimates:
             self._estimates[here] = estimate_diameter(self.image, here, self.ndim)
         return self._estimates[here]
+
+    def diameter_of_labels(self, frame: Frame) -> float | None:
+        """Return the median diameter of the objects on a frame, without this one; None where there are none."""
+        return typical_diameter(self.labels, frame, self.ndim, without=self.state.label)
 
     def mask(self, frame: Frame) -> npt.NDArray[np.bool_]:
         """Return the mask on a frame, shape of the frame."""

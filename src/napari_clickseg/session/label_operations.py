@@ -124,6 +124,30 @@ def relabel(labels: Any, label: int, new: int, frames: Iterable[Frame], whole: R
     return edits
 
 
+def swap(labels: Any, one: int, other: int, frames: Iterable[Frame], whole: Region) -> Edits:
+    """Return the edits with which two objects swap their ids.
+
+    Raises
+    ------
+    ValueError
+        Where the two are one, or one of them is on none of these frames.
+    """
+    _check_ids([one, other])
+    if one == other:
+        raise ValueError(f"Swapping takes two objects, but both are {one}.")
+    edits: Edits = {}
+    found: set[int] = set()
+    for frame, region, block in blocks_with(labels, [one, other], frames, whole):
+        first, second = np.asarray(block == one), np.asarray(block == other)
+        found.update(k for k, mask in ((one, first), (other, second)) if mask.any())
+        box = Region.of_mask(first | second)
+        if box is not None:
+            written, values = (first | second)[box.slices], np.where(first, other, one)[box.slices]
+            edits[frame] = Edit(box.placed_in(region), written, values.astype(np.int64))
+    _check_found([one, other], found, "to swap")
+    return edits
+
+
 def copy(labels: Any, source: Frame, target: Frame, ids: Sequence[int] | None, whole: Region) -> Edits:
     """Return the edit that copies objects of one frame to another, into background and onto themselves.
 

@@ -218,6 +218,20 @@ def relabel(session: Session, label: int, new: int, frames: Iterable[Frame] | No
     session._report("relabel", label=label, new=new, frames=frames)
 
 
+def swap(session: Session, one: int, other: int, frames: Iterable[Frame] | None = None) -> None:
+    """Let two objects swap their ids on these frames, or on all.
+
+    Raises
+    ------
+    ValueError
+        Where one of the objects is on none of the frames; nothing is changed then.
+    """
+    frames = _listed(frames)
+    one, other = int(one), int(other)
+    _write(session, label_operations.swap(session.labels, one, other, _frames(session, frames), _whole(session)))
+    session._report("swap", one=one, other=other, frames=frames)
+
+
 def copy_from(session: Session, source: Frame, target: Frame, labels: Sequence[int] | None = None) -> None:
     """Copy objects from one frame to another, all of them or these: into background, replacing their former selves.
 

@@ -247,12 +247,17 @@ class Session:
         return self._object.area()
 
     def expected_diameter(self, frame: Frame | None = None) -> float:
-        """Return the expected object diameter: as set, else the median of the objects kept, else an estimate.
+        """Return the expected object diameter: as set, else the median of the objects kept, else that of one frame.
 
-        The estimate depends on the pixels of one frame alone (the middle one where none is named) and reads an overview
-        of it once; any thread may call it.
+        The frame (the middle one where none is named) tells it by the objects that are there, else by its pixels, of
+        which it reads an overview once; any thread may call it.
         """
         return self._object.expected_diameter(frame)
+
+    @property
+    def known_diameter(self) -> float | None:
+        """The expected diameter as set or of the objects kept; None where only a look at a frame can tell."""
+        return self._object.known_diameter
 
     # -- clicks ----------------------------------------------------------------------------------------------------
 
@@ -297,7 +302,9 @@ class Session:
     def run(self, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request. Pure: changes nothing here; any thread may call it."""
         if request.diameter is None:
-            request = replace(request, diameter=self.expected_diameter(request.frame), estimated=True)
+            there = self._object.diameter_of_labels(request.frame)
+            diameter = there or self.expected_diameter(request.frame)
+            request = replace(request, diameter=diameter, estimated=there is None)
         return self.predictor.predict(self.image, request, stop)
 
     def apply(self, request: Request, prediction: Prediction) -> Request | None:
@@ -414,6 +421,7 @@ class Session:
     delete = object_operations.delete
     fill = object_operations.fill
     relabel = object_operations.relabel
+    swap = object_operations.swap
     copy_from = object_operations.copy_from
 
     # -- frames ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""What the panel does, without Qt and without napari: each controller owns one kind of act."""

@@ -1,256 +1,276 @@
-"""Correcting: join, split, delete, fill, re-label and copy objects that are there, by key or by button and click."""
+"""Corrections: join, split, delete, fill, number, swap and copy existing objects, by key or by button and click."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_clickseg.core.clicks import Click, Frame
-from napari_clickseg.core.jobs import Outcome
 from napari_clickseg.core.regions import Region
-from napari_clickseg.gui.background import Background
-from napari_clickseg.gui.controllers.frames import Timeline
-from napari_clickseg.gui.controllers.objects import ObjectActs
-from napari_clickseg.gui.layer_pair import Work
-from napari_clickseg.gui.panel_state import Showing
-from napari_clickseg.gui.view import messages as frame_status
-from napari_clickseg.gui.view.messages import telling
-from napari_clickseg.gui.view.protocol import Extent, Panel, SequencePanel
-from napari_clickseg.gui.workspace import Desk
+from napari_clickseg.gui.view import messages
+from napari_clickseg.gui.view.protocol import Extent
 from napari_clickseg.propagation.plan import along
-from napari_clickseg.session import label_operations as verbs
+from napari_clickseg.session import label_operations
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.jobs import Outcome
+    from napari_clickseg.gui.background import Background
+    from napari_clickseg.gui.controllers.frames import Frames
+    from napari_clickseg.gui.controllers.objects import Objects
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.panel_state import Reports
+    from napari_clickseg.gui.preview import Preview
+    from napari_clickseg.gui.workspace import Workspace
 
 Position = tuple[float, ...]
-Plan = Callable[..., verbs.Edits]
-"""Given `frames`, tells which pixels change on them."""
+Plan = Callable[..., label_operations.Edits]
+"""Given `frames`, returns which pixels change on them."""
+OfTwo = Callable[["LayerPair", Position, Position], None]
 
 
-class Correcting:
-    """Mutable: on which frames corrections act, and what a correction that takes two steps was told in the first.
+class Corrections:
+    """Mutable: on which frames corrections act, and the first of two places.
 
     Parameters
     ----------
-    panel, desk, acts, showing, timeline
-        See there.
+    workspace, objects, frames, background, preview, reports
+        Where the pairs are, who takes places, which frame is in view, where many frames are read, who marks the first
+        place, where sentences go.
     """
 
-    def __init__(self, panel: Panel, desk: Desk, acts: ObjectActs, showing: Showing, timeline: Timeline) -> None:
-        self._panel = panel
-        self._sequence: SequencePanel = panel.sequence
-        self._desk = desk
-        self._acts = acts
-        self._showing = showing
-        self._timeline = timeline
-        self._extent: Extent = "frame"
-        self._first: Position | None = None
-        self._asked: tuple[Work, int, Frame] | None = None
-        self._background = Background("clickseg-verbs")
-        desk.switched.connect(self._on_desk_switched)
+    def __init__(
+        self,
+        workspace: Workspace,
+        objects: Objects,
+        frames: Frames,
+        background: Background,
+        preview: Preview,
+        reports: Reports,
+    ) -> None:
+        self._workspace = workspace
+        self._objects = objects
+        self._frames = frames
+        self._background = background
+        self._preview = preview
+        self._reports = reports
+        self._first: tuple[str, Position] | None = None
+        self._asked: tuple[LayerPair, int, Frame] | None = None
+        self.extent: Extent = "frame"
+        """On which frames corrections act."""
+        workspace.switched.connect(self._on_workspace_switched)
 
-    def open(self) -> None:
-        """Start the thread on which corrections of many frames are planned."""
-        self._background.open()
+    @property
+    def new_id_of(self) -> int | None:
+        """The object whose new number is being asked for."""
+        return None if self._asked is None else self._asked[1]
 
-    def close(self) -> None:
-        """End it; a correction that is still being planned does not come."""
-        self._background.close()
+    # -- actions: each takes a position, or None to wait for a click -----------------------------------------------
 
-    # -- requests --------------------------------------------------------------------------------------------------
+    def join(self, position: Position | None) -> None:
+        """Join an object to the one being drawn, or to one that was pointed at before."""
+        pair = self._workspace.current
+        if pair is not None and not pair.session.state.empty:
+            self._objects.at_place("join", self._join_to_drawn, position)
+        else:
+            self._of_two("join", self._join, position)
+
+    def split(self, position: Position | None) -> None:
+        """Split an object: two places, one on each part."""
+        self._of_two("split", self._split, position)
+
+    def swap(self, position: Position | None) -> None:
+        """Swap the numbers of two objects."""
+        self._of_two("swap", self._swap, position)
+
+    def delete(self, position: Position | None) -> None:
+        """Delete an object."""
+        self._objects.at_place("delete", self._delete, position)
+
+    def fill(self, position: Position | None) -> None:
+        """Fill the holes of an object."""
+        self._objects.at_place("fill", self._fill, position)
+
+    def relabel(self, position: Position | None) -> None:
+        """Ask for another number of an object."""
+        self._objects.at_place("relabel", self._ask_number, position)
+
+    def copy_previous(self, position: Position | None) -> None:
+        """Copy the object that was there on the frame before; all of them where there was none."""
+        self._objects.at_place("copy_previous", self._copy, position)
+
+    # -- other requests --------------------------------------------------------------------------------------------
 
     def choose_extent(self, extent: Extent) -> None:
         """Let corrections act on the frame in view, from it on, or on all frames."""
-        self._extent = extent
-
-    def join(self) -> None:
-        """Join the object under the cursor to the one being drawn, or to one that was pointed at before."""
-        second = self._first is not None and self._acts.picking == self._join_second
-        self._acts.under_cursor(self._join_second if second else self._join)
-
-    def split(self) -> None:
-        """Split the object under the cursor: the cursor is on one part; the other one is clicked, or pointed at."""
-        second = self._first is not None and self._acts.picking == self._split_second
-        self._acts.under_cursor(self._split_second if second else self._split)
-
-    def delete(self) -> None:
-        """Delete the object under the cursor."""
-        self._acts.under_cursor(self._delete)
-
-    def fill(self) -> None:
-        """Fill the holes of the object under the cursor."""
-        self._acts.under_cursor(self._fill)
-
-    def relabel(self) -> None:
-        """Ask for another id of the object under the cursor."""
-        self._acts.under_cursor(self._relabel)
-
-    def copy_previous(self) -> None:
-        """Copy the object that was under the cursor on the frame before; all of them where there was none."""
-        self._acts.under_cursor(self._copy)
-
-    def pick_join(self) -> None:
-        """As `join`, with the objects that are clicked next."""
-        drawing = self._desk.current is not None and not self._desk.current.session.state.empty
-        words = frame_status.JOIN_SECOND if drawing else frame_status.JOIN_FIRST
-        self._acts.pick(self._join, words)
-
-    def pick_split(self) -> None:
-        """As `split`, with two clicks."""
-        self._acts.pick(self._split, frame_status.SPLIT_FIRST)
-
-    def pick_delete(self) -> None:
-        """As `delete`, with the object that is clicked next."""
-        self._acts.pick(self._delete, frame_status.PICK["delete"])
-
-    def pick_fill(self) -> None:
-        """As `fill`, with the object that is clicked next."""
-        self._acts.pick(self._fill, frame_status.PICK["fill"])
-
-    def pick_relabel(self) -> None:
-        """As `relabel`, with the object that is clicked next."""
-        self._acts.pick(self._relabel, frame_status.PICK["relabel"])
-
-    def pick_copy_previous(self) -> None:
-        """As `copy_previous`, with the place that is clicked next."""
-        self._acts.pick(self._copy, frame_status.PICK["copy_previous"])
+        self.extent = extent
 
     def give_id(self, new: int) -> None:
-        """Give the object that was asked about this id."""
+        """Give the object that was asked about this number."""
         if self._asked is None:
             return
-        work, label, frame = self._asked
+        pair, label, frame = self._asked
         self.leave_id()
-        if work is self._desk.current:
-            planned = partial(verbs.relabel, work.session.labels, label, new, whole=_whole(work))
-            now = partial(work.session.relabel, label, new, [frame])
-            self._do(work, frame, now, planned, f"Object {label} is object {new} now.")
+        if pair is self._workspace.current:
+            planned = partial(label_operations.relabel, pair.session.labels, label, new, whole=_whole(pair))
+            now = partial(pair.session.relabel, label, new, [frame])
+            self._do(pair, frame, now, planned, f"Object {label} is object {new} now.")
 
     def leave_id(self) -> None:
-        """Ask for an id no more."""
+        """Ask for a number no more."""
         if self._asked is not None:
             self._asked = None
-            self._sequence.ask_id(None)
-            self._showing.tell()
+            self._reports.resume()
+
+    def repair(self, action: str, pair: LayerPair, frame: Frame, labels: Sequence[int]) -> None:
+        """Do the likely repair of a finding."""
+        if action == "swap":
+            self._swap_two(pair, labels[0], labels[1], frame)
+        elif action == "copy":
+            self._copy_labels(pair, frame, tuple(labels) or None)
 
     # -- what to do at a place -------------------------------------------------------------------------------------
 
-    def _join(self, work: Work, position: Position) -> None:
-        label = _object_at(work, position)
-        drawn = work.session.label
-        if work.session.state.empty:
-            self._first = position
-            self._acts.pick(self._join_second, frame_status.join_second(label))
-        elif label == drawn:
-            raise ValueError(f"That is object {label} itself; point at the other one and press J again.")
+    def _of_two(self, name: str, act: OfTwo, position: Position | None) -> None:
+        """A correction that takes two places: the first is remembered and marked, the second does it."""
+        second = self._first is not None and self._first[0] == name and self._objects.armed == name
+        if second and position is None:
+            self._first = None
+            self._objects.disarm()
         else:
-            self._join_two(work, drawn, label, self._frame(work, position))
+            take = partial(self._second, name, act) if second else partial(self._take_first, name, act)
+            self._objects.at_place(name, take, position)
 
-    def _join_second(self, work: Work, position: Position) -> None:
+    def _take_first(self, name: str, act: OfTwo, pair: LayerPair, position: Position) -> None:
+        label = _object_at(pair, position)
+        self._first = name, position
+        self._objects.arm(name, partial(self._second, name, act), messages.second(name, label))
+        self._preview.mark(pair, position)
+
+    def _second(self, name: str, act: OfTwo, pair: LayerPair, position: Position) -> None:
         first, self._first = self._first, None
-        label = _object_at(work, position)
-        if first is not None:
-            here = self._frame(work, position)
-            near = [Click(place).point(work.session.ndim) for place in (first, position)]
-            on_one = self._frame(work, first) == here
-            self._join_two(work, _object_at(work, first), label, here, near if on_one else None)
+        if first is not None and first[0] == name:
+            self._preview.unmark()
+            act(pair, first[1], position)
+
+    def _join_to_drawn(self, pair: LayerPair, position: Position) -> None:
+        label, drawn = _object_at(pair, position), pair.session.label
+        if label == drawn:
+            raise ValueError(f"That is object {label} itself; point at the other one and press J again.")
+        self._join_two(pair, drawn, label, self._frame(pair, position))
+
+    def _join(self, pair: LayerPair, first: Position, second: Position) -> None:
+        here = self._frame(pair, second)
+        near = [Click(place).point(pair.session.ndim) for place in (first, second)]
+        on_one = self._frame(pair, first) == here
+        self._join_two(pair, _object_at(pair, first), _object_at(pair, second), here, near if on_one else None)
 
     def _join_two(
-        self, work: Work, stays: int, goes: int, frame: Frame, near: Sequence[Sequence[float]] | None = None
+        self, pair: LayerPair, stays: int, goes: int, frame: Frame, near: Sequence[Sequence[float]] | None = None
     ) -> None:
         if stays == goes:
             raise ValueError(f"Both places lie on object {stays}; join takes two objects.")
-        planned = partial(verbs.merge, work.session.labels, (stays, goes), whole=_whole(work))
-        now = partial(work.session.merge, (stays, goes), [frame], near)
-        self._do(work, frame, now, planned, f"Object {goes} is part of object {stays} now.")
+        planned = partial(label_operations.merge, pair.session.labels, (stays, goes), whole=_whole(pair))
+        now = partial(pair.session.merge, (stays, goes), [frame], near)
+        self._do(pair, frame, now, planned, f"Object {goes} is part of object {stays} now.")
 
-    def _split(self, work: Work, position: Position) -> None:
-        _object_at(work, position)
-        self._first = position
-        self._acts.pick(self._split_second, frame_status.SPLIT_SECOND)
+    def _split(self, pair: LayerPair, first: Position, second: Position) -> None:
+        new = pair.session.split(first, second)
+        self._tell(pair, f"The part clicked last is object {new} now.")
 
-    def _split_second(self, work: Work, position: Position) -> None:
-        first, self._first = self._first, None
-        if first is not None:
-            new = work.session.split(first, position)
-            self._tell(work, f"The part clicked last is object {new} now.")
+    def _swap(self, pair: LayerPair, first: Position, second: Position) -> None:
+        self._swap_two(pair, _object_at(pair, first), _object_at(pair, second), self._frame(pair, second))
 
-    def _delete(self, work: Work, position: Position) -> None:
-        label, frame = _object_at(work, position), self._frame(work, position)
-        near = Click(position).point(work.session.ndim)
-        planned = partial(verbs.delete, work.session.labels, label, whole=_whole(work))
-        now = partial(work.session.delete, label, frame, near)
-        self._do(work, frame, now, planned, f"Object {label} is deleted.")
+    def _swap_two(self, pair: LayerPair, one: int, other: int, frame: Frame) -> None:
+        if one == other:
+            raise ValueError(f"Both places lie on object {one}; swapping takes two objects.")
+        planned = partial(label_operations.swap, pair.session.labels, one, other, whole=_whole(pair))
+        now = partial(pair.session.swap, one, other, [frame])
+        self._do(pair, frame, now, planned, f"Objects {one} and {other} swapped their numbers.")
 
-    def _fill(self, work: Work, position: Position) -> None:
-        label = _object_at(work, position)
-        work.session.fill(label, self._frame(work, position), Click(position).point(work.session.ndim))
-        self._tell(work, f"Object {label} has no holes any more.")
+    def _delete(self, pair: LayerPair, position: Position) -> None:
+        label, frame = _object_at(pair, position), self._frame(pair, position)
+        near = Click(position).point(pair.session.ndim)
+        planned = partial(label_operations.delete, pair.session.labels, label, whole=_whole(pair))
+        now = partial(pair.session.delete, label, frame, near)
+        self._do(pair, frame, now, planned, f"Object {label} is deleted.")
 
-    def _relabel(self, work: Work, position: Position) -> None:
-        self._asked = work, _object_at(work, position), self._frame(work, position)
-        self._sequence.ask_id(self._asked[1])
-        self._showing.status(frame_status.new_id(self._asked[1]))
+    def _fill(self, pair: LayerPair, position: Position) -> None:
+        label = _object_at(pair, position)
+        pair.session.fill(label, self._frame(pair, position), Click(position).point(pair.session.ndim))
+        self._tell(pair, f"Object {label} has no holes any more.")
 
-    def _copy(self, work: Work, position: Position) -> None:
-        frame, axis = self._frame(work, position), self._timeline.axis(work)
+    def _ask_number(self, pair: LayerPair, position: Position) -> None:
+        label = _object_at(pair, position)
+        self._asked = pair, label, self._frame(pair, position)
+        self._reports.report(messages.new_id(label))
+
+    def _copy(self, pair: LayerPair, position: Position) -> None:
+        frame = self._frame(pair, position)
+        source = self._before(pair, frame)
+        label = pair.label_at((*source, *Click(position).point(pair.session.ndim)))
+        self._copy_labels(pair, frame, (label,) if label else None)
+
+    def _copy_labels(self, pair: LayerPair, frame: Frame, labels: tuple[int, ...] | None) -> None:
+        pair.session.copy_from(self._before(pair, frame), frame, labels)
+        whose = "All objects are" if labels is None else f"Object {labels[0]} is"
+        self._tell(pair, f"{whose} copied from the frame before.")
+
+    def _before(self, pair: LayerPair, frame: Frame) -> Frame:
+        axis = self._frames.axis(pair)
         if not frame or frame[axis] == 0:
             raise ValueError("There is no frame before this one to copy from.")
-        source = (*frame[:axis], frame[axis] - 1, *frame[axis + 1 :])
-        label = work.label_at((*source, *Click(position).point(work.session.ndim)))
-        work.session.copy_from(source, frame, (label,) if label else None)
-        whose = f"Object {label} is" if label else "All objects are"
-        self._tell(work, f"{whose} copied from the frame before.")
+        return (*frame[:axis], frame[axis] - 1, *frame[axis + 1 :])
 
     # -- doing it --------------------------------------------------------------------------------------------------
 
-    def _do(self, work: Work, frame: Frame, now: Callable[[], object], planned: Plan, sentence: str) -> None:
+    def _do(self, pair: LayerPair, frame: Frame, now: Callable[[], object], planned: Plan, sentence: str) -> None:
         """Correct one frame at once; many are read in the background, and written when it is known what changes."""
-        if self._extent == "frame" or not self._timeline.has_frames(work):
+        if self.extent == "frame" or not self._frames.has_frames(pair):
             now()
-            self._tell(work, sentence)
+            self._tell(pair, sentence)
             return
-        counts = work.session.image.frames_shape(work.session.ndim)
-        axis = self._timeline.axis(work)
-        frames = list(_all(counts) if self._extent == "all" else _from(frame, axis, counts))
-        step = work.session.step
-        self._background.submit(
-            lambda stop: planned(frames=frames), lambda outcome: self._write(work, step, outcome, sentence)
+        counts = pair.session.image.frames_shape(pair.session.ndim)
+        axis = self._frames.axis(pair)
+        frames = list(_all(counts) if self.extent == "all" else _from(frame, axis, counts))
+        step = pair.session.step
+        self._background.long.submit(
+            lambda stop: planned(frames=frames), lambda outcome: self._write(pair, step, outcome, sentence)
         )
 
-    def _write(self, work: Work, step: int, outcome: Outcome, sentence: str) -> None:
-        with telling(self._panel):
+    def _write(self, pair: LayerPair, step: int, outcome: Outcome, sentence: str) -> None:
+        with self._reports.errors():
             if isinstance(outcome.error, BaseException):
                 raise outcome.error
-            if work not in self._desk:
+            if pair not in self._workspace:
                 return
-            if work.session.step != step or work.session.pending is not None:
-                raise ValueError("Something else was done meanwhile, so this correction was left; press its key again.")
-            work.session.edit(outcome.value)
-            self._tell(work, sentence)
+            if pair.session.step != step or pair.session.pending is not None:
+                raise ValueError(messages.CHANGED_MEANWHILE)
+            pair.session.edit(outcome.value)
+            self._tell(pair, sentence)
 
-    def _tell(self, work: Work, sentence: str) -> None:
-        self._acts.settle(work)
-        self._showing.status(frame_status.done(sentence))
+    def _tell(self, pair: LayerPair, sentence: str) -> None:
+        self._objects.settle(pair)
+        self._reports.report(messages.done(sentence))
 
-    def _frame(self, work: Work, position: Position) -> Frame:
-        return Click(position).frame(work.session.ndim)
+    def _frame(self, pair: LayerPair, position: Position) -> Frame:
+        return Click(position).frame(pair.session.ndim)
 
-    def _on_desk_switched(self, work: Work | None) -> None:
-        self._first = None
-        if self._asked is not None:
-            self.leave_id()
+    def _on_workspace_switched(self, pair: LayerPair | None) -> None:
+        self._first = self._asked = None
 
 
-def _object_at(work: Work, position: Position) -> int:
-    label = work.label_at(position)
+def _object_at(pair: LayerPair, position: Position) -> int:
+    label = pair.label_at(position)
     if not label:
         raise ValueError("There is no object there; point at one and press the key again.")
     return label
 
 
-def _whole(work: Work) -> Region:
-    return Region.whole(work.session.image.frame_shape(work.session.ndim))
+def _whole(pair: LayerPair) -> Region:
+    return Region.whole(pair.session.image.frame_shape(pair.session.ndim))
 
 
 def _all(counts: tuple[int, ...]) -> Iterable[Frame]:

@@ -1,86 +1,94 @@
-"""Timeline: which frame is in view and along which axis frames are counted; goes to frames, changes axes."""
+"""Frames: along which axis frames are counted, going to them, what their axes are, and how many objects one has."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
 
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import CHANNEL
-from napari_clickseg.core.regions import Region
-from napari_clickseg.gui.layer_pair import Work
-from napari_clickseg.gui.plugin_layers import assign, camera_of
-from napari_clickseg.gui.view.protocol import Axis, SequencePanel
-from napari_clickseg.gui.workspace import Desk
+from napari_clickseg.gui.view.protocol import Axis
 
-RIM = 0.1
-"""A place this near to the rim of the view, as a share of it, is brought to the middle."""
+if TYPE_CHECKING:
+    from napari_clickseg.core.jobs import Outcome, Stop
+    from napari_clickseg.gui.background import Background, Ticket
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.viewport import Viewport
+    from napari_clickseg.gui.workspace import Workspace
+
 PIXEL_UNITS = {"pixel", "px", ""}
+PATIENCE_MS = 150
+"""Objects are counted so long after the last change."""
 
 
-class Timeline:
-    """Mutable: the axis chosen for images with several axes of frames.
+class Frames:
+    """Mutable: the axis chosen for images with several axes of frames, and the newest count.
 
     Parameters
     ----------
-    viewer : napari.Viewer
-        Has the sliders and the camera.
-    panel, desk
-        See there.
+    workspace, viewport, background
+        Where the pairs are, what is in view, where objects are counted.
     """
 
     stepped = Signal()
     """Another frame is in view, or the frames are counted along another axis."""
+    counted = Signal()
+    """The objects of the frame in view were counted."""
 
-    def __init__(self, viewer: Any, panel: SequencePanel, desk: Desk) -> None:
-        self._viewer = viewer
-        self._panel = panel
-        self._desk = desk
+    def __init__(self, workspace: Workspace, viewport: Viewport, background: Background) -> None:
+        self._workspace = workspace
+        self._viewport = viewport
+        self._background = background
         self._along = ""
-        desk.begun.connect(self._on_desk_begun)
-        desk.switched.connect(self._on_desk_changed)
-        desk.moved.connect(self._on_desk_changed)
+        self._open = self._soon = False
+        self._counting: Ticket | None = None
+        self.count: int | None = None
+        """How many objects the frame in view has, when it was counted last."""
+        workspace.begun.connect(self._on_workspace_begun)
+        workspace.switched.connect(self._on_workspace_changed)
+        workspace.moved.connect(self._on_workspace_changed)
+        workspace.drawn.connect(lambda pair: self._count_soon())
+        viewport.stepped.connect(self._on_viewport_stepped)
 
     def open(self) -> None:
-        """Follow the sliders."""
-        self._viewer.dims.events.current_step.connect(self._on_viewer_stepped)
+        """Count from now on."""
+        self._open, self._soon = True, False
 
     def close(self) -> None:
-        """Follow them no more."""
-        self._viewer.dims.events.current_step.disconnect(self._on_viewer_stepped)
+        """Count no more."""
+        self._open = False
 
     # -- where one is ----------------------------------------------------------------------------------------------
 
-    def axes(self, work: Work) -> str:
+    def axes(self, pair: LayerPair) -> str:
         """Return the letters of the axes that frames lie along."""
-        session = work.session
+        session = pair.session
         return session.image.label_axes[: len(session.image.frames_shape(session.ndim))]
 
-    def has_frames(self, work: Work) -> bool:
+    def has_frames(self, pair: LayerPair) -> bool:
         """Tell whether an image has more than one frame."""
-        return math.prod(work.session.image.frames_shape(work.session.ndim)) > 1
+        return math.prod(pair.session.image.frames_shape(pair.session.ndim)) > 1
 
-    def axis(self, work: Work) -> int:
+    def axis(self, pair: LayerPair) -> int:
         """Return the number of the axis along which frames are counted."""
-        return max(self.axes(work).find(self._along), 0) if self._along else 0
+        return max(self.axes(pair).find(self._along), 0) if self._along else 0
 
-    def named(self, work: Work) -> bool:
+    def named(self, pair: LayerPair) -> bool:
         """Tell whether the image layer itself says what the axis is along which frames are counted."""
-        axis = self.axis(work)
-        labels = getattr(work.image_layer, "axis_labels", ())
-        own = str(labels[_layer_axes(work)[axis]]) if labels else ""
-        return own[:1].upper() == self.axes(work)[axis]
+        axis = self.axis(pair)
+        labels = getattr(pair.image_layer, "axis_labels", ())
+        own = str(labels[_layer_axes(pair)[axis]]) if labels else ""
+        return own[:1].upper() == self.axes(pair)[axis]
 
-    def frame(self, work: Work) -> Frame:
-        """Return the frame in view."""
-        return work.frame_at(self._viewer.dims.point)
+    def is_time(self, pair: LayerPair) -> bool:
+        """Tell whether frames are those of a movie, not planes of a stack."""
+        return bool(self.axes(pair)) and (self.axes(pair)[self.axis(pair)] != "Z" or not self.named(pair))
 
-    def place(self, work: Work) -> tuple[Frame, int, int]:
+    def place(self, pair: LayerPair) -> tuple[Frame, int, int]:
         """Return the frame in view, the axis along which frames are counted, and how many there are.
 
         Raises
@@ -88,109 +96,117 @@ class Timeline:
         ValueError
             Where the image has but one frame.
         """
-        if not self.has_frames(work):
-            raise ValueError("This image has but one frame; there is nowhere to carry objects to.")
-        axis = self.axis(work)
-        return self.frame(work), axis, work.session.image.frames_shape(work.session.ndim)[axis]
+        if not self.has_frames(pair):
+            raise ValueError("This image has but one frame; there is nowhere to track objects to.")
+        axis = self.axis(pair)
+        return pair.frame_in_view(), axis, pair.session.image.frames_shape(pair.session.ndim)[axis]
+
+    def axes_of(self, pair: LayerPair | None) -> tuple[Axis, ...]:
+        """Return what the axes of an image are and how large a pixel is along each."""
+        if pair is None:
+            return ()
+        image, layer = pair.session.image, pair.image_layer
+        units = [f"{unit:~}" for unit in layer.units] if hasattr(layer, "units") else [""] * layer.ndim
+        return tuple(
+            Axis(name, size, "" if units[k] in PIXEL_UNITS else units[k], leading=name not in "YX")
+            for name, size, k in zip(image.label_axes, image.spacing, _layer_axes(pair), strict=True)
+        )
 
     # -- requests --------------------------------------------------------------------------------------------------
 
     def go_to(self, index: int) -> None:
         """Show another frame along the axis."""
-        work = self._desk.current
-        if work is not None:
-            frame, axis, count = self.place(work)
-            self.show_frame(work, (*frame[:axis], min(max(index, 0), count - 1), *frame[axis + 1 :]))
+        pair = self._workspace.current
+        if pair is not None:
+            frame, axis, count = self.place(pair)
+            self.show_frame(pair, (*frame[:axis], min(max(index, 0), count - 1), *frame[axis + 1 :]))
+
+    def show_frame(self, pair: LayerPair, frame: Frame) -> None:
+        """Move the sliders to a frame."""
+        self._viewport.show_frame(pair, frame)
 
     def choose_along(self, letter: str) -> None:
         """Count frames along another axis."""
         self._along = letter
         self.stepped.emit()
 
-    def name_axis(self, change: tuple[int, str]) -> None:
+    def name_axis(self, index: int, letter: str) -> None:
         """Say what a leading axis is; where another one has that letter, they swap."""
-        work = self._desk.current
-        if work is None:
+        pair = self._workspace.current
+        if pair is None:
             return
-        index, letter = change
-        names = list(work.session.image.label_axes)
+        names = list(pair.session.image.label_axes)
         if letter in names:
             names[names.index(letter)] = names[index]
         names[index] = letter
-        layer, labels = work.image_layer, list(work.image_layer.axis_labels)
-        for axis, name in zip(_layer_axes(work), names, strict=True):
+        layer, labels = pair.image_layer, list(pair.image_layer.axis_labels)
+        for axis, name in zip(_layer_axes(pair), names, strict=True):
             labels[axis] = name.lower()
         layer.axis_labels = labels
 
-    def set_spacing(self, change: tuple[int, float]) -> None:
+    def set_spacing(self, index: int, size: float) -> None:
         """Say how large a pixel is along an axis; the image and its labels are shown so."""
-        work = self._desk.current
-        if work is None:
+        pair = self._workspace.current
+        if pair is None:
             return
-        index, size = change
-        axis = _layer_axes(work)[index]
-        before, after = np.asarray(work.image_layer.scale), np.array(work.image_layer.scale)
+        axis = _layer_axes(pair)[index]
+        before, after = np.asarray(pair.image_layer.scale), np.array(pair.image_layer.scale)
         after[axis] = math.copysign(size, before[axis])
-        labels = work.labels_layer
+        labels = pair.labels_layer
         alike = labels.ndim == len(before) and np.allclose(labels.scale, before)
-        work.image_layer.scale = after
-        if alike:
-            assign(labels, scale=after)
+        pair.image_layer.scale = after
+        if alike and not np.allclose(labels.scale, after):
+            labels.scale = after
 
-    # -- going there -----------------------------------------------------------------------------------------------
+    # -- counting --------------------------------------------------------------------------------------------------
 
-    def show_frame(self, work: Work, frame: Frame) -> None:
-        """Move the sliders to a frame."""
-        placement, dims = work.placement, self._viewer.dims
-        world = placement.world((*frame, *(0.0,) * (work.session.image.ndim - len(frame))))
-        offset = dims.ndim - placement.ndim
-        axes = [k + (placement.thin is not None and k >= placement.thin) for k in range(len(frame))]
-        dims.set_point([offset + k for k in axes], [world[k] for k in axes])
+    def _count_soon(self) -> None:
+        if self._open and not self._soon:
+            self._soon = True
+            self._background.later(PATIENCE_MS, self._count)
 
-    def centre_on(self, work: Work, position: Sequence[float]) -> None:
-        """Move the camera to a position, where that is out of sight or near the rim of the view; the zoom stays."""
-        seen = np.asarray(work.labels_layer.corner_pixels)[:, -2:]
-        end = np.asarray(work.session.labels.shape[-2:]) - 1
-        rim = RIM * (seen[1] - seen[0])
-        low, high = np.where(seen[0] > 0, seen[0] + rim, 0), np.where(seen[1] < end, seen[1] - rim, end)
-        if not work.labels_layer.multiscale and ((low <= position[-2:]) & (position[-2:] <= high)).all():
+    def _count(self) -> None:
+        self._soon = False
+        pair = self._workspace.current
+        if not self._open or pair is None or not self._viewport.knows(pair):
             return
-        camera_of(self._viewer).center = tuple(work.placement.world(position)[-2:])
+        if self._counting is not None:
+            self._counting.cancel()
+        frame = pair.frame_in_view()
+        self._counting = self._background.files.submit(
+            partial(_measured, pair, frame), partial(self._on_measured, pair, frame)
+        )
 
-    def shows(self, work: Work, region: Region) -> bool:
-        """Tell whether something of a region of the labels is in view: on its frame, or where several are shown."""
-        dims = self._viewer.dims
-        flat = dims.ndisplay == 2 and list(dims.displayed) == [dims.ndim - 2, dims.ndim - 1]
-        thin = not any(dims.margin_left) and not any(dims.margin_right)
-        if not (flat and thin) or dims.ndim < work.placement.ndim:
-            return True
-        return region.start[: len(self.axes(work))] == self.frame(work)
+    def _on_measured(self, pair: LayerPair, frame: Frame, outcome: Outcome) -> None:
+        if pair is self._workspace.current and outcome.error is None:
+            pair.measured.add(frame)
+            self.count = outcome.value
+            self.counted.emit()
 
     # -- what happened elsewhere -----------------------------------------------------------------------------------
 
-    def _on_desk_begun(self, work: Work) -> None:
-        work.in_view = partial(self.shows, work)
+    def _on_workspace_begun(self, pair: LayerPair) -> None:
+        pair.in_view = partial(self._viewport.shows, pair)
+        pair.frame_in_view = partial(self._viewport.frame, pair)
 
-    def _on_desk_changed(self, work: Work | None) -> None:
-        self._panel.show_axes(() if work is None else _axes_of(work))
+    def _on_workspace_changed(self, pair: LayerPair | None) -> None:
+        self.count = None
         self.stepped.emit()
+        self._count_soon()
 
-    def _on_viewer_stepped(self, event: Any = None) -> None:
-        work = self._desk.current
-        if work is not None and self._viewer.dims.ndim >= work.placement.ndim:
+    def _on_viewport_stepped(self) -> None:
+        pair = self._workspace.current
+        if pair is not None and self._viewport.knows(pair):
             self.stepped.emit()
+            self._count_soon()
 
 
-def _layer_axes(work: Work) -> list[int]:
+def _measured(pair: LayerPair, frame: Frame, stop: Stop) -> int:
+    """Count the objects of a frame, and find out how large they are."""
+    pair.session.expected_diameter(frame)
+    return pair.count_objects(frame)
+
+
+def _layer_axes(pair: Any) -> list[int]:
     """For each axis of the labels, the axis of the image layer."""
-    axes = work.session.image.axes
-    return [k for k, letter in enumerate(axes) if letter != CHANNEL]
-
-
-def _axes_of(work: Work) -> tuple[Axis, ...]:
-    image, layer = work.session.image, work.image_layer
-    units = [f"{unit:~}" for unit in layer.units] if hasattr(layer, "units") else [""] * layer.ndim
-    return tuple(
-        Axis(name, size, "" if units[k] in PIXEL_UNITS else units[k], leading=name not in "YX")
-        for name, size, k in zip(image.label_axes, image.spacing, _layer_axes(work), strict=True)
-    )
+    return [k for k, letter in enumerate(pair.session.image.axes) if letter != CHANNEL]

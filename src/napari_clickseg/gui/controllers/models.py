@@ -1,4 +1,4 @@
-"""Choosing: which model answers, from the list as it is now, and what to do where it cannot be used yet."""
+"""Models: which model answers, and its questions and answers. The newest question wins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,21 +15,257 @@ from psygnal import Signal
 
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import Image
-from napari_clickseg.core.jobs import NEVER, LatestWorker, Outcome, Stop
+from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.labels import highest_id
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.requests import Predictor, Request, Segmenter
-from napari_clickseg.gui.background import Courier
-from napari_clickseg.gui.controllers.objects import ObjectActs
-from napari_clickseg.gui.layer_pair import Work
-from napari_clickseg.gui.panel_state import Showing
-from napari_clickseg.gui.view import messages as status
-from napari_clickseg.gui.view.messages import telling
-from napari_clickseg.gui.view.protocol import Panel, Question
-from napari_clickseg.gui.workspace import Desk
-from napari_clickseg.models.load import present_devices
+from napari_clickseg.gui.view import messages
+from napari_clickseg.gui.view.protocol import Option, Question
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.models.trust import Untrusted, remember
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.jobs import Outcome
+    from napari_clickseg.gui.background import Background, Ticket
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.panel_state import Reports
+    from napari_clickseg.gui.workspace import Workspace
+
+RECOMMENDED, OWN, COMPARISON, CLASSIC = "Recommended", "Your models", "For comparison (published systems)", "Classic"
+PURPOSES = (RECOMMENDED, OWN, COMPARISON, CLASSIC)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the background work at opening found out."""
+
+    devices: tuple[str, ...]
+    pair: LayerPair | None
+    highest: int | None
+    """The highest id in large labels; None where it was known before."""
+
+
+class Models:
+    """Mutable owner of the model chosen. Nothing is delivered once the panel is closed.
+
+    Parameters
+    ----------
+    list_all : callable
+        Returns the table of models as it is now.
+    load : callable
+        `load(name, device)` returns a predictor; called on a background thread.
+    name, device : str
+        The model to begin with, and where it computes.
+
+    Raises
+    ------
+    ValueError
+        Where there are no models.
+    """
+
+    answered = Signal(object, float, str)
+    """The awaited answer to a pair's object is drawn: the pair, the seconds it took, a note of the model."""
+    failed_to_answer = Signal(object, object)
+    """The awaited answer will not come: the pair and the error."""
+    changed = Signal()
+    """Another model was chosen; it is not loaded yet."""
+    ready = Signal()
+    """The model chosen is loaded."""
+
+    def __init__(
+        self,
+        list_all: Callable[[], list[ModelEntry]],
+        load: Callable[[str, str], Predictor],
+        name: str | None,
+        device: str,
+    ) -> None:
+        self._list_all = list_all
+        self._load = load
+        self._entries = list_all()
+        if not self._entries:
+            raise ValueError("The table of models is empty; reinstall napari-clickseg.")
+        names = [entry.name for entry in self._entries]
+        self.device = device
+        self.devices: tuple[str, ...] = ("auto",) if device == "auto" else ("auto", device)
+        self.model = self._late(name if name is not None and name in names else names[0])
+        """Who answers; stands for the model chosen until that is loaded."""
+        self.state = "loading"
+        """What the panel says of the model: that it is loading, ready somewhere, or cannot be used."""
+        self.failed = False
+        self._untrusted: Untrusted | None = None
+        self._just_added = False
+        self._adopted = False
+        self._asked: Request | None = None
+        self._asked_at = 0.0
+        self._warming: Ticket | None = None
+
+    def join(self, workspace: Workspace, background: Background, reports: Reports) -> None:
+        """Take the parts that need this one to be made."""
+        self._workspace, self._background, self._reports = workspace, background, reports
+        workspace.switched.connect(self._on_workspace_switched)
+
+    def open(self) -> None:
+        """Load the model chosen, in the background."""
+        self._asked = None
+        self.model = self._late(self.name)
+        self._workspace.use_predictor(self.model)
+        self._begin_state()
+
+    # -- what is shown ---------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The name of the model chosen."""
+        return self.model.name
+
+    @property
+    def loaded(self) -> Predictor | None:
+        """The model chosen, once it is loaded."""
+        return self.model.loaded
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """The models that can be picked, by what they are for."""
+        options = [Option(_title(entry), entry.name, entry.description, purpose(entry)) for entry in self._entries]
+        return tuple(sorted(options, key=lambda option: PURPOSES.index(option.heading)))
+
+    @property
+    def description(self) -> str:
+        """What the model chosen is."""
+        return next((entry.description for entry in self._entries if entry.name == self.name), "")
+
+    @property
+    def question(self) -> Question | None:
+        """The file that waits for the user to trust it."""
+        return None if self._untrusted is None else Question(self.name, self._untrusted.sha256)
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def choose_model(self, name: str) -> None:
+        """Let another model answer, the clicks already made as well."""
+        self.model = self._late(name)
+        self._begin()
+
+    def choose_device(self, device: str) -> None:
+        """Let the model compute elsewhere."""
+        self.device = device
+        self.model = self._late(self.name)
+        self._begin()
+
+    def trust_model(self) -> None:
+        """Use the model chosen, though its file runs code: the user trusts it, here and from now on."""
+        if self._untrusted is None:
+            return
+        try:
+            remember(self._untrusted.sha256)
+        except OSError as problem:
+            raise ValueError(f"That the file is trusted cannot be written down: {problem}.") from problem
+        self.model = self._late(self.name)
+        self._begin()
+
+    def list_models(self) -> None:
+        """Offer the models that there are now: one may have been added elsewhere."""
+        self._entries = self._list_all()
+        self._reports.resume(self._reports.note)
+
+    def add(self, name: str) -> None:
+        """Offer and choose a model that was just written."""
+        self._entries = self._list_all()
+        self._just_added = True
+        with self._reports.errors():
+            self.choose_model(name)
+            self._reports.report(messages.model_added(name))
+
+    # -- questions and answers -------------------------------------------------------------------------------------
+
+    def ask(self, pair: LayerPair, request: Request | None) -> None:
+        """Have a question answered; None where there is nothing to ask any more."""
+        if request is None:
+            self._background.answers.cancel()
+        elif request is not self._asked:
+            self._asked_at = perf_counter()
+            self._background.answers.submit(partial(pair.session.run, request), partial(self._on_answer, pair, request))
+        self._asked = request
+
+    def warm_up(self, pair: LayerPair | None) -> None:
+        """Load the model, look for devices, read what takes long and run the model once, all in the background."""
+        if self._warming is not None:
+            self._warming.cancel()
+        rehearsal = None if pair is None else pair.rehearsal()
+        job = partial(_warmed_up, self.model, pair, rehearsal)
+        self._warming = self._background.long.submit(job, partial(self._on_prepared, self.model))
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _late(self, name: str) -> LatePredictor:
+        return LatePredictor(name, partial(self._load, name, self.device))
+
+    def _begin(self) -> None:
+        """Load the model chosen in the background, and ask it about the clicks already made."""
+        self.changed.emit()
+        self._begin_state()
+        self._workspace.use_predictor(self.model)
+        pair = self._workspace.current
+        if pair is not None:
+            self.ask(pair, pair.session.ask_again())
+        self._reports.report(messages.LOADING)
+        self.warm_up(pair)
+
+    def _begin_state(self) -> None:
+        self._untrusted, self._adopted = None, False
+        self.state, self.failed = "loading", False
+
+    def _on_answer(self, pair: LayerPair, request: Request, outcome: Outcome) -> None:
+        """Draw an answer if it is awaited; one that nobody awaits, or its failure, changes nothing."""
+        awaited = pair in self._workspace and request is pair.session.pending
+        if not awaited:
+            return
+        if outcome.error is not None:
+            pair.session.fail(request, outcome.error)
+            self.failed_to_answer.emit(pair, outcome.error)
+            return
+        self._adopt()
+        following = pair.session.apply(request, outcome.value)
+        if following is not None:
+            self.ask(pair, following)
+        else:
+            self.answered.emit(pair, perf_counter() - self._asked_at, outcome.value.note)
+
+    def _on_prepared(self, model: LatePredictor, outcome: Outcome) -> None:
+        """Take note that the model is there, or why it cannot be used."""
+        if model is not self.model:
+            return
+        if isinstance(outcome.error, Untrusted):
+            self._untrusted, self.state, self.failed = outcome.error, "not trusted yet", True
+            self._reports.report(messages.not_trusted(self.name))
+        elif outcome.error is not None:
+            self.state, self.failed = "error", True
+            self._reports.report(messages.not_usable(self.name, outcome.error))
+        else:
+            found: Prepared = outcome.value
+            self.devices = found.devices
+            if found.pair is not None:
+                found.pair.prepared(found.highest)
+            self._adopt()
+            self._reports.resume(messages.FINDS_ALL if self._just_added else "")
+            self._just_added = False
+
+    def _adopt(self) -> None:
+        """Once the model is loaded, show where it computes; sessions ask it directly from then on."""
+        loaded = self.model.loaded
+        if loaded is None:
+            return
+        for pair in self._workspace:
+            if pair.session.predictor is self.model and pair.session.pending is None:
+                with self._reports.errors():
+                    pair.session.predictor = loaded
+        if not self._adopted:
+            self._adopted = True
+            self.state = f"ready on {loaded.device}"
+            self.ready.emit()
+
+    def _on_workspace_switched(self, pair: LayerPair | None) -> None:
+        self.warm_up(pair)
 
 
 class LatePredictor:
@@ -96,233 +332,28 @@ class LatePredictor:
         return model.segment(image, frame, stop)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """What came of a question: a prediction, or the error in its place; seconds since it was asked."""
-
-    work: Work
-    request: Request
-    result: Prediction | BaseException
-    seconds: float
+def purpose(entry: ModelEntry) -> str:
+    """Return what a model is for: the heading that it stands below in the list."""
+    if entry.name == "default":
+        return RECOMMENDED
+    return {"user": OWN, "plugin": OWN, "shipped": COMPARISON}.get(entry.kind, CLASSIC)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What the background work at opening found out."""
-
-    devices: tuple[str, ...]
-    work: Work | None
-    highest: int | None
-    """The highest id in large labels; None where it was known before."""
+def _title(entry: ModelEntry) -> str:
+    """A model with weights goes by its name, as titles may be alike."""
+    named = entry.path is not None and entry.readable and entry.title != entry.name
+    return f"{entry.name} ({entry.title})" if named else entry.title
 
 
-class Answering:
-    """Mutable owner of the model chosen and of the threads; nothing is delivered once it is closed.
+def _warmed_up(model: LatePredictor, pair: LayerPair | None, rehearsal: Request | None, stop: Stop) -> Prepared:
+    from napari_clickseg.models.load import present_devices  # brings in torch: not when the panel opens
 
-    Parameters
-    ----------
-    load : callable
-        `load(name, device)` returns a predictor; called on a worker's thread.
-    name, device : str
-        The model to begin with, and where it computes.
-    answered : callable
-        Takes each `Answer`, on the thread that opened this.
-    prepared : callable
-        Takes what warming up found out, or the error that makes the model unusable, on the same thread.
-    """
-
-    def __init__(
-        self,
-        load: Callable[[str, str], Predictor],
-        name: str,
-        device: str,
-        answered: Callable[[Answer], None],
-        prepared: Callable[[Prepared | BaseException], None],
-    ) -> None:
-        self._load = load
-        self._device = device
-        self._answered = answered
-        self._prepared = prepared
-        self._asked: Request | None = None
-        self._asked_at = 0.0
-        self._open = False
-        self.model = self._late(name)
-        """Who answers; stands for the model chosen until that is loaded."""
-
-    def open(self) -> None:
-        """Start the threads."""
-        self._open = True
-        self._asked = None
-        self.model = self._late(self.model.name)
-        self._answers = Courier(self._on_answer)
-        self._chores = Courier(self._on_chore)
-        self._worker = LatestWorker(self._answers.arrived.emit)
-        self._warmer = LatestWorker(self._chores.arrived.emit, name="clickseg-chores")
-
-    def close(self) -> None:
-        """End the threads; an answer still awaited never comes."""
-        self._open = False
-        self._worker.close()
-        self._warmer.close()
-
-    def change(self, name: str | None = None, device: str | None = None) -> None:
-        """Let another model answer from now on, or the same one elsewhere."""
-        self._device = device if device is not None else self._device
-        self.model = self._late(name if name is not None else self.model.name)
-
-    def ask(self, work: Work, request: Request | None) -> None:
-        """Have a question answered by the worker; None where there is nothing to ask any more."""
-        if request is None:
-            self._worker.cancel()
-        elif request is not self._asked:
-            self._asked_at = perf_counter()
-            self._worker.submit((work, request), partial(work.session.run, request))
-        self._asked = request
-
-    def warm_up(self, work: Work | None) -> None:
-        """Load the model, look for devices, read what takes long and run the model once, all in the background."""
-        self._warmer.submit(self.model, partial(_warmed_up, self.model, work))
-
-    def _late(self, name: str) -> LatePredictor:
-        return LatePredictor(name, partial(self._load, name, self._device))
-
-    def _on_answer(self, outcome: Outcome) -> None:
-        if not self._open:
-            return
-        work, request = cast(tuple[Work, Request], outcome.key)
-        result = outcome.value if outcome.error is None else outcome.error
-        self._answered(Answer(work, request, result, perf_counter() - self._asked_at))
-
-    def _on_chore(self, outcome: Outcome) -> None:
-        if self._open and outcome.key is self.model:
-            self._prepared(outcome.value if outcome.error is None else outcome.error)
-
-
-def _warmed_up(model: LatePredictor, work: Work | None, stop: Stop) -> Prepared:
     model.get()
     devices = present_devices()
     highest = None
-    if work is not None:
+    if pair is not None and rehearsal is not None:
         stop.check()
-        highest = None if work.counted else highest_id(work.session.labels)
+        highest = None if pair.counted else highest_id(pair.session.labels)
         stop.check()
-        work.session.run(work.rehearsal(), stop)
-    return Prepared(devices, work, highest)
-
-
-class ModelChoice:
-    """Mutable: the file that waits for the user to trust it, and whether the model was just added.
-
-    Parameters
-    ----------
-    panel, desk, acts, answering, showing
-        See there.
-    list_all : callable
-        Returns the table of models as it is now.
-    """
-
-    changed = Signal()
-    """Another model was chosen; it is not loaded yet."""
-    ready = Signal()
-    """The model chosen is loaded."""
-
-    def __init__(
-        self,
-        panel: Panel,
-        desk: Desk,
-        acts: ObjectActs,
-        answering: Answering,
-        showing: Showing,
-        list_all: Callable[[], list[ModelEntry]],
-    ) -> None:
-        self._panel = panel
-        self._desk = desk
-        self._acts = acts
-        self._answering = answering
-        self._showing = showing
-        self._list_all = list_all
-        self._untrusted: Untrusted | None = None
-        self._just_added = False
-
-    # -- requests --------------------------------------------------------------------------------------------------
-
-    def choose_model(self, name: str) -> None:
-        """Let another model answer, the clicks already made as well."""
-        self._answering.change(name=name)
-        self.begin()
-
-    def choose_device(self, device: str) -> None:
-        """Let the model compute elsewhere."""
-        self._answering.change(device=device)
-        self.begin()
-
-    def trust_model(self) -> None:
-        """Use the model chosen, though its file runs code: the user said that it is trusted, here and from now on."""
-        if self._untrusted is None:
-            return
-        try:
-            remember(self._untrusted.sha256)
-        except OSError as problem:
-            raise ValueError(f"That the file is trusted cannot be written down: {problem}.") from problem
-        self._answering.change()
-        self.begin()
-
-    def list_models(self) -> None:
-        """Offer the models that there are now: one may have been added elsewhere."""
-        self._panel.show_models(self._list_all())
-
-    # -- what becomes of it ----------------------------------------------------------------------------------------
-
-    def added(self, name: str) -> None:
-        """Offer and choose a model that was just written."""
-        self.list_models()
-        self._just_added = True
-        with telling(self._panel):
-            self.choose_model(name)
-            self._showing.status(status.model_added(name))
-
-    def begin(self) -> None:
-        """Load the model chosen in the background, and ask it about the clicks already made."""
-        self.changed.emit()
-        self._ask_trust(None)
-        self._showing.model("loading")
-        self._showing.status(status.LOADING)
-        self._desk.use_predictor(self._answering.model)
-        self._acts.ask_again()
-        self._answering.warm_up(self._desk.current)
-
-    def prepared(self, found: Prepared | BaseException) -> None:
-        """Take note that the model is there, or why it cannot be used."""
-        name = self._answering.model.name
-        if isinstance(found, Untrusted):
-            self._ask_trust(found)
-            self._showing.model("not trusted yet")
-            self._showing.status(status.not_trusted(name))
-        elif isinstance(found, BaseException):
-            self._showing.model("error")
-            self._showing.status(status.error(f"The model {name!r} cannot be used: {found}"))
-        else:
-            self._showing.devices(found.devices)
-            if found.work is not None:
-                found.work.prepared(found.highest)
-            self.adopt()
-            self._showing.diameter()
-            self._showing.note, self._just_added = status.FINDS_ALL if self._just_added else "", False
-            self._showing.tell()
-
-    def adopt(self) -> None:
-        """Once the model is loaded, show where it computes; sessions ask it directly from then on."""
-        late = self._answering.model
-        if late.loaded is None:
-            return
-        self._showing.model(f"ready on {late.loaded.device}")
-        for work in self._desk:
-            if work.session.predictor is late and work.session.pending is None:
-                with telling(self._panel):
-                    work.session.predictor = late.loaded
-        self.ready.emit()
-
-    def _ask_trust(self, untrusted: Untrusted | None) -> None:
-        self._untrusted = untrusted
-        name = self._answering.model.name
-        self._panel.show_question(None if untrusted is None else Question(name, untrusted.sha256))
+        pair.session.run(rehearsal, stop)
+    return Prepared(devices, pair, highest)

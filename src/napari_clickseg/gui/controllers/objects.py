@@ -1,85 +1,126 @@
-"""Acts: what keys, buttons and clicks do to the object being drawn."""
+"""Objects: what keys, buttons and clicks do to the object being drawn, in the order in which they came."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from psygnal import Signal
+
+from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.requests import Request
-from napari_clickseg.gui import panel_state as frame_status
-from napari_clickseg.gui.click_layers import ClickLayers
-from napari_clickseg.gui.layer_pair import Work
-from napari_clickseg.gui.panel_state import Showing
-from napari_clickseg.gui.plugin_layers import Polarity
-from napari_clickseg.gui.preview import LivePreview
-from napari_clickseg.gui.view import messages as status
-from napari_clickseg.gui.view.messages import telling
-from napari_clickseg.gui.view.protocol import Panel, Status
-from napari_clickseg.gui.workspace import Desk
+from napari_clickseg.gui.view import messages
+from napari_clickseg.gui.view.protocol import Status
+from napari_clickseg.session.state import ObjectState
 
 if TYPE_CHECKING:
-    from napari_clickseg.gui.controllers.models import Answering
+    from napari_clickseg.gui.click_layers import ClickLayers
+    from napari_clickseg.gui.controllers.models import Models
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.panel_state import Reports
+    from napari_clickseg.gui.viewport import Viewport
+    from napari_clickseg.gui.workspace import Workspace
 
-Act = Callable[[Work], None]
-Pick = Callable[[Work, tuple[float, ...]], None]
+Position = tuple[float, ...]
+Act = Callable[["LayerPair"], None]
+AtPlace = Callable[["LayerPair", Position], None]
 """What to do with the place that is clicked next."""
+MARGIN = 3.0
+"""A click so many screen pixels inside an existing object corrects it; nearer to its border it begins another."""
+LEFTOVER = 0.1
+"""A new object of which other objects leave less than this share is not drawn."""
 
 
-class ObjectActs:
-    """Mutable: what the buttons mean now, and what waits for an answer. Without an image, nothing is done.
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """An act that waits for an answer, and what kind it is."""
+
+    kind: str
+    act: Act
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """An armed tool: its action, and what the next click does."""
+
+    name: str
+    act: AtPlace
+
+
+class Objects:
+    """Mutable: what the buttons mean now, the armed tool, and the acts that wait for an answer.
 
     Parameters
     ----------
-    viewer : napari.Viewer
-        Knows where the cursor is.
-    panel, desk, layers, live, answering, showing
-        See there.
+    workspace, layers, viewport, models, reports
+        Where the pairs are, who shows clicks, how large a screen pixel is, who answers, where sentences go.
     """
 
+    settled = Signal()
+    """Objects were written; the next click begins one."""
+
     def __init__(
-        self,
-        viewer: Any,
-        panel: Panel,
-        desk: Desk,
-        layers: ClickLayers,
-        live: LivePreview,
-        answering: Answering,
-        showing: Showing,
+        self, workspace: Workspace, layers: ClickLayers, viewport: Viewport, models: Models, reports: Reports
     ) -> None:
-        self._viewer = viewer
-        self._panel = panel
-        self._desk = desk
+        self._workspace = workspace
         self._layers = layers
-        self._live = live
-        self._answering = answering
-        self._showing = showing
-        self._flipped = False
-        self._pick: Pick | None = None
-        self._after_answer: Act | None = None
-        desk.switched.connect(self._on_desk_switched)
-        desk.moved.connect(live.renew)
-        desk.drawn.connect(self._on_desk_drawn)
+        self._viewport = viewport
+        self._models = models
+        self._reports = reports
+        self._queue: deque[Queued] = deque()
+        self._tool: Tool | None = None
+        self._other_labels: Any = None
+        self.flipped = False
+        """Whether the left button excludes."""
+        self.interrupts: tuple[Callable[[], bool], ...] = ()
+        """What Esc calls off before it concerns the object, in this order; each returns whether there was anything."""
+        workspace.switched.connect(self._on_workspace_switched)
         layers.clicked.connect(self._on_layers_clicked)
-        layers.selected.connect(desk.bring_back_labels)
+        layers.selected.connect(workspace.bring_back_labels)
         layers.edited.connect(self._on_layers_edited)
         layers.refused.connect(self._on_layers_refused)
+        models.answered.connect(self._on_models_answered)
+        models.failed_to_answer.connect(self._on_models_failed)
 
-    # -- requests --------------------------------------------------------------------------------------------------
+    @property
+    def queued(self) -> int:
+        """How many acts wait for an answer."""
+        return len(self._queue)
+
+    @property
+    def armed(self) -> str:
+        """The action whose tool waits for a click; "" where none does."""
+        return "" if self._tool is None else self._tool.name
+
+    # -- actions ---------------------------------------------------------------------------------------------------
 
     def keep(self) -> None:
         """Keep the object; where its answer is still awaited, as soon as it is there."""
-        self.when_answered(self._keep_now)
+        if not self._queue or self._queue[-1].kind != "keep":
+            self.when_answered(self._keep_now, "keep")
 
     def cancel(self) -> None:
-        """Let the object disappear; stop waiting for whatever was asked."""
-        self._pick = self._after_answer = None
-        if self._desk.current is not None:
-            self._desk.current.session.cancel()
-            self.ask(self._desk.current, None)
+        """Leave the tool, else call off what runs, else what waits after a keep, else drop the object."""
+        pair = self._workspace.current
+        if self._tool is not None:
+            self.disarm()
+        elif pair is not None and not any(call_off() for call_off in self.interrupts):
+            if self._drop_queued_clicks():
+                self._reports.resume()
+                return
+            self._queue.clear()
+            pair.session.cancel()
+            self.ask(pair, None)
 
     def undo(self) -> None:
-        """Go one step back."""
-        self._travel(forward=False)
+        """Go one step back; acts that wait for an answer go first."""
+        if self._queue:
+            self._queue.pop()
+            self._reports.resume()
+        else:
+            self._travel(forward=False)
 
     def redo(self) -> None:
         """Go one step forward."""
@@ -87,191 +128,247 @@ class ObjectActs:
 
     def flip(self) -> None:
         """Swap what the left and the right button mean."""
-        self._flipped = not self._flipped
-        self._showing.standing(self._flipped)
-        self._showing.status(status.flipped(self._flipped))
+        self.flipped = not self.flipped
+        self._reports.report(messages.flipped(self.flipped))
 
     def start_new(self) -> None:
         """Keep what is drawn and start a new object."""
         self.when_answered(self._start_new_now)
 
-    def take_up(self) -> None:
-        """Take up the object under the cursor."""
-        self.under_cursor(self._take_up_now)
+    def take_up(self, position: Position | None) -> None:
+        """Correct the object at a position, or the one that is clicked next."""
+        self.at_place("take_up", self._take_up_now, position)
 
-    def pick_object(self) -> None:
-        """Take up the object that is clicked next: what the button does, as the cursor is on the button then."""
-        self.pick(self._take_up_now, status.PICK_OBJECT)
+    def take_points(self, layer: Any, positive: bool) -> None:
+        """Take the points of any Points layer as clicks; the layer is only read."""
+        pair = self._workspace.current
+        if pair is not None:
+            new = tuple(Click(position, positive) for position in self._layers.positions_of(layer))
+            self.ask(pair, pair.session.set_clicks((*pair.session.clicks, *new)))
 
-    def choose_positive(self, layer: Any) -> None:
-        """Take an existing Points layer's points as clicks on the object."""
-        self._choose_points("positive", layer)
+    def switch_labels(self) -> None:
+        """Draw into the Labels layer whose object was pointed at."""
+        layer, self._other_labels = self._other_labels, None
+        if layer is not None:
+            self._workspace.choose_labels(layer)
 
-    def choose_negative(self, layer: Any) -> None:
-        """Take an existing Points layer's points as clicks beside the object."""
-        self._choose_points("negative", layer)
+    def set_threshold(self, threshold: float) -> None:
+        """Draw the object where its probability exceeds this."""
+        if self._workspace.current is not None:
+            self._workspace.current.session.threshold = threshold
+            self._reports.resume()
+
+    def set_diameter(self, diameter: float | None) -> None:
+        """Expect objects of this diameter in pixels, None: as measured; clicks are asked anew."""
+        if self._workspace.current is not None:
+            self._workspace.current.session.diameter = diameter
+            self.ask_again()
+
+    def choose_protect(self, protect: Any) -> None:
+        """Change which pixels may be written over, for the object being drawn as well."""
+        self._workspace.protect(protect)
+        if self._workspace.current is not None:
+            self.set_threshold(self._workspace.current.session.threshold)
 
     # -- places ----------------------------------------------------------------------------------------------------
 
-    @property
-    def picking(self) -> Pick | None:
-        """What the next click is awaited for; None where it draws."""
-        return self._pick
-
-    def pick(self, what: Pick, words: Status) -> None:
-        """Do something at the place that is clicked next, and say so. Esc leaves it."""
-        self._pick = what if self._desk.current is not None else None
-        if self._pick is not None:
-            self._layers.activate()
-            self._showing.status(words)
-
-    def under_cursor(self, what: Pick) -> None:
-        """Do something at the place under the cursor, after the awaited answer."""
-        self._pick = None
-        if self._desk.current is not None:
-            position = self._desk.current.placement.position(self._viewer.cursor.position)
-            self.when_answered(lambda work: what(work, position))
-
-    def when_answered(self, act: Act) -> None:
-        """Act now, or after the awaited answer."""
-        work = self._desk.current
-        if work is None:
-            return
-        if work.session.pending is None:
-            act(work)
+    def at_place(self, name: str, act: AtPlace, position: Position | None) -> None:
+        """Do something at a position after the awaited answer, or arm the tool; pressed again, its button leaves it."""
+        if position is not None:
+            self._tool = None
+            self.when_answered(lambda pair: act(pair, position))
+        elif self.armed == name:
+            self.disarm()
         else:
-            self._after_answer = act
-            self._showing.tell()
+            self.arm(name, act, messages.armed(name))
+
+    def arm(self, name: str, act: AtPlace, words: Status) -> None:
+        """Do something at the place that is clicked next, and show what. Esc leaves it."""
+        if self._workspace.current is not None:
+            self._workspace.activate()
+            self._tool = Tool(name, act)
+            self._reports.report(words)
+
+    def disarm(self) -> None:
+        """Let the next click draw again."""
+        self._tool = None
+        self._reports.resume()
+
+    def when_answered(self, act: Act, kind: str = "act") -> None:
+        """Act now, or after the awaited answer and the acts that came before."""
+        pair = self._workspace.current
+        if pair is None:
+            return
+        if pair.session.pending is None and not self._queue:
+            act(pair)
+        else:
+            self._queue.append(Queued(kind, act))
+            self._reports.resume()
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
-    def ask(self, work: Work, request: Request | None) -> None:
-        """Have a question answered, and say so; None where there is nothing to ask any more."""
-        self._answering.ask(work, request)
-        self._showing.tell()
+    def ask(self, pair: LayerPair, request: Request | None) -> None:
+        """Have a question answered; None where there is nothing to ask any more."""
+        self._models.ask(pair, request)
+        self._reports.resume()
 
     def ask_again(self) -> None:
         """Have the clicks already made answered anew."""
-        if self._desk.current is not None:
-            self.ask(self._desk.current, self._desk.current.session.ask_again())
+        if self._workspace.current is not None:
+            self.ask(self._workspace.current, self._workspace.current.session.ask_again())
 
-    def answered(self, work: Work) -> None:
-        """Do what waited for the last answer to this object, now that all its answers are there."""
-        if work is not self._desk.current:
-            return
-        self._showing.tell()
-        act, self._after_answer = self._after_answer, None
-        if act is not None:
-            with telling(self._panel):
-                act(work)
-
-    def settle(self, work: Work) -> None:
+    def settle(self, pair: LayerPair, note: str = "") -> None:
         """Show where things stand after objects were written, and let the next click begin one."""
-        self._flipped = False
-        self._showing.seconds = None
-        work.refresh_thumbnail()
-        self._showing.diameter()
-        self._showing.standing(self._flipped)
-        self._showing.tell()
-
-    def forget_plans(self) -> None:
-        """Do nothing after the next answer, as there will be none."""
-        self._after_answer = None
+        self.flipped = False
+        self._reports.seconds = None
+        pair.refresh_thumbnail()
+        self._reports.resume(note)
+        self.settled.emit()
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _keep_now(self, work: Work) -> None:
-        label = work.session.commit()
-        self._showing.note = f"Object {label} is kept."
-        self.settle(work)
+    def _keep_now(self, pair: LayerPair) -> None:
+        label = pair.session.commit()
+        self.settle(pair, messages.kept(label))
 
-    def _start_new_now(self, work: Work) -> None:
-        label, kept = work.session.label, work.session.state.kept
-        work.session.start_new()
-        if work.session.state.kept > kept:
-            self._showing.note = f"Object {label} is kept. This is a new object."
-        self.settle(work)
+    def _start_new_now(self, pair: LayerPair) -> None:
+        label, kept = pair.session.label, pair.session.state.kept
+        pair.session.start_new()
+        was_kept = pair.session.state.kept > kept
+        self.settle(pair, f"{messages.kept(label)} This is a new object." if was_kept else "")
 
-    def _take_up_now(self, work: Work, position: tuple[float, ...]) -> None:
-        label = work.label_at(position)
+    def _take_up_now(self, pair: LayerPair, position: Position) -> None:
+        label = pair.label_at(position)
         if not label:
-            raise ValueError("There is no object under the cursor; point at one and press W again.")
-        self._layers.activate()
-        if label == work.session.label and not work.session.state.empty:
+            self._other_labels = self._workspace.labels_under(pair.placement.world(position))
+            if self._other_labels is None:
+                raise ValueError("There is no object there; point at one and press W again.")
+            self._reports.report(messages.other_labels(self._other_labels.name))
+            return
+        self._workspace.activate()
+        if label == pair.session.label and not pair.session.state.empty:
             raise ValueError(f"Object {label} is the one being drawn already; click to correct it.")
-        if label == work.object_hit():
-            work.session.cancel()
-        work.session.resume(label, position)
-        self._showing.seconds = None
-        self._showing.tell()
+        pair.session.resume(label, position)
+        self._reports.seconds = None
+        self._reports.resume()
+
+    def _click(self, pair: LayerPair, position: Position, positive: bool) -> None:
+        """Draw with a click; one well inside an existing object, while none is being drawn, corrects that object."""
+        session = pair.session
+        there = pair.label_at(position)
+        begins = positive and session.state.empty and session.protect != "anything"
+        if begins and there and pair.lies_inside(position, MARGIN * self._viewport.screen_pixel(pair)):
+            self._take_up_now(pair, position)
+        else:
+            self._layers.add(position, positive)
+
+    def _drop_queued_clicks(self) -> bool:
+        """Drop what came after the last keep that waits; False where nothing did."""
+        keeps = [k for k, queued in enumerate(self._queue) if queued.kind == "keep"]
+        dropped = False
+        while keeps and len(self._queue) > keeps[-1] + 1:
+            self._queue.pop()
+            dropped = True
+        return dropped
+
+    def _drop_leftover(self, pair: LayerPair) -> bool:
+        """Take back a new object's only click where other objects leave next to nothing of the answer."""
+        session = pair.session
+        alone = len(session.clicks) == 1 and not session.state.taken_up
+        if not alone or session.protect == "anything" or session.ndim != 2:
+            return False
+        frame = session.clicks[0].frame(session.ndim)
+        mask = session.mask(frame)
+        if not mask.any() or session.area() >= LEFTOVER * mask.sum():
+            return False
+        other = pair.most_of(frame, mask, without=session.label)
+        session.undo()
+        self._reports.report(messages.nothing_left(other))
+        return True
 
     def _travel(self, forward: bool) -> None:
-        work = self._desk.current
-        if work is not None:
-            self._after_answer = None
-            before = work.session.state
-            self.ask(work, work.session.redo() if forward else work.session.undo())
-            news = frame_status.travelled(before, work.session.state, forward)
-            if news is not None and work.session.state is not before:
-                self._showing.hold(news)
+        pair = self._workspace.current
+        if pair is not None:
+            before = pair.session.state
+            self.ask(pair, pair.session.redo() if forward else pair.session.undo())
+            what = travelled(before, pair.session.state, forward)
+            if what and pair.session.state is not before:
+                self._reports.hold(messages.travelled(what, forward))
 
-    def _choose_points(self, polarity: Polarity, layer: Any) -> None:
-        work = self._desk.current
-        if work is not None:
-            self._layers.choose(polarity, layer)
-            self._desk.show_picks()
-            self.ask(work, self._read_clicks(work))
-
-    def _read_clicks(self, work: Work) -> Request | None:
+    def _read_clicks(self, pair: LayerPair) -> Request | None:
         """Give the session the clicks that the layers show; return the question that arises."""
-        if not work.counted:
-            raise ValueError(f"{work.labels_layer.name!r} is large and still being read; click again in a moment.")
-        return work.session.set_clicks(self._layers.read_clicks(work.session.clicks))
+        if not pair.counted:
+            raise ValueError(f"{pair.labels_name!r} is large and still being read; click again in a moment.")
+        return pair.session.set_clicks(self._layers.read_clicks(pair.session.clicks))
 
     # -- what happened elsewhere -----------------------------------------------------------------------------------
 
     def _on_layers_clicked(self, world: tuple[float, ...], primary: bool) -> None:
-        work = self._desk.current
-        if work is None:
+        pair = self._workspace.current
+        if pair is None:
             return
-        position = work.placement.position(world)
-        if self._pick is not None:
-            what, self._pick = self._pick, None
-            with telling(self._panel):
-                self.when_answered(lambda work: what(work, position))
-        elif work.label_at(position) is None:
-            self._showing.status(status.OUTSIDE)
-        else:
-            self._layers.add(position, primary != self._flipped)
+        position = pair.position(world)
+        with self._reports.errors():
+            if self._tool is not None:
+                tool, self._tool = self._tool, None
+                self.when_answered(lambda pair: tool.act(pair, position))
+            elif pair.label_at(position) is None:
+                self._reports.report(messages.OUTSIDE)
+            elif self._queue:
+                keeps = any(queued.kind == "keep" for queued in self._queue)
+                positive = primary if keeps else primary != self.flipped
+                self.when_answered(lambda pair: self._click(pair, position, positive), "click")
+            else:
+                self._click(pair, position, primary != self.flipped)
 
     def _on_layers_edited(self) -> None:
-        work = self._desk.current
-        if work is None:
+        pair = self._workspace.current
+        if pair is None:
             return
         try:
-            request = self._read_clicks(work)
+            request = self._read_clicks(pair)
         except ValueError as problem:
-            self._showing.status(status.error(problem))
-            self._desk.mend_later()
+            self._reports.report(messages.error(problem))
+            self._workspace.mend_later()
             return
-        self._desk.bring_back_labels()
-        self._after_answer = None
-        self.ask(work, request)
+        self._workspace.bring_back_labels()
+        self.ask(pair, request)
 
     def _on_layers_refused(self) -> None:
-        self._showing.status(status.error(status.FLAT_ONLY))
+        self._reports.report(messages.error(messages.FLAT_ONLY))
 
-    def _on_desk_drawn(self, work: Work) -> None:
-        self._live.show(work)
-        self._showing.standing(self._flipped)
+    def _on_models_answered(self, pair: LayerPair, seconds: float, note: str) -> None:
+        """Do what waited for the last answer to this object, now that all its answers are there."""
+        if pair is not self._workspace.current:
+            return
+        self._reports.seconds = seconds
+        self._reports.resume(note)
+        if self._drop_leftover(pair):
+            self._queue.clear()
+        while self._queue and pair.session.pending is None:
+            queued = self._queue.popleft()
+            with self._reports.errors():
+                queued.act(pair)
 
-    def _on_desk_switched(self, work: Work | None) -> None:
-        self._pick = self._after_answer = None
-        self._showing.standing(self._flipped)
-        self._showing.diameter()
-        if work is None:
-            self._live.hide()
-            self._showing.tell()
+    def _on_models_failed(self, pair: LayerPair, error: BaseException) -> None:
+        self._queue.clear()
+        self._reports.report(messages.not_answered(error))
+
+    def _on_workspace_switched(self, pair: LayerPair | None) -> None:
+        self._queue.clear()
+        self._tool = None
+        if pair is None:
+            self._reports.resume()
         else:
-            self._live.renew(work)
-            self.ask(work, work.session.pending)
+            self.ask(pair, pair.session.pending)
+
+
+def travelled(before: ObjectState, after: ObjectState, forward: bool) -> str:
+    """Return what one step of undo, or `forward` of redo, did to frames; "" where it moved the object being drawn."""
+    written = after.written if forward else before.written
+    confirmed = sorted(before.notes.confirmed ^ after.notes.confirmed)
+    if written is not None:
+        return messages.edited_frames(len({frame for frame, _ in written.patches}))
+    if confirmed:
+        return messages.confirmation(confirmed[0], confirmed[0] in after.notes.confirmed)
+    return ""

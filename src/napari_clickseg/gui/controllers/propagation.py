@@ -1,53 +1,70 @@
-"""CarryActs: what keys and buttons ask of carrying, and what is told of it."""
+"""Propagation: objects are followed from frame to frame in the background; each frame is written as it comes."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psygnal import Signal
 
 from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.jobs import Outcome, Stop
+from napari_clickseg.core.edits import Edit
+from napari_clickseg.core.jobs import Stop
+from napari_clickseg.core.labels import read_block
 from napari_clickseg.core.regions import Region
-from napari_clickseg.gui.background import Background, Courier
-from napari_clickseg.gui.controllers.frames import Timeline
-from napari_clickseg.gui.controllers.objects import ObjectActs
-from napari_clickseg.gui.layer_pair import Work
-from napari_clickseg.gui.panel_state import Showing
-from napari_clickseg.gui.view import messages as frame_status
-from napari_clickseg.gui.view.protocol import Carry, SequencePanel
-from napari_clickseg.gui.workspace import Desk
+from napari_clickseg.gui.view import messages
+from napari_clickseg.gui.view.protocol import Progress, Status, Way
 from napari_clickseg.propagation.plan import Plan, along, backward, bracket, forward
 from napari_clickseg.propagation.propagate import Carried, carry
 from napari_clickseg.session.replay import Act
 
+if TYPE_CHECKING:
+    from napari_clickseg.core.jobs import Outcome
+    from napari_clickseg.gui.background import Background, Ticket
+    from napari_clickseg.gui.controllers.frames import Frames
+    from napari_clickseg.gui.controllers.objects import Objects
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.panel_state import Reports
+    from napari_clickseg.gui.viewport import Viewport
+    from napari_clickseg.gui.workspace import Workspace
+
 NOT_THE_USERS = frozenset(("reserve", "predictor"))
-"""Acts of the panel itself, which end no carrying. Another model does: see `Carrying._on_acted`."""
+"""Acts of the panel itself, which end no trip. Another model does: see `Propagation._on_acted`."""
+TRAVELS = frozenset(("undo", "redo"))
+QUIET = frozenset(("extend", "confirm", "reserve", "predictor", "diameter", "protect"))
+"""Acts that correct nothing."""
+ENOUGH = 20
+"""After so many frames that hold objects it is clear that something would be replaced."""
 
 
 @dataclass(slots=True, eq=False)
 class Trip:
-    """One carrying while it runs. Mutable: what was reached.
+    """One walk over frames while it runs. Mutable: what was reached.
 
     Attributes
     ----------
+    way : {"missing", "replace"}
+        Whether objects are added only where nothing is, or written over what is there.
     number : int or None
         Of the session's edit that it writes; None before the first frame.
     done : list of Frame
         Frames that were looked at, one after the other.
     drawn : list of Frame
-        Those of them into which objects were carried, be it that they were there as they are already.
+        Those of them into which objects were followed, be it that they were there as they are already.
     halted : str
         Why it ended before the end of its route.
     model : str
         The predictor's name.
     """
 
-    work: Work
+    pair: LayerPair
     route: Plan
     model: str
+    way: Way = "replace"
     number: int | None = None
     done: list[Frame] = field(default_factory=list)
     drawn: list[Frame] = field(default_factory=list)
@@ -59,56 +76,209 @@ class Trip:
         return self.route.onwards(self.done[-1] if self.done else self.route.source)
 
 
-class Carrying:
-    """Mutable owner of the thread that carries, one trip at a time. Whatever the user does to the session ends it."""
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """How many objects of how many frames a trip would replace; `more`: not all frames were looked at."""
+
+    objects: int
+    frames: int
+    more: bool
+
+
+class Propagation:
+    """Mutable: what is being followed, whose objects, how far, and where the last trip can go on.
+
+    Parameters
+    ----------
+    workspace, objects, frames, viewport, background, reports
+        Where the pairs are, who waits for answers, which frame is in view, where the pointer is, where frames are
+        worked out, where sentences go.
+    """
 
     arrived = Signal(object, object)
     """A frame was written: the trip, and what became of the objects there."""
-    ended = Signal(object, object)
-    """A trip ended; carries the trip and the error that ended it, or None."""
+    changed = Signal()
+    """`progress` is another one."""
 
-    def __init__(self) -> None:
-        self._background = Background("clickseg-carry")
-        self._courier = Courier(self._on_frame)
+    def __init__(
+        self,
+        workspace: Workspace,
+        objects: Objects,
+        frames: Frames,
+        viewport: Viewport,
+        background: Background,
+        reports: Reports,
+    ) -> None:
+        self._workspace = workspace
+        self._objects = objects
+        self._frames = frames
+        self._viewport = viewport
+        self._background = background
+        self._reports = reports
+        self._everything = True
+        self._reach = 0
         self._trip: Trip | None = None
+        self._ticket: Ticket | None = None
+        self._asked: tuple[LayerPair, Plan, Status] | None = None
         self._writing = False
+        self._last: Trip | None = None
+        self._next: Plan | None = None
+        self._again = False
+        self._touched: set[Frame] = set()
+        workspace.switched.connect(self._on_workspace_switched)
 
     @property
     def trip(self) -> Trip | None:
-        """What is being carried; None where nothing is."""
+        """What is being followed; None where nothing is."""
         return self._trip
 
-    def open(self) -> None:
-        """Start the thread."""
-        self._background.open()
+    @property
+    def busy(self) -> bool:
+        """Whether something is followed, or is about to be."""
+        return self._ticket is not None
+
+    @property
+    def question(self) -> Status | None:
+        """What a trip would replace, before it starts; None where nothing is asked."""
+        return None if self._asked is None else self._asked[2]
+
+    @property
+    def progress(self) -> Progress:
+        """How it stands."""
+        pair = self._workspace.current
+        if self._trip is not None and self._trip.pair is pair:
+            return Progress(True, len(self._trip.done), len(self._trip.route.targets))
+        if self._next is not None and self._last is not None and self._last.pair is pair and pair is not None:
+            return Progress(resume=self._next.source[self._frames.axis(pair)], again=self._again)
+        return Progress()
 
     def close(self) -> None:
         """End what runs; what was written stays."""
         self.stop()
-        self._background.close()
 
-    def start(self, work: Work, route: Plan) -> Trip:
-        """Carry along a route; a trip that still runs ends where it stands."""
-        self.stop()
-        trip = Trip(work, route, work.session.predictor.name)
-        self._trip = trip
-        work.session.acted.connect(self._on_acted)
-        self._background.submit(lambda stop: self._run(trip, stop), self._on_outcome)
-        return trip
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def choose_everything(self, everything: bool) -> None:
+        """Follow all objects of a frame, or one."""
+        self._everything = everything
+
+    def set_reach(self, count: int) -> None:
+        """Go over so many frames; 0: to the end."""
+        self._reach = count
+
+    def carry_forward(self) -> None:
+        """Follow objects from the frame in view through those after it."""
+        self._objects.when_answered(partial(self._go, ahead=True))
+
+    def carry_back(self) -> None:
+        """Follow objects from the frame in view through those before it."""
+        self._objects.when_answered(partial(self._go, ahead=False))
+
+    def carry_between(self) -> None:
+        """Fill the frames between the nearest confirmed ones."""
+        self._objects.when_answered(self._fill)
+
+    def carry_on(self) -> None:
+        """Go on where the last trip ended, or anew from a frame that was corrected since."""
+        self._objects.when_answered(self._continue)
+
+    def answer(self, way: Way | None) -> None:
+        """Start the trip that was asked about, in this way; None leaves it."""
+        asked, self._asked = self._asked, None
+        if asked is not None and way is not None and asked[0] is self._workspace.current:
+            self._start(asked[0], asked[1], way)
+        else:
+            self._reports.resume()
 
     def stop(self) -> bool:
-        """End where it stands; return False where nothing runs."""
-        if self._trip is None:
-            return False
-        self._background.cancel()
-        self._end(None)
-        return True
+        """End where it stands, or leave what was asked; return False where there is neither."""
+        if self._asked is not None:
+            self.answer(None)
+            return True
+        looked = self._ticket is not None
+        self._cancel()
+        if self._trip is not None:
+            self._end(None)
+        elif looked:
+            self._reports.resume()
+        return looked
 
-    # -- on the thread ---------------------------------------------------------------------------------------------
+    # -- the way ---------------------------------------------------------------------------------------------------
+
+    def _go(self, pair: LayerPair, ahead: bool) -> None:
+        frame, axis, count = self._frames.place(pair)
+        targets = forward(frame, axis, count, self._reach) if ahead else backward(frame, axis, self._reach)
+        if not targets:
+            raise ValueError(f"There is no frame {'after' if ahead else 'before'} this one to track to.")
+        self._ask(pair, Plan(frame, targets, self._ids(pair)))
+
+    def _fill(self, pair: LayerPair) -> None:
+        frame, axis, _ = self._frames.place(pair)
+        first, last = bracket(frame, axis, pair.session.confirmed)
+        targets = along(first, axis, range(first[axis] + 1, last[axis]))
+        if not targets:
+            raise ValueError("The two confirmed frames lie side by side; there is none between them to fill.")
+        self._ask(pair, Plan(first, targets, self._ids(pair), between=last))
+
+    def _continue(self, pair: LayerPair) -> None:
+        if self._next is None or self._last is None or self._last.pair is not pair:
+            raise ValueError("Nothing was tracked yet that could go on; Shift+Right tracks from this frame.")
+        self._start(pair, self._next, self._last.way)
+
+    def _ids(self, pair: LayerPair) -> tuple[int, ...] | None:
+        """Return which objects are to be followed: all, the one being drawn, or the one under the pointer."""
+        if self._everything:
+            return None
+        if not pair.session.state.empty:
+            return (pair.session.label,)
+        label = pair.label_at(pair.position(self._viewport.pointer()))
+        if not label:
+            raise ValueError("There is no object under the pointer to track; point at one, or choose all objects.")
+        return (label,)
+
+    # -- before it starts ------------------------------------------------------------------------------------------
+
+    def _ask(self, pair: LayerPair, route: Plan) -> None:
+        """Look what would be replaced, in the background; start where that is nothing, ask where it is something."""
+        if not pair.counted:
+            raise ValueError(f"{pair.labels_name!r} is large and still being read; try again in a moment.")
+        self.stop()
+        if not pair.session.state.empty:
+            pair.session.start_new()
+        job = partial(overlap, pair.session.labels, route, pair.session.confirmed)
+        self._ticket = self._background.long.submit(job, partial(self._on_overlap, pair, route, pair.session.step))
+        self._reports.report(messages.following(len(route.targets)))
+
+    def _on_overlap(self, pair: LayerPair, route: Plan, step: int, outcome: Outcome) -> None:
+        self._ticket = None
+        if pair is not self._workspace.current or pair.session.step != step:
+            return
+        if outcome.error is not None:
+            self._reports.report(messages.not_followed(outcome.error))
+        elif outcome.value.objects:
+            there: Overlap = outcome.value
+            self._asked = pair, route, messages.would_replace(there.objects, there.frames, there.more)
+            self.changed.emit()
+        else:
+            self._start(pair, route, "replace")
+
+    # -- on its way ------------------------------------------------------------------------------------------------
+
+    def _start(self, pair: LayerPair, route: Plan, way: Way) -> None:
+        self.stop()
+        if not pair.session.state.empty:
+            pair.session.start_new()
+        self._forget()
+        trip = Trip(pair, route, pair.session.predictor.name, way)
+        self._last = self._trip = trip
+        pair.session.acted.connect(self._on_acted)
+        self._ticket = self._background.long.submit(partial(self._run, trip), self._on_outcome)
+        self.changed.emit()
+        self._reports.report(messages.following(len(route.targets)))
 
     def _run(self, trip: Trip, stop: Stop) -> None:
-        """Wait after each frame until it is written: the next one is carried from what is there."""
-        session, route = trip.work.session, trip.route
+        """On the background thread. Wait after each frame until it is written: the next one starts from it."""
+        session, route = trip.pair.session, trip.route
         steps = carry(
             session.image,
             session.labels,
@@ -121,20 +291,19 @@ class Carrying:
             between=route.between,
         )
         for step in steps:
-            self._courier.arrived.emit(Outcome(trip, step))
+            if trip.way == "missing":
+                step = replace(step, edit=only_missing(step.edit, session.labels, step.frame))
+            self._background.courier.send(partial(self._on_frame, trip, step))
             while not trip.taken.acquire(timeout=0.05):
                 stop.check()
 
-    # -- on the GUI thread -----------------------------------------------------------------------------------------
-
-    def _on_frame(self, outcome: Outcome) -> None:
-        trip, step = outcome.key, outcome.value
-        if not isinstance(trip, Trip) or trip is not self._trip:
+    def _on_frame(self, trip: Trip, step: Carried) -> None:
+        if trip is not self._trip:
             return
         try:
             went_on = self._write(trip, step)
         except ValueError as problem:
-            self._background.cancel()
+            self._cancel()
             self._end(problem)
             return
         if not went_on:
@@ -142,18 +311,19 @@ class Carrying:
             return
         trip.halted = step.halted
         self.arrived.emit(trip, step)
+        self.changed.emit()
         trip.taken.release()
 
     def _write(self, trip: Trip, step: Carried) -> bool:
         """Write a frame; False where the user did something since the one before. A confirmed frame is left alone."""
-        if step.frame in trip.work.session.confirmed:
+        if step.frame in trip.pair.session.confirmed:
             return True
         trip.done.append(step.frame)
         if step.edit.confidence:
             trip.drawn.append(step.frame)
         if not step.edit.written.any():
             return True
-        session, edits = trip.work.session, {step.frame: step.edit}
+        session, edits = trip.pair.session, {step.frame: step.edit}
         self._writing = True
         try:
             if trip.number is None:
@@ -164,6 +334,7 @@ class Carrying:
             self._writing = False
 
     def _on_outcome(self, outcome: Outcome) -> None:
+        self._ticket = None
         if self._trip is not None:
             self._end(outcome.error)
 
@@ -173,164 +344,35 @@ class Carrying:
         if not self._writing and (act.name not in NOT_THE_USERS or another_model):
             self.stop()
 
+    def _cancel(self) -> None:
+        if self._ticket is not None:
+            self._ticket.cancel()
+            self._ticket = None
+
+    # -- afterwards ------------------------------------------------------------------------------------------------
+
     def _end(self, error: BaseException | None) -> None:
         trip, self._trip = self._trip, None
-        if trip is not None:
-            trip.work.session.acted.disconnect(self._on_acted)
-            self.ended.emit(trip, error)
-
-
-TRAVELS = frozenset(("undo", "redo"))
-QUIET = frozenset(("extend", "confirm", "reserve", "predictor", "diameter", "protect"))
-"""Acts that correct nothing."""
-
-
-class CarryActs:
-    """Mutable: whose objects are carried, how far, and where the last trip can go on.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Knows where the cursor is.
-    panel, desk, acts, showing, timeline, carrying
-        See there.
-    """
-
-    def __init__(
-        self,
-        viewer: Any,
-        panel: SequencePanel,
-        desk: Desk,
-        acts: ObjectActs,
-        showing: Showing,
-        timeline: Timeline,
-        carrying: Carrying,
-    ) -> None:
-        self._viewer = viewer
-        self._panel = panel
-        self._desk = desk
-        self._acts = acts
-        self._showing = showing
-        self._timeline = timeline
-        self._carrying = carrying
-        self._everything = True
-        self._reach = 0
-        self._last: Trip | None = None
-        self._next: Plan | None = None
-        self._again = False
-        self._touched: set[Frame] = set()
-        carrying.arrived.connect(self._on_carrying_arrived)
-        carrying.ended.connect(self._on_carrying_ended)
-        desk.switched.connect(self._on_desk_switched)
-
-    # -- requests --------------------------------------------------------------------------------------------------
-
-    def choose_whose(self, everything: bool) -> None:
-        """Carry all objects of a frame, or one."""
-        self._everything = everything
-
-    def choose_reach(self, count: int) -> None:
-        """Carry over so many frames; 0: to the end."""
-        self._reach = count
-
-    def carry_forward(self) -> None:
-        """Carry from the frame in view to those after it."""
-        self._acts.when_answered(lambda work: self._go(work, ahead=True))
-
-    def carry_back(self) -> None:
-        """Carry from the frame in view to those before it."""
-        self._acts.when_answered(lambda work: self._go(work, ahead=False))
-
-    def carry_between(self) -> None:
-        """Fill the frames between the nearest confirmed ones."""
-        self._acts.when_answered(self._fill)
-
-    def carry_on(self) -> None:
-        """Go on where the last trip ended, or anew from a frame that was corrected since."""
-        self._acts.when_answered(self._continue)
-
-    def stop_carrying(self) -> bool:
-        """End where it stands; return False where nothing is carried."""
-        return self._carrying.stop()
-
-    # -- inside ----------------------------------------------------------------------------------------------------
-
-    def _go(self, work: Work, ahead: bool) -> None:
-        frame, axis, count = self._timeline.place(work)
-        targets = forward(frame, axis, count, self._reach) if ahead else backward(frame, axis, self._reach)
-        if not targets:
-            raise ValueError(f"There is no frame {'after' if ahead else 'before'} this one to carry to.")
-        self._start(work, Plan(frame, targets, self._ids(work)))
-
-    def _fill(self, work: Work) -> None:
-        frame, axis, _ = self._timeline.place(work)
-        first, last = bracket(frame, axis, work.session.confirmed)
-        targets = along(first, axis, range(first[axis] + 1, last[axis]))
-        if not targets:
-            raise ValueError("The two confirmed frames lie side by side; there is none between them to fill.")
-        self._start(work, Plan(first, targets, self._ids(work), between=last))
-
-    def _continue(self, work: Work) -> None:
-        if self._next is None or self._last is None or self._last.work is not work:
-            raise ValueError("Nothing was carried yet that could go on; Shift+Right carries from this frame.")
-        self._start(work, self._next)
-
-    def _start(self, work: Work, route: Plan) -> None:
-        if not work.counted:
-            raise ValueError(f"{work.labels_layer.name!r} is large and still being read; try again in a moment.")
-        if not work.session.state.empty:
-            work.session.start_new()
-        self._carrying.stop()
-        self._forget()
-        self._last = self._carrying.start(work, route)
-        self._tell()
-        self._showing.status(frame_status.carrying(len(route.targets)))
-
-    def _ids(self, work: Work) -> tuple[int, ...] | None:
-        """Return which objects are to be carried: all, the one being drawn, or the one under the cursor."""
-        if self._everything:
-            return None
-        if not work.session.state.empty:
-            return (work.session.label,)
-        label = work.label_at(work.placement.position(self._viewer.cursor.position))
-        if not label:
-            raise ValueError("There is no object under the cursor to carry; point at one, or choose all objects.")
-        return (label,)
+        if trip is None:
+            return
+        trip.pair.session.acted.disconnect(self._on_acted)
+        self._next = None if trip.halted else trip.left()
+        trip.pair.session.painted.connect(self._on_session_painted)
+        trip.pair.session.acted.connect(self._on_session_acted)
+        trip.pair.refresh_thumbnail()
+        self.changed.emit()
+        if error is not None:
+            self._reports.report(messages.not_followed(error))
+        elif trip.pair is self._workspace.current:
+            self._reports.report(messages.followed(trip.drawn, trip.halted, self._next is not None))
 
     def _forget(self) -> None:
         if self._last is not None:
-            self._last.work.session.painted.disconnect(self._on_session_painted)
-            self._last.work.session.acted.disconnect(self._on_session_acted)
+            self._last.pair.session.painted.disconnect(self._on_session_painted)
+            self._last.pair.session.acted.disconnect(self._on_session_acted)
         self._last = self._next = None
         self._again = False
         self._touched.clear()
-
-    def _tell(self) -> None:
-        """Show how carrying stands."""
-        trip, work = self._carrying.trip, self._desk.current
-        if trip is not None and trip.work is work:
-            self._panel.show_carry(Carry(True, len(trip.done), len(trip.route.targets)))
-        elif self._next is not None and self._last is not None and self._last.work is work and work is not None:
-            axis = self._timeline.axis(work)
-            self._panel.show_carry(Carry(resume=self._next.source[axis], again=self._again))
-        else:
-            self._panel.show_carry(Carry())
-
-    # -- what happened elsewhere -----------------------------------------------------------------------------------
-
-    def _on_carrying_arrived(self, trip: Trip, step: Carried) -> None:
-        self._tell()
-
-    def _on_carrying_ended(self, trip: Trip, error: BaseException | None) -> None:
-        self._next = None if trip.halted else trip.left()
-        trip.work.session.painted.connect(self._on_session_painted)
-        trip.work.session.acted.connect(self._on_session_acted)
-        trip.work.refresh_thumbnail()
-        self._tell()
-        if error is not None:
-            self._showing.status(frame_status.not_carried(error))
-        elif trip.work is self._desk.current:
-            self._showing.status(frame_status.carried(trip.drawn, trip.halted, self._next is not None))
 
     def _on_session_painted(self, region: Region) -> None:
         """Note which frame of the last trip is written to."""
@@ -340,22 +382,55 @@ class CarryActs:
                 self._touched.add(frame)
 
     def _on_session_acted(self, act: Act) -> None:
-        """After a correction of a frame that was carried into, offer to carry anew from there."""
+        """After a correction of a frame that was written, offer to go anew from there."""
         touched, self._touched = self._touched, set()
         if self._last is None or act.name in QUIET:
             return
         done = self._last.done
         if act.name in TRAVELS:
-            stands = any(self._last.work.session.confidence(frame) for frame in self._last.drawn[:1])
+            stands = any(self._last.pair.session.confidence(frame) for frame in self._last.drawn[:1])
             self._next, self._again = (self._last.left() if stands and not self._last.halted else None), False
         elif touched:
             first = done[min(done.index(frame) for frame in touched)]
             self._next = self._last.route.onwards(first)
             self._again = self._next is not None
-        self._tell()
+        self.changed.emit()
 
-    def _on_desk_switched(self, work: Work | None) -> None:
-        trip = self._carrying.trip
-        if trip is not None and trip.work is not work:
-            self._carrying.stop()
-        self._tell()
+    def _on_workspace_switched(self, pair: LayerPair | None) -> None:
+        self._asked = None
+        if self._trip is not None and self._trip.pair is not pair:
+            self.stop()
+        self.changed.emit()
+
+
+def overlap(labels: Any, route: Plan, confirmed: Collection[Frame], stop: Stop) -> Overlap:
+    """Return how many objects a trip would replace: those that it follows and that are on its frames already."""
+    source = np.unique(np.asarray(labels[route.source]))
+    ids = source[source > 0] if route.ids is None else np.array(route.ids)
+    objects = frames = 0
+    for number, frame in enumerate(route.targets):
+        stop.check(number / len(route.targets))
+        if frame in confirmed:
+            break
+        block = np.asarray(labels[frame])
+        there = np.intersect1d(np.unique(block), ids).size if block.any() else 0
+        objects, frames = objects + there, frames + bool(there)
+        if frames == ENOUGH:
+            return Overlap(objects, frames, more=number + 1 < len(route.targets))
+    return Overlap(objects, frames, more=False)
+
+
+def only_missing(edit: Edit, labels: Any, frame: Frame) -> Edit:
+    """Return the part of an edit that adds objects which a frame lacks, where there is background.
+
+    >>> import numpy as np
+    >>> labels = np.array([[[1, 0, 0, 0]]])
+    >>> edit = Edit(Region((0, 0), (1, 4)), np.ones((1, 4), bool), np.array([[1, 1, 2, 2]]))
+    >>> only_missing(edit, labels, (0,)).written
+    array([[False, False,  True,  True]])
+    """
+    there = np.asarray(read_block(labels, frame, edit.region))
+    present = np.unique(np.asarray(labels[frame]))
+    written = edit.written & (there == 0) & ~np.isin(edit.values, present)
+    confidence = {label: value for label, value in edit.confidence.items() if label not in present}
+    return replace(edit, written=written, confidence=confidence)

@@ -1,25 +1,29 @@
-"""Journaling: a journal for each work; what a session that was not saved left behind is offered back."""
+"""Recovery: a journal for each pair; what a session that was not saved left behind is offered back."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.core.jobs import Outcome, Stop
-from napari_clickseg.gui.background import Background, Courier
-from napari_clickseg.gui.layer_pair import Work
-from napari_clickseg.gui.panel_state import Showing
-from napari_clickseg.gui.view import messages as frame_status
-from napari_clickseg.gui.view.protocol import SequencePanel, Status
-from napari_clickseg.gui.workspace import Desk
+from psygnal import Signal
+
+from napari_clickseg.core.jobs import Stop
+from napari_clickseg.gui.view import messages
+from napari_clickseg.gui.view.protocol import Status
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.atomic import put_right
 from napari_clickseg.storage.event_log import Journal
 from napari_clickseg.storage.recovery import Found, clean, discard, find, recover, supersede
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.jobs import Outcome
+    from napari_clickseg.gui.background import Background, Ticket
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.panel_state import Reports
+    from napari_clickseg.gui.workspace import Workspace
 
 MARK = "napari-clickseg journal"
 """The key in a layer's metadata by which the journals of what is in it are known: they need not be offered back."""
@@ -30,167 +34,178 @@ class Restored:
     """A session in which everything was done again, its journal, and what could not be done ("" where all was)."""
 
     found: Found
-    beside: Work
+    beside: LayerPair
     session: Session
     journal: Journal
     problem: str
 
 
-class Journaling:
-    """Mutable owner of the journals of one panel. A journal that fails is told once; work goes on.
+class Recovery:
+    """Mutable owner of the journals of one panel. A journal that fails is reported once; pair goes on.
 
     Parameters
     ----------
-    viewer : napari.Viewer
-        Its Labels layers tell what is there already.
-    panel, desk, showing
-        See there.
+    layers : iterable
+        The layers of the viewer: they name the journals of what is there already.
+    workspace, background, reports
+        Where the pairs are, on which thread journals are found, where sentences go.
     """
 
-    def __init__(self, viewer: Any, panel: SequencePanel, desk: Desk, showing: Showing) -> None:
-        self._viewer = viewer
-        self._panel = panel
-        self._desk = desk
-        self._showing = showing
+    changed = Signal()
+    """`offer` is another one."""
+
+    def __init__(self, layers: Iterable[Any], workspace: Workspace, background: Background, reports: Reports) -> None:
+        self._layers = layers
+        self._workspace = workspace
+        self._background = background
+        self._reports = reports
         self._journals: dict[Session, Journal] = {}
         self._offers: list[Found] = []
-        self._background = Background("clickseg-journals")
-        self._courier = Courier(self._on_journal_told)
-        desk.begun.connect(self._on_desk_begun)
-        desk.dropped.connect(self._on_desk_dropped)
-        desk.switched.connect(self._on_desk_switched)
+        self._looking: Ticket | None = None
+        workspace.begun.connect(self._on_workspace_begun)
+        workspace.dropped.connect(self._on_workspace_dropped)
+        workspace.switched.connect(self._on_workspace_switched)
+
+    @property
+    def offer(self) -> str:
+        """The session that is offered back, as a sentence; "" where none is."""
+        return self._offers[0].sentence if self._offers else ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether journals are being looked for."""
+        return self._looking is not None and self._looking.busy
 
     def open(self) -> None:
-        """Start the thread that looks for journals."""
-        self._background.open()
-        threading.Thread(target=_cleaned, name="clickseg-clean", daemon=True).start()
+        """Delete what is old, in the background."""
+        self._background.files.worker.submit(_cleaned, _ignored)
 
     def close(self) -> None:
-        """End all journals; each is written to its end by a thread of its own."""
+        """End all journals; each is written to its end."""
         for session in tuple(self._journals):
             self._end(session)
-        self._background.close()
 
-    def journal(self, work: Work) -> Journal:
-        """Return the journal of a work on the desk."""
-        return self._journals[work.session]
+    def journal(self, pair: LayerPair) -> Journal:
+        """Return the journal of a pair."""
+        return self._journals[pair.session]
 
-    def saved(self, work: Work) -> None:
-        """Take note that the labels of a work were saved: neither what was done so far nor older work is offered."""
-        journal = self._journals.get(work.session)
+    def saved(self, pair: LayerPair) -> None:
+        """Take note that the labels of a pair were saved: neither what was done so far nor older work is offered."""
+        journal = self._journals.get(pair.session)
         if journal is not None:
             journal.saved()
-            threading.Thread(target=_superseded, args=(work.session, journal), name="clickseg-saved").start()
+            self._background.files.worker.submit(partial(_superseded, pair.session, journal), _ignored)
 
     # -- requests --------------------------------------------------------------------------------------------------
 
     def restore(self) -> None:
         """Do again what the session offered did, beside what there is now: in a Labels layer of its own."""
-        work = self._desk.current
-        if work is None or not self._offers:
+        pair = self._workspace.current
+        if pair is None or not self._offers:
             return
         found = self._offers.pop(0)
-        self._panel.show_offer("")
-        self._showing.status(frame_status.RESTORING)
-        labels = None if work.session.step else work.session.labels
-        self._background.submit(partial(_restored, found, work, labels), self._on_restored)
+        self._reports.report(messages.RESTORING)
+        labels = None if pair.session.step else pair.session.labels
+        self._background.files.submit(partial(_restored, found, pair, labels), self._on_restored)
 
     def discard(self) -> None:
         """Forget the session offered, and offer the next one, if any."""
         if self._offers:
-            self._background.submit(partial(_discarded, self._offers.pop(0)), self._on_discarded)
-            self._offer()
+            self._background.files.submit(partial(_discarded, self._offers.pop(0)), self._on_discarded)
+            self.changed.emit()
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _offer(self) -> None:
-        self._panel.show_offer(self._offers[0].sentence if self._offers else "")
+    def _warn(self, sentence: str) -> None:
+        """Report what is wrong apart from what is done now, until something is done."""
+        self._reports.hold(messages.error(sentence))
+
+    def _note(self, sentence: str) -> None:
+        self._reports.hold(Status("ready", sentence))
 
     def _start(self, session: Session, start: Callable[[], Journal]) -> Journal:
         journal = start()
         self._journals[session] = journal
-        courier = self._courier
-        journal.failed.connect(lambda sentence: courier.arrived.emit(Outcome("failed", sentence)))
-        journal.resumed.connect(lambda sentence: courier.arrived.emit(Outcome("resumed", sentence)))
+        send = self._background.courier.send
+        journal.failed.connect(lambda sentence: send(partial(self._warn, sentence)))
+        journal.resumed.connect(lambda sentence: send(partial(self._note, sentence)))
         if journal.problem:
-            self._showing.warn(journal.problem)
+            self._warn(journal.problem)
         elif journal.note:
-            self._showing.hold(Status("ready", journal.note))
+            self._note(journal.note)
         return journal
 
     def _end(self, session: Session) -> None:
         journal = self._journals.pop(session, None)
         if journal is not None:
-            threading.Thread(target=_ended, args=(journal,), name="clickseg-journal-end").start()
+            self._background.files.worker.submit(partial(_ended, journal), _ignored)
 
     # -- what happened elsewhere -----------------------------------------------------------------------------------
 
-    def _on_desk_begun(self, work: Work) -> None:
-        if work.session not in self._journals:
-            path = getattr(work.image_layer.source, "path", None)
-            self._start(work.session, partial(Journal.start, work.session, path))
-        known = work.labels_layer.metadata.get(MARK, ())
-        work.labels_layer.metadata[MARK] = (*known, self._journals[work.session].path.stem)
+    def _on_workspace_begun(self, pair: LayerPair) -> None:
+        if pair.session not in self._journals:
+            path = getattr(pair.image_layer.source, "path", None)
+            self._start(pair.session, partial(Journal.start, pair.session, path))
+        known = pair.labels_layer.metadata.get(MARK, ())
+        pair.labels_layer.metadata[MARK] = (*known, self._journals[pair.session].path.stem)
 
-    def _on_desk_dropped(self, work: Work) -> None:
-        self._end(work.session)
+    def _on_workspace_dropped(self, pair: LayerPair) -> None:
+        self._end(pair.session)
 
-    def _on_desk_switched(self, work: Work | None) -> None:
+    def _on_workspace_switched(self, pair: LayerPair | None) -> None:
         self._offers = []
-        self._offer()
-        if work is not None and not work.session.step:
-            present = {stem for layer in self._viewer.layers for stem in layer.metadata.get(MARK, ())}
-            self._background.submit(partial(_looked_for, work, present), self._on_found)
+        self.changed.emit()
+        if pair is not None and not pair.session.step:
+            present = {stem for layer in self._layers for stem in layer.metadata.get(MARK, ())}
+            self._looking = self._background.files.submit(partial(_looked_for, pair, present), self._on_found)
 
     def _on_found(self, outcome: Outcome) -> None:
         if outcome.error is None:
-            work, found = outcome.value
-            self._offers = found if work is self._desk.current else []
-            self._offer()
+            pair, found = outcome.value
+            self._offers = found if pair is self._workspace.current else []
+            self.changed.emit()
 
     def _on_restored(self, outcome: Outcome) -> None:
         if outcome.error is not None:
-            self._showing.status(frame_status.not_restored(outcome.error))
+            self._reports.report(messages.not_restored(outcome.error))
             return
         restored: Restored = outcome.value
         self._start(restored.session, lambda: restored.journal)
-        if restored.beside not in self._desk:
+        if restored.beside not in self._workspace:
             self._end(restored.session)
             return
-        work = self._desk.restore(restored.beside, restored.session)
-        self._showing.hold(frame_status.restored(work.labels_layer.name, restored.problem))
-        self._offer()
+        pair = self._workspace.restore(restored.beside, restored.session)
+        self._reports.hold(messages.restored(pair.labels_layer.name, restored.problem))
+        self.changed.emit()
 
     def _on_discarded(self, outcome: Outcome) -> None:
         if outcome.error is not None:
-            self._showing.status(frame_status.not_discarded(outcome.error))
-
-    def _on_journal_told(self, outcome: Outcome) -> None:
-        if outcome.key == "failed":
-            self._showing.warn(outcome.value)
-        else:
-            self._showing.hold(Status("ready", outcome.value))
+            self._reports.report(messages.not_discarded(outcome.error))
 
 
-def _ended(journal: Journal) -> None:
-    """Write the journal to its end; one that cannot even be deleted was told of before."""
+def _ended(journal: Journal, stop: Stop) -> None:
+    """Write the journal to its end; one that cannot even be deleted was reported before."""
     with contextlib.suppress(OSError):
         journal.close()
 
 
-def _cleaned() -> None:
+def _ignored(outcome: Outcome) -> None:
+    """Nobody awaits what came of it."""
+
+
+def _cleaned(stop: Stop) -> None:
     """Put right what a killed process left half-way; delete what is old, or try again next time."""
     put_right()
     with contextlib.suppress(OSError):
         clean()
 
 
-def _looked_for(work: Work, present: set[str], stop: Stop) -> tuple[Work, list[Found]]:
-    found = find(work.session.image, labels=work.session.labels)
-    return work, [f for f in found if not any(f.path.stem.startswith(stem) for stem in present)]
+def _looked_for(pair: LayerPair, present: set[str], stop: Stop) -> tuple[LayerPair, list[Found]]:
+    found = find(pair.session.image, labels=pair.session.labels)
+    return pair, [f for f in found if not any(f.path.stem.startswith(stem) for stem in present)]
 
 
-def _restored(found: Found, beside: Work, labels: Any, stop: Stop) -> Restored:
+def _restored(found: Found, beside: LayerPair, labels: Any, stop: Stop) -> Restored:
     """Do everything again in a session that nobody sees yet; the old journal goes when the new one is on the disk."""
     recovered, journals = recover(found.path), list[Journal]()
     image, predictor = beside.session.image, beside.session.predictor
@@ -213,7 +228,7 @@ def _restored(found: Found, beside: Work, labels: Any, stop: Stop) -> Restored:
     return Restored(found, beside, session, journal, " ".join(recovered.problems))
 
 
-def _superseded(session: Session, journal: Journal) -> None:
+def _superseded(session: Session, journal: Journal, stop: Stop) -> None:
     """Offer older sessions no more; where that cannot be noted they are offered once more."""
     with contextlib.suppress(OSError):
         supersede(session.image, session.labels, journal.began)

@@ -1,41 +1,67 @@
-"""Reviewing: what is known of each frame, and the places to look at first; worked out in the background."""
+"""Review: what is known of each frame, and the places to look at first; worked out in the background."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QTimer
+from psygnal import Signal
 
 from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.jobs import Outcome, Stop
+from napari_clickseg.core.jobs import Stop
 from napari_clickseg.core.regions import Region
-from napari_clickseg.gui.background import Background
-from napari_clickseg.gui.click_layers import ClickLayers
-from napari_clickseg.gui.controllers.frames import Timeline
-from napari_clickseg.gui.controllers.propagation import Carrying, Trip
-from napari_clickseg.gui.layer_pair import Work
-from napari_clickseg.gui.panel_state import Showing
-from napari_clickseg.gui.preview import ring
-from napari_clickseg.gui.view import messages as frame_status
-from napari_clickseg.gui.view.protocol import Finding, FrameState, SequencePanel, Strip
-from napari_clickseg.gui.workspace import Desk
+from napari_clickseg.gui.view import messages
+from napari_clickseg.gui.view.protocol import Finding, FrameState, Repair, Strip
 from napari_clickseg.propagation.plan import along
 from napari_clickseg.propagation.propagate import Carried
-from napari_clickseg.review.rules import DOUBTFUL, Doubt, Review
+from napari_clickseg.review.rules import DOUBTFUL, SIGNS, Doubt, Review
 from napari_clickseg.session.replay import Act
 from napari_clickseg.session.state import Notes
 
-TOLD = 2
-"""So many reasons of a doubt are told, the weightiest."""
+if TYPE_CHECKING:
+    from napari_clickseg.core.jobs import Outcome
+    from napari_clickseg.gui.background import Background, Ticket
+    from napari_clickseg.gui.controllers.corrections import Corrections
+    from napari_clickseg.gui.controllers.frames import Frames
+    from napari_clickseg.gui.controllers.propagation import Propagation, Trip
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.panel_state import Reports
+    from napari_clickseg.gui.preview import Preview
+    from napari_clickseg.gui.viewport import Viewport
+    from napari_clickseg.gui.workspace import Workspace
+
+PATIENCE_MS = 200
+"""Changes are gathered for so long before they are looked at."""
+REASONS = 2
+"""So many reasons of a doubt are shown, the weightiest."""
+BRIEF = {
+    "uncertain": "tracking unsure",
+    "estranged": "unlike its neighbours",
+    "unlinked": "id only here",
+    "roughened": "rough outline",
+    "offside": "off its way",
+    "reshaped": "shape changes",
+    "ruffled": "odd outline",
+    "pieces": "in several pieces",
+    "holes": "has a hole",
+    "jumped": "jumps",
+    "resized": "size jumps",
+    "touching": "touches another",
+    "begins": "id begins here",
+    "ends": "id ends here",
+}
+"""What a sign of the review is called in a row, in two to four words."""
+MISSING, EMPTY = "missing here", "no objects"
+SWAPPED = frozenset(("estranged", "offside", "jumped", "reshaped"))
+"""Signs of two objects that have each other's id."""
 
 
 @dataclass(slots=True, eq=False)
 class Known:
-    """What is known of the frames of one work. Mutable.
+    """What is known of the frames of one pair. Mutable.
 
     Attributes
     ----------
@@ -55,7 +81,7 @@ class Known:
     reasons : mapping of Frame to str
         Why a frame is doubtful.
     questions : mapping of Frame to tuple of Finding
-        Events that carrying met.
+        Events that propagation met.
     """
 
     review: Review | None = None
@@ -75,19 +101,19 @@ class Known:
         self.touched.add(frame)
 
     def ask(self, step: Carried) -> None:
-        """Take note of what befell objects on their way to a frame."""
+        """Take note of what happened to objects on their way to a frame."""
         self.questions[step.frame] = tuple(
-            Finding(step.frame, event.label or None, event.sentence, True, (event.positions or (None,))[0])
+            Finding(step.frame, event.label or None, event.sentence, True, (event.positions or (None,))[0], event.kind)
             for event in step.events
         )
 
-    def fits(self, work: Work) -> bool:
+    def fits(self, pair: LayerPair) -> bool:
         """Tell whether what is known is of the labels as they are, and of frames as they are counted now."""
-        return self.labels is work.session.labels and self.ndim == work.session.ndim
+        return self.labels is pair.session.labels and self.ndim == pair.session.ndim
 
-    def look_anew(self, work: Work) -> None:
+    def look_anew(self, pair: LayerPair) -> None:
         """Forget what does not fit any more; what was written to is then not known either."""
-        self.review, self.labels, self.ndim = None, work.session.labels, work.session.ndim
+        self.review, self.labels, self.ndim = None, pair.session.labels, pair.session.ndim
         self.changed, self.looked_at, self.questions = set(), set(), {}
         self.states, self.doubts, self.reasons = {}, (), {}
 
@@ -111,11 +137,245 @@ class Known:
         return (*questions, *(one for one in self.doubts if one.frame not in confirmed))
 
 
+class Reviewing:
+    """Mutable: what is known of each pair, and which place is looked at.
+
+    Parameters
+    ----------
+    workspace, frames, corrections, propagation, viewport, background, preview, reports
+        Where the pairs are, which frame is in view, who repairs, what is being followed, who moves the camera, where
+        frames are read, who marks a place, where sentences go.
+    """
+
+    changed = Signal()
+    """Something else is known, or another place is looked at."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        frames: Frames,
+        corrections: Corrections,
+        propagation: Propagation,
+        viewport: Viewport,
+        background: Background,
+        preview: Preview,
+        reports: Reports,
+    ) -> None:
+        self._workspace = workspace
+        self._frames = frames
+        self._corrections = corrections
+        self._propagation = propagation
+        self._viewport = viewport
+        self._background = background
+        self._preview = preview
+        self._reports = reports
+        self._known: dict[LayerPair, Known] = {}
+        self._chosen: int | None = None
+        """Where in the list the place is that was gone to last; where it was mended, where it had been."""
+        self._looked_at: Finding | None = None
+        self._ticket: Ticket | None = None
+        self._open = self._soon = False
+        workspace.begun.connect(self._on_workspace_begun)
+        workspace.dropped.connect(self._on_workspace_dropped)
+        workspace.switched.connect(self._on_workspace_switched)
+        workspace.drawn.connect(self._on_workspace_drawn)
+        propagation.arrived.connect(self._on_propagation_arrived)
+
+    def open(self) -> None:
+        """Look from now on."""
+        self._open, self._soon = True, False
+
+    def close(self) -> None:
+        """Look no more."""
+        self._open = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a look is under way."""
+        return self._soon or (self._ticket is not None and self._ticket.busy)
+
+    def known(self, pair: LayerPair) -> Known:
+        """Return what is known of the frames of a pair."""
+        return self._known[pair]
+
+    # -- what is shown ---------------------------------------------------------------------------------------------
+
+    def shown(self, pair: LayerPair) -> tuple[Strip, tuple[Finding, ...], int | None]:
+        """Return the frames, the places to look at, and which of those is looked at; of an image with frames."""
+        known = self._known[pair]
+        findings = known.findings(pair.session.confirmed)
+        here = findings.index(self._looked_at) if self._looked_at in findings else None
+        return self._strip(pair, known), findings, here
+
+    def _strip(self, pair: LayerPair, known: Known) -> Strip:
+        frame, axis, count = self._frames.place(pair)
+        frames = along(frame, axis, range(count))
+        notes = pair.session.state.notes
+        states = tuple(known.state(one, notes) for one in frames)
+        reasons = {k: why for k, one in enumerate(frames) if (why := known.reason(one))}
+        axes = self._frames.axes(pair)
+        return Strip(axes[axis], states, frame[axis], reasons, axes, self._frames.named(pair))
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def next_doubt(self) -> None:
+        """Go to the next place; where the last one was mended, to what stands in its place now."""
+        self._walk(1)
+
+    def previous_doubt(self) -> None:
+        """Go to the place before."""
+        self._walk(-1)
+
+    def go_to_finding(self, index: int) -> None:
+        """Go to a place of the list: its frame, with the object in the middle of the view."""
+        pair, findings = self._workspace.current, self._findings()
+        if pair is None or not 0 <= index < len(findings):
+            return
+        finding = self._looked_at = findings[index]
+        self._chosen = index
+        self._viewport.show_frame(pair, finding.frame)
+        if finding.position is not None:
+            self._viewport.centre_on(pair, (*finding.frame, *finding.position))
+            if pair.session.state.empty:
+                self._preview.mark(pair, (*finding.frame, *finding.position), large=True)
+        if finding.label is not None:
+            pair.select_label(finding.label)
+        self._reports.report(messages.looking_at(finding, index + 1, len(findings)))
+
+    def repair(self, index: int) -> None:
+        """Go to a place and do the likely repair."""
+        pair, findings = self._workspace.current, self._findings()
+        if pair is None or not 0 <= index < len(findings):
+            return
+        finding = findings[index]
+        self.go_to_finding(index)
+        if finding.repair is not None:
+            self._corrections.repair(finding.repair.action, pair, finding.frame, finding.repair.labels)
+
+    def confirm(self) -> None:
+        """Call the frame in view right; where it was called so, no longer."""
+        pair = self._workspace.current
+        if pair is None:
+            return
+        frame, _, _ = self._frames.place(pair)
+        now = frame not in pair.session.confirmed
+        pair.session.confirm(frame, now)
+        self._reports.report(messages.confirmed(frame, now))
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def _findings(self) -> tuple[Finding, ...]:
+        pair = self._workspace.current
+        return () if pair is None else self._known[pair].findings(pair.session.confirmed)
+
+    def _walk(self, step: int) -> None:
+        findings = self._findings()
+        here = self._looked_at in findings
+        if here:
+            self._chosen = findings.index(self._looked_at)
+        if not findings:
+            self._reports.report(messages.NOTHING_DOUBTFUL)
+        elif self._chosen is None:
+            self.go_to_finding(0)
+        else:
+            gone_on = self._chosen if step > 0 and not here else self._chosen + step
+            self.go_to_finding(gone_on % len(findings))
+
+    def _look_soon(self) -> None:
+        if not self._soon:
+            self._soon = True
+            self._background.later(PATIENCE_MS, self._look)
+
+    def _look(self) -> None:
+        """Look at what changed, unless a look is under way: then afterwards."""
+        self._soon = False
+        pair = self._workspace.current
+        looking = self._ticket is not None and self._ticket.busy
+        if not self._open or pair is None or looking or not self._frames.has_frames(pair):
+            return
+        known = self._known[pair]
+        first = known.labels is None
+        if not known.fits(pair):
+            known.look_anew(pair)
+        known.looked_at, known.changed = known.changed, set()
+        written = frozenset(known.touched) if pair.made and first else None
+        job = partial(look, pair, known.review, frozenset(known.looked_at), written)
+        self._ticket = self._background.files.submit(job, self._on_looked)
+
+    def _on_looked(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self._reports.report(messages.not_reviewed(outcome.error))
+            return
+        looked: Looked = outcome.value
+        known = self._known.get(looked.pair)
+        if known is None or not known.fits(looked.pair):
+            self._look_soon()
+            return
+        known.review, known.states = looked.review, looked.states
+        known.doubts, known.reasons, known.looked_at = looked.doubts, looked.reasons, set()
+        if known.changed:
+            self._look_soon()
+        if looked.pair is self._workspace.current:
+            self.changed.emit()
+
+    # -- what happened elsewhere -----------------------------------------------------------------------------------
+
+    def _on_workspace_begun(self, pair: LayerPair) -> None:
+        self._known[pair] = Known()
+        pair.session.painted.connect(partial(self._on_session_painted, pair))
+        pair.session.acted.connect(partial(self._on_session_acted, pair))
+
+    def _on_workspace_dropped(self, pair: LayerPair) -> None:
+        self._known.pop(pair, None)
+
+    def _on_workspace_switched(self, pair: LayerPair | None) -> None:
+        self._chosen, self._looked_at = None, None
+        if self._ticket is not None:
+            self._ticket.cancel()
+        for known in self._known.values():
+            known.changed |= known.looked_at
+        self.changed.emit()
+        self._look_soon()
+
+    def _on_workspace_drawn(self, pair: LayerPair) -> None:
+        if not self._known[pair].fits(pair):
+            self._look_soon()
+
+    def _on_session_painted(self, pair: LayerPair, region: Region) -> None:
+        if pair in self._known:
+            self._known[pair].write(_frame_of(pair, region))
+            self._look_soon()
+
+    def _on_session_acted(self, pair: LayerPair, act: Act) -> None:
+        """What the user changed is no question any more; confirming and undoing change what is doubtful."""
+        known = self._known.get(pair)
+        if known is None or self._propagation.trip is not None:
+            return
+        if act.name == "paint":
+            known.write(_frame_of(pair, act.arguments["region"]))
+        for frame in known.changed & known.questions.keys():
+            del known.questions[frame]
+        self._look_soon()
+
+    def _on_propagation_arrived(self, trip: Trip, step: Carried) -> None:
+        known = self._known.get(trip.pair)
+        if known is not None:
+            known.ask(step)
+            self.changed.emit()
+
+
+def _frame_of(pair: LayerPair, region: Region) -> Frame:
+    return region.start[: len(region.start) - pair.session.ndim]
+
+
+# -- on the background thread ------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Looked:
     """What a look at the labels found; as in `Known`."""
 
-    work: Work
+    pair: LayerPair
     review: Review
     states: Mapping[Frame, FrameState]
     doubts: tuple[Finding, ...]
@@ -123,7 +383,7 @@ class Looked:
 
 
 def look(
-    work: Work,
+    pair: LayerPair,
     review: Review | None,
     changed: Collection[Frame],
     written: Collection[Frame] | None,
@@ -138,7 +398,7 @@ def look(
     written : collection of Frame or None
         At a first look, the frames that alone can hold anything; None where any may.
     """
-    session = work.session
+    session = pair.session
     if review is None:
         frames = list(np.ndindex(*session.image.frames_shape(session.ndim)))
         blank = frozenset() if written is None else frozenset(frames) - frozenset(written)
@@ -149,243 +409,58 @@ def look(
             review.update(frame)
     notes = session.state.notes
     doubts = [doubt for doubt in review.doubts(notes.confidence, notes.confirmed) if doubt.score >= DOUBTFUL]
-    reasons = {doubt.frame: _told(doubt) for doubt in reversed(doubts)}
+    reasons = {doubt.frame: _sentence(doubt) for doubt in reversed(doubts)}
     states = review.states(notes.confidence, notes.confirmed)
-    return Looked(work, review, states, tuple(_finding(doubt) for doubt in doubts), reasons)
+    return Looked(pair, review, states, tuple(_finding(doubt, session.labels) for doubt in doubts), reasons)
 
 
-def _told(doubt: Doubt) -> str:
+def _sentence(doubt: Doubt) -> str:
     whose = "" if doubt.label is None else f"object {doubt.label}: "
-    return whose + "; ".join(doubt.reasons[:TOLD])
+    return whose + "; ".join(doubt.reasons[:REASONS])
 
 
-def _finding(doubt: Doubt) -> Finding:
-    return Finding(doubt.frame, doubt.label, "; ".join(doubt.reasons[:TOLD]), position=doubt.position)
+def _finding(doubt: Doubt, labels: Any) -> Finding:
+    signs = [name for reason in doubt.reasons[:REASONS] for name, sign in SIGNS.items() if sign.reason in reason]
+    brief = BRIEF[signs[0]] if signs else EMPTY if doubt.label is None else MISSING
+    return Finding(
+        doubt.frame,
+        doubt.label,
+        "; ".join(doubt.reasons[:REASONS]),
+        position=doubt.position,
+        brief=brief,
+        repair=_repair(doubt, signs, labels),
+    )
 
 
-RING_SHARE = 0.75
-"""The radius of the ring around the place that is looked at, in diameters of an object."""
-USUAL_DIAMETER = 40.0
-"""As long as the diameter of objects is not known."""
-PATIENCE_MS = 200
-"""Changes are gathered for so long before they are looked at."""
+def _repair(doubt: Doubt, signs: Collection[str], labels: Any) -> Repair | None:
+    """The likely repair: copy what is missing, swap two ids, split what lies in pieces."""
+    if not signs:
+        whose = () if doubt.label is None else (doubt.label,)
+        return Repair("copy", "Copy from before", whose) if any(doubt.frame) else None
+    partner = swapped_with(labels, doubt.frame, doubt.label) if doubt.label and SWAPPED & set(signs) else None
+    if partner is not None and doubt.label is not None:
+        return Repair("swap", f"Swap {doubt.label} and {partner}", (doubt.label, partner))
+    return None
 
 
-class Reviewing:
-    """Mutable: what is known of each work, and which place is looked at.
+def swapped_with(labels: Any, frame: Frame, label: int) -> int | None:
+    """Return the object that lies where another one was on the frame before, if that one lies where it was itself.
 
-    Parameters
-    ----------
-    panel, desk, layers, showing, timeline, carrying
-        See there.
+    >>> labels = np.array([[[1, 1, 0, 2, 2]], [[2, 2, 0, 1, 1]]])
+    >>> swapped_with(labels, (1,), 1), swapped_with(labels, (0,), 1)
+    (2, None)
     """
-
-    def __init__(
-        self,
-        panel: SequencePanel,
-        desk: Desk,
-        layers: ClickLayers,
-        showing: Showing,
-        timeline: Timeline,
-        carrying: Carrying,
-    ) -> None:
-        self._panel = panel
-        self._desk = desk
-        self._layers = layers
-        self._showing = showing
-        self._timeline = timeline
-        self._carrying = carrying
-        self._known: dict[Work, Known] = {}
-        self._findings: tuple[Finding, ...] = ()
-        self._chosen: int | None = None
-        """Where in the list the place is that was gone to last; where it was mended, where it had been."""
-        self._looked_at: Finding | None = None
-        self._here = False
-        self._background = Background("clickseg-review")
-        self._open = self._soon = False
-        desk.begun.connect(self._on_desk_begun)
-        desk.dropped.connect(self._on_desk_dropped)
-        desk.switched.connect(self._on_desk_switched)
-        desk.drawn.connect(self._on_desk_drawn)
-        timeline.stepped.connect(self._show)
-        carrying.arrived.connect(self._on_carrying_arrived)
-
-    def open(self) -> None:
-        """Start the thread."""
-        self._open, self._soon = True, False
-        self._background.open()
-
-    def close(self) -> None:
-        """End it."""
-        self._open = False
-        self._background.close()
-
-    # -- requests --------------------------------------------------------------------------------------------------
-
-    def next_doubt(self) -> None:
-        """Go to the next place; where the last one was mended, to what stands in its place now."""
-        self._walk(1)
-
-    def previous_doubt(self) -> None:
-        """Go to the place before."""
-        self._walk(-1)
-
-    def go_to_finding(self, index: int) -> None:
-        """Go to a place of the list: its frame, with the object in the middle of the view."""
-        work = self._desk.current
-        if work is None or not 0 <= index < len(self._findings):
-            return
-        finding = self._looked_at = self._findings[index]
-        self._chosen, self._here = index, True
-        self._timeline.show_frame(work, finding.frame)
-        if finding.position is not None:
-            self._timeline.centre_on(work, (*finding.frame, *finding.position))
-            self._mark(work, finding.frame, finding.position)
-        if finding.label is not None:
-            work.labels_layer.selected_label = finding.label
-        self._panel.show_findings(self._findings, index)
-        self._showing.status(frame_status.looking_at(finding, index + 1, len(self._findings)))
-
-    def confirm(self) -> None:
-        """Call the frame in view right; where it was called so, no longer."""
-        work = self._desk.current
-        if work is None:
-            return
-        frame, _, _ = self._timeline.place(work)
-        now = frame not in work.session.confirmed
-        work.session.confirm(frame, now)
-        self._showing.status(frame_status.confirmed(frame, now))
-
-    # -- looking ---------------------------------------------------------------------------------------------------
-
-    def _walk(self, step: int) -> None:
-        count = len(self._findings)
-        if not count:
-            self._showing.status(frame_status.NOTHING_DOUBTFUL)
-        elif self._chosen is None:
-            self.go_to_finding(0)
-        else:
-            gone_on = self._chosen if step > 0 and not self._here else self._chosen + step
-            self.go_to_finding(gone_on % count)
-
-    def _look_soon(self) -> None:
-        if not self._soon:
-            self._soon = True
-            QTimer.singleShot(PATIENCE_MS, self._look)
-
-    def _look(self) -> None:
-        """Look at what changed, unless a look is under way: then afterwards."""
-        self._soon = False
-        work = self._desk.current
-        if not self._open or work is None or self._background.busy or not self._timeline.has_frames(work):
-            return
-        known = self._known[work]
-        first = known.labels is None
-        if not known.fits(work):
-            known.look_anew(work)
-        known.looked_at, known.changed = known.changed, set()
-        written = frozenset(known.touched) if work.made and first else None
-        job = partial(look, work, known.review, frozenset(known.looked_at), written)
-        self._background.submit(job, self._on_looked)
-
-    def _on_looked(self, outcome: Outcome) -> None:
-        if outcome.error is not None:
-            self._showing.status(frame_status.not_reviewed(outcome.error))
-            return
-        looked: Looked = outcome.value
-        known = self._known.get(looked.work)
-        if known is None or not known.fits(looked.work):
-            return self._look_soon()
-        known.review, known.states = looked.review, looked.states
-        known.doubts, known.reasons, known.looked_at = looked.doubts, looked.reasons, set()
-        if known.changed:
-            self._look_soon()
-        if looked.work is self._desk.current:
-            self._show()
-
-    def _mark(self, work: Work, frame: Frame, position: tuple[float, ...]) -> None:
-        """Lay a ring around a place, until another frame is shown or something is drawn."""
-        if len(position) == 2 and work.session.state.empty:
-            diameter = work.session.expected_diameter() if work.measured else USUAL_DIAMETER
-            painted = ring(RING_SHARE * diameter)
-            middle = len(painted) // 2
-            self._layers.show_preview(painted, (*frame, *(round(p) - middle for p in position)), 1.0)
-
-    # -- showing ---------------------------------------------------------------------------------------------------
-
-    def _show(self) -> None:
-        work = self._desk.current
-        if work is None or not self._timeline.has_frames(work):
-            self._panel.show_strip(None)
-            return
-        known = self._known[work]
-        self._panel.show_strip(self._strip(work, known))
-        self._list(work, known)
-
-    def _strip(self, work: Work, known: Known) -> Strip:
-        frame, axis, count = self._timeline.place(work)
-        frames = along(frame, axis, range(count))
-        notes = work.session.state.notes
-        states = tuple(known.state(one, notes) for one in frames)
-        reasons = {k: why for k, one in enumerate(frames) if (why := known.reason(one))}
-        axes = self._timeline.axes(work)
-        return Strip(axes[axis], states, frame[axis], reasons, axes, self._timeline.named(work))
-
-    def _list(self, work: Work, known: Known) -> None:
-        """List questions first, then doubts; what is looked at stays marked while it is there."""
-        before = self._looked_at
-        self._findings = known.findings(work.session.confirmed)
-        self._here = before in self._findings
-        if before is not None and self._here:
-            self._chosen = self._findings.index(before)
-        self._panel.show_findings(self._findings, self._chosen if self._here else None)
-
-    # -- what happened elsewhere -----------------------------------------------------------------------------------
-
-    def _on_desk_begun(self, work: Work) -> None:
-        self._known[work] = Known()
-        work.session.painted.connect(partial(self._on_session_painted, work))
-        work.session.acted.connect(partial(self._on_session_acted, work))
-
-    def _on_desk_dropped(self, work: Work) -> None:
-        self._known.pop(work, None)
-
-    def _on_desk_switched(self, work: Work | None) -> None:
-        self._findings, self._chosen, self._looked_at, self._here = (), None, None, False
-        self._panel.show_findings((), None)
-        self._background.cancel()
-        for known in self._known.values():
-            known.changed |= known.looked_at
-        self._show()
-        self._look_soon()
-
-    def _on_desk_drawn(self, work: Work) -> None:
-        self._show()
-        if not self._known[work].fits(work):
-            self._look_soon()
-
-    def _on_session_painted(self, work: Work, region: Region) -> None:
-        if work in self._known:
-            self._known[work].write(_frame_of(work, region))
-            self._look_soon()
-
-    def _on_session_acted(self, work: Work, act: Act) -> None:
-        """What the user changed is no question any more; confirming and undoing change what is doubtful."""
-        known = self._known.get(work)
-        if known is None or self._carrying.trip is not None:
-            return
-        if act.name == "paint":
-            known.write(_frame_of(work, act.arguments["region"]))
-        for frame in known.changed & known.questions.keys():
-            del known.questions[frame]
-        self._look_soon()
-
-    def _on_carrying_arrived(self, trip: Trip, step: Carried) -> None:
-        known = self._known.get(trip.work)
-        if known is not None:
-            known.ask(step)
-            self._show()
+    if not frame or frame[-1] == 0:
+        return None
+    before, here = (np.asarray(labels[one]) for one in ((*frame[:-1], frame[-1] - 1), frame))
+    other = _most_common(here[before == label])
+    if other in (0, label) or _most_common(here[before == other]) != label:
+        return None
+    return other
 
 
-def _frame_of(work: Work, region: Region) -> Frame:
-    return region.start[: len(region.start) - work.session.ndim]
+def _most_common(ids: Any) -> int:
+    if not ids.size:
+        return 0
+    values, counts = np.unique(ids, return_counts=True)
+    return int(values[np.argmax(counts)])

@@ -1,32 +1,41 @@
-"""Saving: labels and sessions go to files in the background; what was saved is not offered back."""
+"""Saving: labels and click logs go to files in the background, and saved labels come back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_clickseg.core.geometry import Geometry
-from napari_clickseg.core.jobs import Outcome, Stop
-from napari_clickseg.gui.background import Background
-from napari_clickseg.gui.controllers.recovery import Journaling
-from napari_clickseg.gui.layer_pair import Work
-from napari_clickseg.gui.panel_state import Showing
-from napari_clickseg.gui.view import messages as frame_status
-from napari_clickseg.gui.view.protocol import SequencePanel
-from napari_clickseg.gui.workspace import Desk
+from napari_clickseg.core.jobs import Stop
+from napari_clickseg.gui.view import messages
+from napari_clickseg.gui.view.protocol import PathKind
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.storage.event_log import Journal
+from napari_clickseg.storage.read_labels import read_labels
 from napari_clickseg.storage.recovery import recover
 from napari_clickseg.storage.session_file import Past, save_session
 from napari_clickseg.storage.write_labels import write_labels
 
-Kind = Literal["labels", "session"]
-NAMES: dict[Kind, str] = {"labels": "{} objects.tif", "session": "{} session.json"}
+if TYPE_CHECKING:
+    from napari_clickseg.core.jobs import Outcome
+    from napari_clickseg.gui.background import Background, Ticket
+    from napari_clickseg.gui.controllers.recovery import Recovery
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.panel_state import Reports
+    from napari_clickseg.gui.workspace import Workspace
+
+NAMES: dict[PathKind, str] = {
+    "labels": "{} objects.tif",
+    "click log": "{} clicks.json",
+    "open labels": "{} objects.tif",
+}
 """How files are called that are saved for an image."""
+SAVED_AS = ("{} objects.tif", "{} objects.ome.zarr", "{} objects.zarr", "{} objects.png", "{} objects.npy")
+"""Where saved labels are looked for beside an image."""
 
 
 class Saving:
@@ -34,34 +43,43 @@ class Saving:
 
     Parameters
     ----------
-    panel, desk, journaling, showing
-        See there.
+    workspace, recovery, background, reports
+        Where the pairs are, who has their journals, on which thread files are written, where sentences go.
     list_all : callable
-        Returns the models that there are; a session file names the weights of those that answered.
+        Returns the models that there are; a click log names the weights of those that answered.
+    ask_path : callable
+        Asks the user for a file's name.
     """
 
     def __init__(
         self,
-        panel: SequencePanel,
-        desk: Desk,
-        journaling: Journaling,
-        showing: Showing,
+        workspace: Workspace,
+        recovery: Recovery,
+        background: Background,
+        reports: Reports,
         list_all: Callable[[], list[ModelEntry]],
+        ask_path: Callable[[PathKind, str], None],
     ) -> None:
-        self._panel = panel
-        self._desk = desk
-        self._journaling = journaling
-        self._showing = showing
+        self._workspace = workspace
+        self._recovery = recovery
+        self._background = background
+        self._reports = reports
         self._list_all = list_all
-        self._background = Background("clickseg-saving")
+        self._ask_path = ask_path
+        self._ticket: Ticket | None = None
+        self._beside: Path | None = None
+        workspace.switched.connect(self._on_workspace_switched)
 
-    def open(self) -> None:
-        """Start the thread that writes."""
-        self._background.open()
+    @property
+    def busy(self) -> bool:
+        """Whether a file is being written."""
+        return self._ticket is not None and self._ticket.busy
 
-    def close(self) -> None:
-        """Let what is being written come to its end; nobody is told any more."""
-        self._background.close()
+    @property
+    def unsaved(self) -> int:
+        """How many changes of the current labels are in no file yet."""
+        pair = self._workspace.current
+        return 0 if pair is None else self._recovery.journal(pair).unsaved
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -69,9 +87,22 @@ class Saving:
         """Ask where the labels are to go."""
         self._ask("labels")
 
-    def save_session(self) -> None:
-        """Ask where the session is to go."""
-        self._ask("session")
+    def export_log(self) -> None:
+        """Ask where the click log is to go."""
+        self._ask("click log")
+
+    def open_labels(self) -> None:
+        """Ask which labels are to be opened."""
+        self._ask("open labels")
+
+    def open_saved(self) -> None:
+        """Open the labels that lie beside the image."""
+        if self._beside is not None:
+            self._open(self._beside)
+
+    def answer(self, kind: PathKind, path: Path) -> None:
+        """Take the file that was chosen."""
+        {"labels": self.write_labels, "click log": self.write_log, "open labels": self._open}[kind](path)
 
     def write_labels(self, path: Path) -> None:
         """Write the labels as they are now.
@@ -81,51 +112,71 @@ class Saving:
         ValueError
             Where the file is one that is open.
         """
-        work = self._free_work()
-        _check_not_open(path, work)
-        labels, geometry = work.session.labels, work.placement.geometry
-        self._write("labels", path, work, partial(_labels_written, path, labels, geometry))
+        pair = self._free_pair()
+        _check_not_open(path, pair)
+        labels, geometry = pair.session.labels, pair.placement.geometry
+        self._write("labels", path, pair, partial(_labels_written, path, labels, geometry))
 
-    def write_session(self, path: Path) -> None:
-        """Write what was done in the session so far, as its journal tells it.
+    def write_log(self, path: Path) -> None:
+        """Write what was done in the session so far, as its journal has it.
 
         Raises
         ------
         ValueError
-            Where its journal cannot be written, and so tells nothing.
+            Where its journal cannot be written, and so has nothing.
         """
-        work = self._free_work()
-        journal = self._journaling.journal(work)
+        pair = self._free_pair()
+        journal = self._recovery.journal(pair)
         if journal.problem:
-            raise ValueError(f"The session cannot be saved without its journal. {journal.problem}")
-        self._write("session", path, work, partial(_session_written, path, work, journal, self._list_all))
+            raise ValueError(f"The click log cannot be written without the journal. {journal.problem}")
+        self._write("click log", path, pair, partial(_log_written, path, pair, journal, self._list_all))
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _ask(self, kind: Kind) -> None:
-        source = _source(self._free_work().image_layer)
-        self._panel.ask_path(kind, str(source.with_name(NAMES[kind].format(source.stem))))
+    def _ask(self, kind: PathKind) -> None:
+        source = _source(self._free_pair().image_layer)
+        self._ask_path(kind, str(source.with_name(NAMES[kind].format(source.stem))))
 
-    def _free_work(self) -> Work:
-        if self._desk.current is None:
+    def _free_pair(self) -> LayerPair:
+        if self._workspace.current is None:
             raise ValueError("There is nothing to save yet; open an image first.")
-        if self._background.busy:
+        if self.busy:
             raise ValueError("A file is still being written; save again when it is there.")
-        return self._desk.current
+        return self._workspace.current
 
-    def _write(self, kind: Kind, path: Path, work: Work, job: Callable[[Stop], None]) -> None:
-        journal = self._journaling.journal(work)
-        self._showing.status(frame_status.writing(path.name))
-        self._background.submit(job, partial(self._on_written, kind, path, work, journal.unsaved))
+    def _write(self, kind: PathKind, path: Path, pair: LayerPair, job: Callable[[Stop], None]) -> None:
+        journal = self._recovery.journal(pair)
+        self._reports.report(messages.writing(path.name))
+        receive = partial(self._on_written, kind, path, pair, journal.unsaved)
+        self._ticket = self._background.files.submit(job, receive)
 
-    def _on_written(self, kind: Kind, path: Path, work: Work, unsaved: int, outcome: Outcome) -> None:
-        whole = work not in self._desk or self._journaling.journal(work).unsaved == unsaved
+    def _on_written(self, kind: PathKind, path: Path, pair: LayerPair, unsaved: int, outcome: Outcome) -> None:
+        whole = pair not in self._workspace or self._recovery.journal(pair).unsaved == unsaved
         if outcome.error is not None:
-            self._showing.status(frame_status.not_saved(outcome.error))
+            self._reports.report(messages.not_saved(outcome.error))
             return
         if whole and kind == "labels":
-            self._journaling.saved(work)
-        self._showing.status(frame_status.saved(path.name, whole))
+            self._recovery.saved(pair)
+        self._reports.report(messages.saved(path.name, whole))
+
+    def _open(self, path: Path) -> None:
+        self._reports.report(messages.reading(path.name))
+        self._background.files.submit(partial(_labels_read, path), partial(self._on_read, path))
+
+    def _on_read(self, path: Path, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self._reports.report(messages.not_read(path.name, outcome.error))
+            return
+        with self._reports.errors():
+            self._workspace.add_labels(outcome.value, path.stem)
+
+    def _on_workspace_switched(self, pair: LayerPair | None) -> None:
+        """Offer the labels that were saved for an image that has none yet."""
+        self._beside = None
+        if pair is not None and pair.made and not pair.session.step:
+            self._beside = next((path for path in _saved_for(pair.image_layer) if path.exists()), None)
+            if self._beside is not None:
+                self._reports.hold(messages.saved_labels(self._beside.name))
 
 
 def _source(layer: Any) -> Path:
@@ -134,28 +185,37 @@ def _source(layer: Any) -> Path:
     return Path(path) if path else Path.home() / layer.name.replace("/", "-")
 
 
-def _check_not_open(path: Path, work: Work) -> None:
+def _saved_for(layer: Any) -> list[Path]:
+    path = getattr(layer.source, "path", None)
+    return [Path(path).with_name(name.format(Path(path).stem)) for name in SAVED_AS] if path else []
+
+
+def _check_not_open(path: Path, pair: LayerPair) -> None:
     """Refuse to write over the image, or over labels that are drawn straight into their file."""
-    open_files = {work.image_layer.source.path: "the image"}
-    if type(work.session.labels) is not np.ndarray:
-        open_files[work.labels_layer.source.path] = "the labels that are drawn into now"
+    open_files = {pair.image_layer.source.path: "the image"}
+    if type(pair.session.labels) is not np.ndarray:
+        open_files[pair.labels_layer.source.path] = "the labels that are drawn into now"
     for name, what in open_files.items():
         if name and Path(name).resolve() in (path.resolve(), *path.resolve().parents):
             raise ValueError(f"{path.name} is the file of {what}; choose another name.")
 
 
-# -- jobs: on the worker's thread --------------------------------------------------------------------------------------
+# -- jobs: on the thread of files --------------------------------------------------------------------------------------
 
 
 def _labels_written(path: Path, labels: Any, geometry: Geometry, stop: Stop) -> None:
     write_labels(path, labels, geometry.axes, geometry=geometry)
 
 
-def _session_written(
-    path: Path, work: Work, journal: Journal, list_all: Callable[[], list[ModelEntry]], stop: Stop
+def _labels_read(path: Path, stop: Stop) -> Any:
+    return np.array(read_labels(path).array)
+
+
+def _log_written(
+    path: Path, pair: LayerPair, journal: Journal, list_all: Callable[[], list[ModelEntry]], stop: Stop
 ) -> None:
     journal.wait()
-    told = recover(journal.path)
-    past = Past(work.session, told.began, told.highest, told.entries)
+    recorded = recover(journal.path)
+    past = Past(pair.session, recorded.began, recorded.highest, recorded.entries)
     weights = {entry.name: entry.path for entry in list_all() if entry.path is not None}
-    save_session(path, past, work.image_layer.source.path, weights)
+    save_session(path, past, pair.image_layer.source.path, weights)

@@ -1,28 +1,30 @@
-"""Whole: "Segment this frame" finds all objects of the frame in view in the background, and writes them as one step."""
+"""Suggestions: all objects of the frame in view are found in the background, and written as one step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QTimer
+from psygnal import Signal
 
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.edits import Edit
-from napari_clickseg.core.jobs import Outcome, Stop
+from napari_clickseg.core.jobs import Stop
 from napari_clickseg.core.requests import Segmenter
-from napari_clickseg.gui.background import Background
-from napari_clickseg.gui.controllers.models import Answering
-from napari_clickseg.gui.controllers.objects import ObjectActs
-from napari_clickseg.gui.layer_pair import Work
-from napari_clickseg.gui.panel_state import Showing
-from napari_clickseg.gui.view import messages as status
-from napari_clickseg.gui.view.messages import telling
-from napari_clickseg.gui.view.protocol import Panel, WholeFrame
-from napari_clickseg.gui.workspace import Desk
+from napari_clickseg.gui.view import messages
+from napari_clickseg.gui.view.protocol import Suggesting
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.jobs import Outcome
+    from napari_clickseg.gui.background import Background, Ticket
+    from napari_clickseg.gui.controllers.models import Models
+    from napari_clickseg.gui.controllers.objects import Objects
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.panel_state import Reports
+    from napari_clickseg.gui.workspace import Workspace
 
 LOOK_MS = 200
 """So often the bar follows what is done."""
@@ -38,54 +40,56 @@ READY = "Find all objects of the frame in view. What is protected stays as it is
 class Found:
     """All objects of a frame, as they are to be written; how many, and the seconds it took."""
 
-    work: Work
+    pair: LayerPair
     frame: Frame
     edit: Edit
     count: int
     seconds: float
 
 
-class WholeFrames:
+class Suggestions:
     """Mutable: what is being looked for, and what was found and waits for the answer to a click made meanwhile.
 
     Parameters
     ----------
-    viewer : napari.Viewer
-        Its sliders tell which frame is in view.
-    panel, desk, acts, answering, showing
-        See there.
+    workspace, objects, models, background, reports
+        Where the pairs are, who shows where things stand, who finds, on which thread, where sentences go.
     """
 
+    changed = Signal()
+    """`state` is another one."""
+
     def __init__(
-        self, viewer: Any, panel: Panel, desk: Desk, acts: ObjectActs, answering: Answering, showing: Showing
+        self, workspace: Workspace, objects: Objects, models: Models, background: Background, reports: Reports
     ) -> None:
-        self._viewer = viewer
-        self._panel = panel
-        self._desk = desk
-        self._acts = acts
-        self._answering = answering
-        self._showing = showing
-        self._background = Background("clickseg-frames")
+        self._workspace = workspace
+        self._objects = objects
+        self._models = models
+        self._background = background
+        self._reports = reports
+        self._ticket: Ticket | None = None
         self._found: Found | None = None
-        self._clock = QTimer()
-        self._clock.timeout.connect(self.renew)
-        desk.switched.connect(self._on_desk_changed)
-        desk.drawn.connect(self._on_desk_changed)
+        workspace.switched.connect(self._on_workspace_changed)
+        workspace.drawn.connect(self._on_workspace_changed)
+        models.changed.connect(self.call_off)
 
     @property
     def busy(self) -> bool:
         """Whether objects are being looked for, or wait to be written."""
-        return self._background.busy or self._found is not None
+        return self._found is not None or (self._ticket is not None and self._ticket.busy)
 
-    def open(self) -> None:
-        """Start the thread."""
-        self._background.open()
+    @property
+    def state(self) -> Suggesting:
+        """Whether all objects can be found at once now, and whether that is being done."""
+        tip = self._why_not()
+        done = 0.0 if self._ticket is None or not self.busy else self._ticket.done
+        return Suggesting(not tip, self.busy, tip or READY, done)
 
     def close(self) -> None:
         """Call off what runs; nothing is written any more."""
         self._found = None
-        self._clock.stop()
-        self._background.close()
+        if self._ticket is not None:
+            self._ticket.cancel()
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -97,90 +101,76 @@ class WholeFrames:
         ValueError
             Where the model cannot, is still loading, or the labels are still being read.
         """
-        whole, work = self._standing(), self._desk.current
-        if not whole.can or work is None:
-            raise ValueError(whole.tip)
-        if not work.counted:
-            raise ValueError(f"{work.labels_layer.name!r} is large and still being read; try again in a moment.")
+        tip, pair = self._why_not(), self._workspace.current
+        if tip or pair is None:
+            raise ValueError(tip)
+        if not pair.counted:
+            raise ValueError(f"{pair.labels_name!r} is large and still being read; try again in a moment.")
         if not self.busy:
-            frame = work.frame_at(self._viewer.dims.point)
-            self._background.submit(partial(_find, work, frame), self._on_outcome)
-            self._clock.start(LOOK_MS)
-            self.renew()
-            self._showing.status(status.LOOKING)
+            job = partial(_find, pair, pair.frame_in_view())
+            self._ticket = self._background.long.submit(job, self._on_outcome)
+            self._follow()
+            self._reports.report(messages.LOOKING)
 
     def call_off(self) -> bool:
         """Stop looking; return False where nothing is being looked for."""
         was_busy = self.busy
-        self._found = None
-        self._background.cancel()
+        self.close()
         if was_busy:
-            self.renew()
-            self._showing.status(status.CALLED_OFF)
+            self._reports.report(messages.CALLED_OFF)
         return was_busy
-
-    def change_model(self) -> None:
-        """Another model was chosen: what the former one is looking for is not wanted any more."""
-        self.call_off()
-        self.renew()
-
-    def renew(self) -> None:
-        """Show whether all objects can be found at once now, and whether that is being done."""
-        if not self.busy:
-            self._clock.stop()
-        self._panel.show_whole_frame(self._standing())
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _standing(self) -> WholeFrame:
-        model = self._answering.model.loaded
-        if self._desk.current is None:
-            return self._shown(NO_IMAGE)
+    def _why_not(self) -> str:
+        model = self._models.loaded
+        if self._workspace.current is None:
+            return NO_IMAGE
         if model is None:
-            return self._shown(LOADING)
-        if not isinstance(model, Segmenter):
-            return self._shown(ONE_AT_A_TIME.format(name=model.name))
-        return self._shown(READY, can=True)
+            return LOADING
+        return "" if isinstance(model, Segmenter) else ONE_AT_A_TIME.format(name=model.name)
 
-    def _shown(self, tip: str, can: bool = False) -> WholeFrame:
-        return WholeFrame(can, self.busy, tip, self._background.done if self.busy else 0.0)
+    def _follow(self) -> None:
+        """Show how far it is, until it is done."""
+        self.changed.emit()
+        if self.busy:
+            self._background.later(LOOK_MS, self._follow)
 
     def _on_outcome(self, outcome: Outcome) -> None:
         if outcome.error is None:
             self._found = outcome.value
             self._write()
         else:
-            self._showing.status(status.not_found(outcome.error))
-        self.renew()
+            self._reports.report(messages.not_found(outcome.error))
+        self.changed.emit()
 
     def _write(self) -> None:
         """Write what was found, unless the answer to a click is awaited: that click wins."""
         found = self._found
-        if found is None or found.work.session.pending is not None:
+        if found is None or found.pair.session.pending is not None:
             return
         self._found = None
-        if found.work in self._desk:
+        if found.pair in self._workspace:
             if found.count:
-                with telling(self._panel):
-                    found.work.session.edit({found.frame: found.edit})
+                with self._reports.errors():
+                    found.pair.session.edit({found.frame: found.edit})
             self._tell(found)
-        self.renew()
+        self.changed.emit()
 
     def _tell(self, found: Found) -> None:
-        if found.work is self._desk.current:
-            self._acts.settle(found.work)
+        if found.pair is self._workspace.current:
+            self._objects.settle(found.pair)
         else:
-            found.work.refresh_thumbnail()
-        self._showing.status(status.found(found.count, found.seconds))
+            found.pair.refresh_thumbnail()
+        self._reports.report(messages.found(found.count, found.seconds))
 
-    def _on_desk_changed(self, work: Work | None) -> None:
+    def _on_workspace_changed(self, pair: LayerPair | None) -> None:
         """Write once the session is done with what it does now."""
         if self._found is not None:
-            QTimer.singleShot(0, self._write)
-        self.renew()
+            self._background.later(0, self._write)
 
 
-def _find(work: Work, frame: Frame, stop: Stop) -> Found:
+def _find(pair: LayerPair, frame: Frame, stop: Stop) -> Found:
     begun = perf_counter()
-    edit = work.session.segmented(frame, stop)
-    return Found(work, frame, edit, len(np.unique(edit.values[edit.written])), perf_counter() - begun)
+    edit = pair.session.segmented(frame, stop)
+    return Found(pair, frame, edit, len(np.unique(edit.values[edit.written])), perf_counter() - begun)

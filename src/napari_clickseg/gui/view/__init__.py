@@ -1,0 +1,1 @@
+"""What the panel shows: widgets that take a `PanelState` and emit `Requests`."""

@@ -1,34 +1,110 @@
-"""SaveRow: the two buttons that write labels or a session to a file, and the dialog that asks for its name."""
+"""FilesPanel: saving and opening labels, what is not saved yet, and a session that is offered back."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QLabel, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QWidget
 
-from napari_clickseg.gui.view.widgets import GAP, STATUS_COLOURS, column_in, request_row
+from napari_clickseg.gui.view.protocol import FilesState, PathKind, Requests
+from napari_clickseg.gui.view.widgets import GAP, GREY, STATUS_COLOURS, ActionButton, column_in, plain_button, title
 
-CHOICES = (
-    ("restore", "Restore", "Do again what was done in that session."),
-    ("discard", "Discard", "Forget that session."),
+LABEL_FILES = "TIFF (*.tif *.tiff);;OME-Zarr (*.zarr);;PNG, one plane (*.png);;NumPy (*.npy)"
+DIALOGS: dict[PathKind, tuple[str, str, str]] = {
+    "labels": ("Save the labels", "tif", LABEL_FILES),
+    "click log": ("Export the click log", "json", "Click log (*.json)"),
+    "open labels": ("Open labels", "", "Labels (*.tif *.tiff *.png *.npy *.zarr);;All files (*)"),
+}
+"""Title, suffix of names without one, file types."""
+SAMPLES = (
+    ("nuclei", "Nuclei, fluorescence", "Click on a nucleus, Enter keeps it."),
+    ("phase", "Cells, phase contrast", "Left clicks add, right clicks remove."),
+    ("timelapse", "Time-lapse to correct", "Labels of a network: G goes to what looks wrong."),
+    ("zstack", "Stack of nuclei", "Draw on one plane, then follow it through the next ones."),
 )
+"""Name in `gui.samples`, caption, tip."""
+
+
+class FilesPanel(QWidget):
+    """The offer of an unfinished session while there is one, and a row of buttons."""
+
+    def __init__(self, requests: Requests) -> None:
+        super().__init__()
+        self._requests = requests
+        self.dialog: QFileDialog | None = None
+        self.offer = OfferLine(requests)
+        self.save = ActionButton("save_labels", requests.action.emit)
+        self.open = plain_button("Open labels ..", "open_labels", "Show labels from a file and correct them.")
+        self.open.clicked.connect(lambda: requests.offered.emit("open labels"))
+        self.unsaved = QLabel("")
+        self.unsaved.setStyleSheet(GREY)
+        row = QHBoxLayout()
+        row.setSpacing(GAP)
+        row.addWidget(self.save, 3)
+        row.addWidget(self.open, 2)
+        column = column_in(self)
+        column.addWidget(self.offer)
+        column.addWidget(self.unsaved)
+        column.addLayout(row)
+
+    def show_files(self, state: FilesState) -> None:
+        """Show how much is not saved yet, and what is offered."""
+        changes = "1 change is" if state.unsaved == 1 else f"{state.unsaved:,} changes are"
+        self.unsaved.setText(f"{changes} not saved yet" if state.unsaved else "all is saved")
+        self.save.setEnabled(not state.busy)
+        self.offer.show_offer(state.offer)
+
+    def ask_path(self, kind: PathKind, proposed: str) -> None:
+        """Ask for a file's name; who answers with none leaves everything as it was."""
+        heading, suffix, types = DIALOGS[kind]
+        dialog = QFileDialog(self, heading, proposed, types)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        if kind == "open labels":
+            dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        else:
+            dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+            dialog.setDefaultSuffix(suffix)
+            dialog.filterSelected.connect(lambda types: dialog.setDefaultSuffix(_first_suffix(types)))
+        dialog.fileSelected.connect(lambda path: self._requests.path_given.emit(kind, Path(path)))
+        dialog.open()
+        self.dialog = dialog
+
+
+class SamplesPanel(QWidget):
+    """What to try where there is no image yet."""
+
+    def __init__(self, requests: Requests) -> None:
+        super().__init__()
+        column = column_in(self)
+        column.addWidget(title("Try a sample"))
+        for name, text, tip in SAMPLES:
+            button = plain_button(text, f"sample_{name}", tip)
+            button.clicked.connect(lambda _=False, name=name: requests.sample_chosen.emit(name))
+            column.addWidget(button)
+        column.addStretch(1)
 
 
 class OfferLine(QWidget):
-    """Hidden while there is nothing to offer."""
+    """Offers an unfinished session back, until that is answered; hidden while there is nothing to offer."""
 
-    requested = Signal(str, object)
-
-    def __init__(self) -> None:
+    def __init__(self, requests: Requests) -> None:
         super().__init__()
         self.text = QLabel("")
         self.text.setWordWrap(True)
         self.text.setTextFormat(Qt.TextFormat.PlainText)
         self.text.setStyleSheet(
-            f"border: none; border-left: 4px solid {STATUS_COLOURS['loading']}; padding: 4px 4px 4px 8px;"
+            f"border: none; border-left: 4px solid {STATUS_COLOURS['loading']}; padding: 2px 4px 2px 8px;"
         )
-        row, self.buttons = request_row(CHOICES, self.requested.emit)
+        self.buttons = {
+            "restore": plain_button("Restore", "restore", "Do again what was done in that session."),
+            "discard": plain_button("Discard", "discard", "Forget that session."),
+        }
+        row = QHBoxLayout()
+        row.setSpacing(GAP)
+        for name, button in self.buttons.items():
+            button.clicked.connect(lambda _=False, name=name: requests.offered.emit(name))
+            row.addWidget(button, 1)
         column = column_in(self)
         column.addWidget(self.text)
         column.addLayout(row)
@@ -38,45 +114,6 @@ class OfferLine(QWidget):
         """Offer what the text says; nothing where it is empty."""
         self.text.setText(text)
         self.setVisible(bool(text))
-
-
-BUTTONS = (
-    ("save_labels", "Save labels ..", "Write all objects to a file: TIFF, OME-Zarr, PNG or .npy."),
-    ("save_session", "Save session ..", "Write down what you did, step by step, to be done again elsewhere."),
-)
-DIALOGS = {
-    "labels": (
-        *("write_labels", "Save the labels", "tif"),
-        "TIFF (*.tif *.tiff);;OME-Zarr (*.zarr);;PNG, one plane (*.png);;NumPy (*.npy)",
-    ),
-    "session": ("write_session", "Save the session", "json", "Session (*.json)"),
-}
-"""Request that the answer goes with, title, suffix of names without one, file types."""
-
-
-class SaveRow(QWidget):
-    """Emits `write_labels` or `write_session` with the Path that was chosen."""
-
-    requested = Signal(str, object)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dialog: QFileDialog | None = None
-        row, self.buttons = request_row(BUTTONS, self.requested.emit)
-        row.setContentsMargins(0, GAP - 6, 0, 0)
-        self.setLayout(row)
-
-    def ask_path(self, kind: str, proposed: str) -> None:
-        """Ask for a file's name; whoever answers with none leaves everything as it was."""
-        request, title, suffix, types = DIALOGS[kind]
-        dialog = QFileDialog(self, title, proposed, types)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix(suffix)
-        dialog.fileSelected.connect(lambda path: self.requested.emit(request, Path(path)))
-        dialog.filterSelected.connect(lambda types: dialog.setDefaultSuffix(_first_suffix(types)))
-        dialog.open()
-        self.dialog = dialog
 
 
 def _first_suffix(types: str) -> str:

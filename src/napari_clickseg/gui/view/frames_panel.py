@@ -1,102 +1,39 @@
-"""FramesPanel: where one is in a movie or a stack, what is known of each frame, and objects carried along."""
+"""FramesPanel: where one is in a movie or a stack, what is known of each frame, and objects followed along it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qtpy.QtCore import QEvent, QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
-from qtpy.QtWidgets import (
-    QDoubleSpinBox,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QSpinBox,
-    QToolTip,
-    QWidget,
-)
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QToolTip, QWidget
 
-from napari_clickseg.gui.view.protocol import Axis, Carry, FrameState, Strip
+from napari_clickseg.gui.view.protocol import FrameState, Option, Progress, Requests, Strip
 from napari_clickseg.gui.view.widgets import (
     ACCENT,
     GAP,
+    GREY,
     ActionButton,
-    Fold,
     Picker,
-    caption,
     column_in,
-    form_in,
+    plain_button,
     side_by_side,
+    title,
 )
 
-MEANINGS = {"T": "time", "Z": "depth"}
-SPACINGS = (1e-6, 1e6)
-
-
-class AxesPanel(QWidget):
-    """A row for each axis. Emits `name_axis` (index, letter) and `set_spacing` (index, size)."""
-
-    requested = Signal(str, object)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.spacings: list[QDoubleSpinBox] = []
-        self.names: list[Picker] = []
-        self._axes: tuple[Axis, ...] = ()
-        self._form: QFormLayout = form_in(self)
-
-    def show_axes(self, axes: Sequence[Axis]) -> None:
-        """Show other axes, if they are others; rows are made anew only where their number changes."""
-        wanted = tuple(axes)
-        if wanted == self._axes:
-            return
-        if [axis.leading for axis in wanted] != [axis.leading for axis in self._axes]:
-            self._make_rows(wanted)
-        self._axes = wanted
-        leading = [axis for axis in wanted if axis.leading]
-        for picker, axis in zip(self.names, leading, strict=True):
-            picker.show_choices(_choices(axis.name), axis.name)
-        for field, axis in zip(self.spacings, wanted, strict=True):
-            with QSignalBlocker(field):
-                field.setSuffix(f" {axis.unit}" if axis.unit else "")
-                field.setValue(axis.spacing)
-
-    def _make_rows(self, axes: Sequence[Axis]) -> None:
-        while self._form.rowCount():
-            self._form.removeRow(0)
-        self.names, self.spacings = [], []
-        for index, axis in enumerate(axes):
-            field = self._spacing(index)
-            self.spacings.append(field)
-            if axis.leading:
-                picker = self._name(index)
-                self.names.append(picker)
-                self._form.addRow(caption(f"Axis {index}"), side_by_side(picker, field))
-            else:
-                self._form.addRow(caption(axis.name.lower()), field)
-
-    def _name(self, index: int) -> Picker:
-        picker = Picker("What this axis is. Objects are carried along either.")
-        picker.picked.connect(lambda name: self.requested.emit("name_axis", (index, name)))
-        return picker
-
-    def _spacing(self, index: int) -> QDoubleSpinBox:
-        field = QDoubleSpinBox()
-        field.setRange(*SPACINGS)
-        field.setDecimals(4)
-        field.setKeyboardTracking(False)
-        field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        field.setToolTip("The size of a pixel along this axis, or the time between frames.")
-        field.valueChanged.connect(lambda value: self.requested.emit("set_spacing", (index, float(value))))
-        return field
-
-
-def _choices(name: str) -> list[tuple[str, str]]:
-    known = [(f"{letter.lower()} ({word})", letter) for letter, word in MEANINGS.items()]
-    return known if name in MEANINGS else [(name.lower(), name), *known]
+DONE = "#1c7f94"
+"""The accent, dark enough for white words."""
+AXIS_WORDS = {"T": "Frame", "Z": "Plane"}
+UNNAMED = "Frame"
+CAPTIONS = {
+    "Z": {"carry_forward": "Next planes", "carry_back": "Planes before"},
+    "T": {"carry_forward": "Track forward", "carry_back": "Track back"},
+}
+"""What following objects is called along depth, and along time."""
+WHOSE = (
+    Option("all objects", True, "Follow every object of this frame, together: none eats its neighbour."),
+    Option("one object", False, "Follow the object being drawn, else the one under the pointer."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +48,7 @@ class Look:
 LOOKS: dict[FrameState, Look] = {
     "empty": Look("#4a515c", 0.18, "nothing drawn"),
     "drawn": Look("#8a93a3", 0.48, "drawn"),
-    "carried": Look(ACCENT, 0.66, "carried"),
+    "carried": Look(ACCENT, 0.66, "tracked"),
     "confirmed": Look("#b7f0b1", 0.84, "confirmed"),
     "doubtful": Look("#ffb13d", 1.0, "doubtful"),
 }
@@ -123,8 +60,89 @@ ROOMY = 9
 """Bars this wide carry a mark."""
 
 
+class FramesPanel(QWidget):
+    """The strip with arrows that navigate, and the buttons that follow objects."""
+
+    def __init__(self, requests: Requests) -> None:
+        super().__init__()
+        self._requests = requests
+        self._current = 0
+        self.strip = FrameStrip()
+        self.strip.picked.connect(requests.frame_chosen.emit)
+        self.title = title("")
+        self.counts = QLabel("")
+        self.counts.setStyleSheet(GREY)
+        self.counts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.along = Picker("The axis that the strip shows and that objects are tracked along.")
+        self.along.setMinimumContentsLength(len("along t"))
+        self.along.picked.connect(requests.along_chosen.emit)
+        self.arrows = tuple(_arrow(text, name) for text, name in (("◀", "frame_before"), ("▶", "frame_after")))
+        for step, arrow in zip((-1, 1), self.arrows, strict=True):
+            arrow.clicked.connect(lambda _=False, step=step: requests.frame_chosen.emit(self._current + step))
+        self.buttons = {
+            name: ActionButton(name, requests.action.emit)
+            for name in ("carry_back", "carry_forward", "carry_between", "carry_on")
+        }
+        self.whose = Picker("Which objects are followed.")
+        self.whose.show_options(WHOSE, True)
+        self.whose.picked.connect(requests.everything_chosen.emit)
+        self.reach = _reach()
+        self.reach.valueChanged.connect(lambda count: requests.reach_set.emit(int(count)))
+        self.progress = ProgressRow()
+        self.progress.stop.clicked.connect(lambda: requests.propagation_stopped.emit())
+        self._build()
+        self.show_progress(Progress())
+
+    def show_strip(self, strip: Strip) -> None:
+        """Show the frames."""
+        self._current = strip.current
+        self.strip.show_strip(strip)
+        word = AXIS_WORDS.get(strip.axis, f"{strip.axis} index") if strip.named else UNNAMED
+        self.title.setText(f"{word} {strip.current}, last {len(strip.states) - 1}")
+        known = [f"{strip.count(state)} {state}" for state in ("confirmed", "doubtful") if strip.count(state)]
+        self.counts.setText(", ".join(known))
+        self.along.show_options([Option(f"along {axis.lower()}", axis) for axis in strip.axes], strip.axis)
+        self.along.setVisible(len(strip.axes) > 1)
+        depth = strip.axis == "Z" and strip.named
+        for name, text in CAPTIONS["Z" if depth else "T"].items():
+            self.buttons[name].say(text)
+
+    def show_progress(self, progress: Progress) -> None:
+        """Show progress while objects are followed, and whether one can go on afterwards."""
+        self.progress.gauge.show_progress(progress.done, progress.total)
+        self.progress.setVisible(progress.running)
+        for name in ("carry_back", "carry_forward", "carry_between"):
+            self.buttons[name].setEnabled(not progress.running)
+        again = self.buttons["carry_on"]
+        again.setEnabled(progress.resume is not None and not progress.running)
+        where = "" if progress.resume is None else f" from {progress.resume}"
+        again.say(f"{'Again' if progress.again else 'Go on'}{where}")
+
+    def _build(self) -> None:
+        head, row = QHBoxLayout(), QHBoxLayout()
+        head.addWidget(self.title)
+        head.addWidget(self.counts, 1)
+        head.addWidget(self.along)
+        row.setSpacing(2)
+        row.addWidget(self.arrows[0])
+        row.addWidget(self.strip, 1)
+        row.addWidget(self.arrows[1])
+        column = column_in(self)
+        column.setSpacing(GAP - 2)
+        column.addLayout(head)
+        column.addLayout(row)
+        column.addWidget(side_by_side(self.whose, self.reach))
+        for pair in (("carry_back", "carry_forward"), ("carry_between", "carry_on")):
+            row = QHBoxLayout()
+            row.setSpacing(GAP - 2)
+            for name in pair:
+                row.addWidget(self.buttons[name], 1)
+            column.addLayout(row)
+        column.addWidget(self.progress)
+
+
 class FrameStrip(QWidget):
-    """Takes a `Strip`; a press or a drag picks the frame under the mouse."""
+    """The frames along an axis as a row of bars; a press or a drag picks the frame under the mouse."""
 
     picked = Signal(int)
 
@@ -229,102 +247,6 @@ def _tick(x: float, y: float) -> QPolygonF:
     return QPolygonF([QPointF(x - 3, y), QPointF(x - 1, y + 2.5), QPointF(x + 3, y - 2.5)])
 
 
-CARRIED = "#1c7f94"
-"""The accent, dark enough for white words."""
-AXIS_WORDS = {"T": "Frame", "Z": "Plane"}
-UNNAMED = "Frame"
-WHOSE = (
-    ("all objects", True, "Carry every object of this frame, together: none eats its neighbour."),
-    ("one object", False, "Carry the object being drawn, else the one under the cursor."),
-)
-
-
-class FramesPanel(QWidget):
-    """The strip, the buttons that carry, and the axes. Hidden where the image has but one frame."""
-
-    requested = Signal(str, object)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.strip = FrameStrip()
-        self.strip.picked.connect(lambda index: self.requested.emit("go_to", index))
-        self.title = QLabel("")
-        self.title.setStyleSheet("font-weight: 600;")
-        self.counts = QLabel("")
-        self.counts.setStyleSheet("color: rgba(160, 160, 160, 255);")
-        self.counts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.along = Picker("The axis that the strip shows and that objects are carried along.")
-        self.along.setMinimumContentsLength(len("along t"))
-        self.along.picked.connect(lambda axis: self.requested.emit("choose_along", axis))
-        self.buttons = {
-            name: ActionButton(name, self.requested.emit)
-            for name in ("carry_back", "carry_forward", "carry_between", "carry_on")
-        }
-        self.whose = Picker("Which objects are carried.")
-        self.whose.show_choices([(text, value) for text, value, _ in WHOSE], WHOSE[0][1])
-        for row, (_, _, tip) in enumerate(WHOSE):
-            self.whose.setItemData(row, tip, Qt.ItemDataRole.ToolTipRole)
-        self.whose.picked.connect(lambda everything: self.requested.emit("choose_whose", everything))
-        self.reach = _reach()
-        self.reach.valueChanged.connect(lambda count: self.requested.emit("choose_reach", int(count)))
-        self.axes = AxesPanel()
-        self.axes.requested.connect(self.requested)
-        self._progress = _Progress()
-        self._progress.cancelled.connect(lambda: self.requested.emit("stop_carrying", None))
-        self._build()
-        self.show_carry(Carry())
-        self.setVisible(False)
-
-    def show_strip(self, strip: Strip | None) -> None:
-        """Show the frames, or hide where there is but one."""
-        self.setVisible(strip is not None)
-        if strip is None:
-            return
-        self.strip.show_strip(strip)
-        word = AXIS_WORDS.get(strip.axis, f"{strip.axis} index") if strip.named else UNNAMED
-        self.title.setText(f"{word} {strip.current}, last {len(strip.states) - 1}")
-        known = [f"{strip.count(state)} {state}" for state in ("confirmed", "doubtful") if strip.count(state)]
-        self.counts.setText(", ".join(known))
-        self.along.show_choices([(f"along {axis.lower()}", axis) for axis in strip.axes], strip.axis)
-        self.along.setVisible(len(strip.axes) > 1)
-
-    def show_carry(self, carry: Carry) -> None:
-        """Show progress while objects are carried, and whether one can go on afterwards."""
-        self._progress.show_progress(carry)
-        if carry.running and not self._progress.isHidden():
-            return
-        self._progress.setVisible(carry.running)
-        for name in ("carry_back", "carry_forward", "carry_between"):
-            self.buttons[name].setEnabled(not carry.running)
-        again = self.buttons["carry_on"]
-        again.setEnabled(carry.resume is not None and not carry.running)
-        where = "" if carry.resume is None else f" from {carry.resume}"
-        again.say(f"{'Again' if carry.again else 'Go on'}{where}")
-
-    def show_axes(self, axes: Sequence[Axis]) -> None:
-        """Show the axes and the spacing."""
-        self.axes.show_axes(axes)
-
-    def _build(self) -> None:
-        head = QHBoxLayout()
-        head.addWidget(self.title)
-        head.addWidget(self.counts, 1)
-        head.addWidget(self.along)
-        column = column_in(self)
-        column.setSpacing(GAP - 2)
-        column.addLayout(head)
-        column.addWidget(self.strip)
-        column.addWidget(side_by_side(self.whose, self.reach))
-        for pair in (("carry_back", "carry_forward"), ("carry_between", "carry_on")):
-            row = QHBoxLayout()
-            row.setSpacing(GAP)
-            for name in pair:
-                row.addWidget(self.buttons[name], 1)
-            column.addLayout(row)
-        column.addWidget(self._progress)
-        column.addWidget(Fold("Axes and spacing", self.axes))
-
-
 class Gauge(QWidget):
     """How far something is. Unlike Qt's progress bar it does not have the window drawn at each step, but soon after."""
 
@@ -335,6 +257,7 @@ class Gauge(QWidget):
 
     @property
     def words(self) -> str:
+        """What the bar says."""
         return f"{self._done:,} of {self._total:,} frames"
 
     def show_progress(self, done: int, total: int) -> None:
@@ -346,30 +269,27 @@ class Gauge(QWidget):
         """Draw a bar and the words over it."""
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor("#4a515c"))
-        painter.fillRect(0, 0, round(self.width() * self._done / self._total), self.height(), QColor(CARRIED))
+        painter.fillRect(0, 0, round(self.width() * self._done / self._total), self.height(), QColor(DONE))
         painter.setPen(QColor("#ffffff"))
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self.words)
         painter.end()
 
 
-class _Progress(QWidget):
-    """How many frames are carried, and a way to end it."""
-
-    cancelled = Signal()
+class ProgressRow(QWidget):
+    """How many frames are done, and a way to end it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._bar = Gauge()
-        stop = QPushButton("Stop   Esc")
-        stop.setObjectName("stop_carrying")
-        stop.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        stop.setToolTip("End here; the frames carried so far stay, and one can go on from there.")
-        stop.clicked.connect(self.cancelled)
-        column_in(self).addWidget(side_by_side(self._bar, stop))
+        self.gauge = Gauge()
+        tip = "End here; the frames done so far stay, and one can go on from there."
+        self.stop = plain_button("Stop  Esc", "stop_carrying", tip)
+        column_in(self).addWidget(side_by_side(self.gauge, self.stop))
 
-    def show_progress(self, carry: Carry) -> None:
-        """Show how far it is."""
-        self._bar.show_progress(carry.done, carry.total)
+
+def _arrow(text: str, name: str) -> QWidget:
+    arrow = plain_button(text, name, "Go to the frame beside this one.")
+    arrow.setFixedWidth(24)
+    return arrow
 
 
 def _reach() -> QSpinBox:
@@ -379,5 +299,5 @@ def _reach() -> QSpinBox:
     reach.setSpecialValueText("to the end")
     reach.setSuffix(" frames")
     reach.setKeyboardTracking(False)
-    reach.setToolTip("How many frames objects are carried; 0: to the end. Carrying ends at a confirmed frame anyway.")
+    reach.setToolTip("How many frames objects are followed; 0: to the end. It ends at a confirmed frame anyway.")
     return reach

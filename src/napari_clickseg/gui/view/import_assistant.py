@@ -1,4 +1,4 @@
-"""Assistant: adds a model in three steps. It shows what it is told and emits requests; it knows no model."""
+"""ImportAssistant: adds a model in three steps. It shows values and emits requests; it knows no model."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_clickseg.gui.view.protocol import Adding, Choice, Step
-from napari_clickseg.gui.view.spec_form import GREY, ConventionForm
+from napari_clickseg.gui.view.protocol import Choice, Importing, Requests, Step
+from napari_clickseg.gui.view.spec_form import ConventionForm
 from napari_clickseg.gui.view.widgets import (
     ACCENT_BUTTON,
     BUTTON_HEIGHT,
     GAP,
+    GREY,
     BusyBar,
-    StatusLine,
+    StatusArea,
     TrustQuestion,
     caption,
     column_in,
@@ -137,36 +138,35 @@ class CheckPage(QWidget):
         column.addStretch(1)
         self._proposed = ""
 
-    def show_guess(self, adding: Adding) -> None:
+    def show_guess(self, importing: Importing) -> None:
         """Show what was guessed of a model, and propose a name once: from then on it is the user's."""
-        self.summary.setText(adding.summary)
-        if adding.step == "file":
+        self.summary.setText(importing.summary)
+        if importing.step == "file":
             self._proposed = ""
-        if adding.name != self._proposed:
-            self._proposed = adding.name
-            self.name.setText(adding.name)
-        if adding.conventions is not None:
-            self.form.show_conventions(adding.conventions, adding.reasons)
+        if importing.name != self._proposed:
+            self._proposed = importing.name
+            self.name.setText(importing.name)
+        if importing.conventions is not None:
+            self.form.show_conventions(importing.conventions, importing.reasons)
 
 
-class Assistant(QWidget):
+class ImportAssistant(QWidget):
     """The three steps below a line that says what happened; what can be done next stays in view at the bottom."""
 
-    requested = Signal(str, object)
-
-    def __init__(self) -> None:
+    def __init__(self, requests: Requests) -> None:
         super().__init__()
+        self._requests = requests
         self.title = QLabel("Add a model")
         self.title.setStyleSheet("font-size: 15pt; font-weight: 600;")
         self.steps = QLabel("")
         self.steps.setTextFormat(Qt.TextFormat.RichText)
-        self.status = StatusLine()
+        self.status = StatusArea()
         self.busy = BusyBar()
         self.file, self.trust, self.check = FilePage(), TrustQuestion(), CheckPage()
         self.pages = QStackedWidget()
         for page in (self.file, _at_top(self.trust), _scrolling(self.check)):
             self.pages.addWidget(page)
-        self.back, self.leave = _button("Back", "back"), _button("Cancel", "leave_adding")
+        self.back, self.leave = _button("Back", "back"), _button("Cancel", "leave_importing")
         self.keep = _button("Keep", "keep_model", ACCENT_BUTTON)
         column = QVBoxLayout(self)
         column.setContentsMargins(GAP, GAP, GAP, GAP)
@@ -185,21 +185,21 @@ class Assistant(QWidget):
         column.addLayout(foot)
         self._join()
 
-    def show_adding(self, adding: Adding) -> None:
+    def show_importing(self, importing: Importing) -> None:
         """Show a step and what is known in it."""
-        number = [step for step, _ in STEPS].index(adding.step)
+        number = [step for step, _ in STEPS].index(importing.step)
         self.steps.setText("  ›  ".join(_step(text, k - number) for k, (_, text) in enumerate(STEPS)))
         self.pages.setCurrentIndex(number)
-        self.status.show_status(adding.news)
-        self.busy.setVisible(adding.busy)
-        self.file.show_file(adding.file, adding.asks_class, adding.busy)
-        self.trust.show_question(adding.question)
-        self.check.show_guess(adding)
+        self.status.show_status(importing.news)
+        self.busy.setVisible(importing.busy)
+        self.file.show_file(importing.file, importing.asks_class, importing.busy)
+        self.trust.show_question(importing.question)
+        self.check.show_guess(importing)
         for part in (self.pages, self.back, self.leave):
-            part.setEnabled(not adding.keeping)
-        self.back.setVisible(adding.step != "file")
-        self.keep.setVisible(adding.step == "check")
-        self.keep.setEnabled(adding.can_keep)
+            part.setEnabled(not importing.keeping)
+        self.back.setVisible(importing.step != "file")
+        self.keep.setVisible(importing.step == "check")
+        self.keep.setEnabled(importing.can_keep)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         """The first thing to type is a path."""
@@ -209,21 +209,21 @@ class Assistant(QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         """Esc is Cancel."""
         if event.key() == Qt.Key.Key_Escape and self.leave.isEnabled():
-            self.requested.emit("leave_adding", None)
+            self._requests.import_left.emit()
         else:
             super().keyPressEvent(event)
 
     def _join(self) -> None:
         """Pass on what the parts ask for."""
-        ask = self.requested.emit
-        self.file.chosen.connect(lambda choice: ask("examine", choice))
-        self.file.refused.connect(lambda sentence: ask("refuse", sentence))
-        self.trust.trusted.connect(lambda: ask("open_trusted", None))
-        self.check.form.edited.connect(lambda conventions: ask("try_conventions", conventions))
-        self.check.form.refused.connect(lambda sentence: ask("refuse", sentence))
-        self.back.clicked.connect(lambda: ask("back", None))
-        self.leave.clicked.connect(lambda: ask("leave_adding", None))
-        self.keep.clicked.connect(lambda: ask("keep_model", self.check.name.text().strip()))
+        requests = self._requests
+        self.file.chosen.connect(requests.file_chosen.emit)
+        self.file.refused.connect(requests.import_refused.emit)
+        self.trust.trusted.connect(requests.file_trusted.emit)
+        self.check.form.edited.connect(requests.conventions_edited.emit)
+        self.check.form.refused.connect(requests.import_refused.emit)
+        self.back.clicked.connect(lambda: requests.import_back.emit())
+        self.leave.clicked.connect(lambda: requests.import_left.emit())
+        self.keep.clicked.connect(lambda: requests.import_kept.emit(self.check.name.text().strip()))
 
 
 def plain_path(text: str) -> str:

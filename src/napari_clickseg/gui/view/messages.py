@@ -1,21 +1,20 @@
-"""Status: the one line that says what happened and which key comes next."""
+"""The sentences of the status line: what happened, and what to do next. Values in, `Status` out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from napari_clickseg.core.clicks import Frame
-from napari_clickseg.gui.view import messages as status
-from napari_clickseg.gui.view.protocol import Finding, Panel, Status
+from napari_clickseg.gui.view.protocol import Finding, Status
 
-NO_IMAGE = Status("ready", "Open an image, or pick one above.")
+# -- drawing -----------------------------------------------------------------------------------------------------------
+
+NO_IMAGE = Status("ready", "Open an image, or try a sample below.")
 LOADING = Status("loading", "Loading the model. You can click already.")
 FLAT_ONLY = (
     "Clicks need the 2D view of the last two axes: press the 2D/3D button below the layer list, "
     "or put the axes back in order."
 )
-PICK_OBJECT = Status("ready", "Click on the object to take up. Esc leaves it.")
 OBJECT_FIRST = Status("ready", "Click on the object first; exclude clicks then correct it.")
 OUTSIDE = Status("error", "That click lies outside the image; click on the image.")
 LABELS_REMOVED = Status(
@@ -25,51 +24,82 @@ CLICKS_REMOVED = Status(
     "ready", "A click layer was removed; here is a new one with the same clicks. Esc cancels the object."
 )
 
-LOOKING = Status("thinking", "Looking for all objects of this frame. Esc stops that; you can go on clicking.")
-CALLED_OFF = Status("ready", "Stopped; nothing was written.")
-EXAMINING = Status("thinking", "Reading the model ..")
-MAY_IT_RUN = Status("loading", "This file can run code. Nothing of it has run yet.")
-CLASS_NEEDED = Status("ready", "The file holds weights alone: say of which class they are.")
-TRYING = Status("thinking", "Asking the model about the frame in view ..")
-KEEPING = Status("thinking", "Writing it to your models ..")
-OPEN_TO_CHECK = Status("ready", "Open an image that the model was made for: its answer is shown before you keep it.")
-FINDS_ALL = "Segment this frame finds all objects at once."
+
+def error(sentence: object) -> Status:
+    """Return what went wrong, as one sentence."""
+    text = " ".join(str(sentence).split()) or type(sentence).__name__
+    return Status("error", text if text.endswith((".", "!", "?")) else f"{text}.")
 
 
-def tried(count: int, seconds: float) -> Status:
-    """Return how many objects a model that is being added found on the frame in view."""
-    if not count:
-        return Status("ready", f"No objects ({seconds:.1f} s). Change what was guessed below; the answer follows.")
-    objects = "1 object" if count == 1 else f"{count:,} objects"
-    return Status("ready", f"{objects} ({seconds:.1f} s). Looks right? Keep it. If not, change what was guessed below.")
+def thinking(label: int, clicks: int, queued: int) -> Status:
+    """Return that an answer is awaited, and how many acts come after it."""
+    after = f" {_count(queued, 'act')} after it." if queued else " Enter keeps it when it is there."
+    return Status("thinking", f"Object {label}: looking at {_count(clicks, 'click')}.{after}")
 
 
-def no_answer(problem: BaseException) -> Status:
-    """Return why a model that is being added has no answer."""
-    return error(f"The model could not answer: {error(problem).text} Change what was guessed below")
+def drawn(label: int, area: int, seconds: float | None, note: str = "") -> Status:
+    """Return that an object is drawn."""
+    took = "" if seconds is None else f" ({seconds:.2f} s)"
+    return Status(
+        "ready", _with(f"Object {label}: {area:,} px{took}. Enter keeps it, Ctrl+Z takes the click back.", note)
+    )
 
 
-def not_trusted(name: str) -> Status:
-    """Return that a model waits for the user's word."""
-    return Status("error", f"{name!r} can run code, and was never trusted on this computer: see below the model.")
+def taken_up(label: int, area: int, note: str = "") -> Status:
+    """Return that an existing object can be corrected now."""
+    return Status(
+        "ready",
+        _with(f"Correcting object {label}: {area:,} px. Click what it lacks, right-click what is too much.", note),
+    )
 
 
-def model_added(name: str) -> Status:
-    """Return that a model can be used from now on."""
-    return Status("loading", f"{name!r} is one of your models now, and loading.")
+def nothing_found(label: int, note: str = "") -> Status:
+    """Return that the model found nothing."""
+    return Status("ready", _with(f"Object {label}: nothing found there. Click again beside it, or Esc cancels.", note))
 
 
-def found(count: int, seconds: float) -> Status:
-    """Return how many objects were found on a frame, and how to go on."""
-    if not count:
-        return Status("ready", f"No new objects on this frame ({seconds:.1f} s). Click where you see one.")
-    objects = "1 new object" if count == 1 else f"{count:,} new objects"
-    return Status("ready", f"{objects} ({seconds:.1f} s). W over one, then clicks correct it. Ctrl+Z takes all back.")
+def click_on(label: int, note: str = "") -> Status:
+    """Return how an object is begun."""
+    return Status("ready", _with(f"Click on object {label}. A click inside an object corrects that one.", note))
 
 
-def not_found(problem: BaseException) -> Status:
-    """Return why a frame could not be segmented, and that nothing was written."""
-    return error(f"This frame could not be segmented: {error(problem).text} Nothing was written")
+def kept(label: int) -> str:
+    """Return the note after an object was kept."""
+    return f"Object {label} is kept."
+
+
+def nothing_left(other: int) -> Status:
+    """Return why the answer to a click at the rim of an object was not drawn."""
+    return Status("ready", f"Nothing but object {other} lies there. Click well inside it to correct it.")
+
+
+def clicks_off(why: str) -> Status:
+    """Return why clicks do not count now, with a button that makes them count."""
+    return Status("error", f"Clicks are off: {why}.", (("Back to clicking", "activate"),))
+
+
+def labels_taken(name: str) -> Status:
+    """Return that existing labels are drawn into."""
+    return Status(
+        "ready", f"Objects go to {name!r}, the Labels layer that fits this image. Click inside one to correct it."
+    )
+
+
+def looks_like_labels(name: str) -> Status:
+    """Return that a picture looks like labels, with a button that makes labels of it."""
+    return Status("ready", f"{name!r} looks like labels, but was opened as an image.", (("Use as labels", "convert"),))
+
+
+def other_labels(name: str) -> Status:
+    """Return that the object under the pointer belongs to another Labels layer."""
+    return Status(
+        "error", f"That object belongs to the Labels layer {name!r}.", (("Work on that layer", "other labels"),)
+    )
+
+
+def saved_labels(name: str) -> Status:
+    """Return that labels were saved beside the image."""
+    return Status("ready", f"{name} lies beside this image.", (("Open it", "open saved"),))
 
 
 def image_removed(name: str) -> Status:
@@ -90,38 +120,111 @@ def not_answered(problem: BaseException) -> Status:
     )
 
 
-def error(sentence: object) -> Status:
-    """Return what went wrong, as one sentence."""
-    text = " ".join(str(sentence).split()) or type(sentence).__name__
-    return Status("error", text if text.endswith((".", "!", "?")) else f"{text}.")
+# -- models ------------------------------------------------------------------------------------------------------------
+
+FINDS_ALL = "The tab 'All cells' finds all objects at once."
+CHOOSE_FILE = Status("ready", "Choose the file or folder of a segmentation network.")
+EXAMINING = Status("thinking", "Reading the model ..")
+MAY_IT_RUN = Status("loading", "This file can run code. Nothing of it has run yet.")
+CLASS_NEEDED = Status("ready", "The file holds weights alone: name the class that they belong to.")
+TRYING = Status("thinking", "Asking the model about the frame in view ..")
+KEEPING = Status("thinking", "Writing it to your models ..")
+OPEN_TO_CHECK = Status("ready", "Open an image that the model was made for: its answer is shown before you keep it.")
 
 
-def object_hit(label: int, note: str = "") -> Status:
-    """Return what to do after the first click hit another object."""
-    return Status("ready", f"That is object {label}. Press W over it to correct it.{f' {note}' if note else ''}")
+def tried(count: int, seconds: float) -> Status:
+    """Return how many objects a model that is being added found on the frame in view."""
+    if not count:
+        return Status("ready", f"No objects ({seconds:.1f} s). Change what was guessed below; the answer follows.")
+    objects = _count(count, "object")
+    return Status("ready", f"{objects} ({seconds:.1f} s). Looks right? Keep it. If not, change what was guessed below.")
 
 
-@contextmanager
-def telling(panel: Panel) -> Iterator[None]:
-    """Tell in the status line what is wrong with a request; anything else that goes wrong in it is a bug and passes."""
-    try:
-        yield
-    except (ValueError, TypeError) as problem:
-        panel.show_status(status.error(problem))
+def no_answer(problem: BaseException) -> Status:
+    """Return why a model that is being added has no answer."""
+    return error(f"The model could not answer: {error(problem).text} Change what was guessed below")
 
+
+def not_trusted(name: str) -> Status:
+    """Return that a model waits for the user to trust it."""
+    return Status("error", f"{name!r} can run code, and was never trusted on this computer: see below the model.")
+
+
+def not_usable(name: str, problem: BaseException) -> Status:
+    """Return why a model cannot be used."""
+    return error(f"The model {name!r} cannot be used: {problem}")
+
+
+def model_added(name: str) -> Status:
+    """Return that a model can be used from now on."""
+    return Status("loading", f"{name!r} is one of your models now, and loading.")
+
+
+# -- all objects of a frame --------------------------------------------------------------------------------------------
+
+LOOKING = Status("thinking", "Looking for all objects of this frame. Esc stops that; you can go on clicking.")
+CALLED_OFF = Status("ready", "Stopped; nothing was written.")
+
+
+def found(count: int, seconds: float) -> Status:
+    """Return how many objects were found on a frame, and how to go on."""
+    if not count:
+        return Status("ready", f"No new objects on this frame ({seconds:.1f} s). Click where you see one.")
+    objects = _count(count, "new object")
+    return Status("ready", f"{objects} ({seconds:.1f} s). Click inside one to correct it. Ctrl+Z takes all back.")
+
+
+def not_found(problem: BaseException) -> Status:
+    """Return why a frame could not be segmented, and that nothing was written."""
+    return error(f"This frame could not be segmented: {error(problem).text} Nothing was written")
+
+
+# -- tools -------------------------------------------------------------------------------------------------------------
+
+CHANGED_MEANWHILE = "Something else was done meanwhile, so this correction was left; press its key again."
+ARMED: dict[str, str] = {
+    "take_up": "Click on the object to correct.",
+    "join": "Click on the first of the two objects.",
+    "split": "Click on one part of the object to split.",
+    "delete": "Click on the object to delete.",
+    "fill": "Click on the object whose holes are to be filled.",
+    "relabel": "Click on the object that is to get another number.",
+    "swap": "Click on the first of the two objects that swap their numbers.",
+    "copy_previous": "Click where an object was on the frame before; beside all, to copy all of them.",
+    "box": "Drag a box around the object.",
+    "stroke": "Draw along the object; the right button excludes.",
+    "lasso": "Draw around the object.",
+}
+
+
+def armed(name: str) -> Status:
+    """Return what an armed tool waits for."""
+    return Status("ready", f"{ARMED[name]} Esc leaves the tool.")
+
+
+def second(name: str, label: int) -> Status:
+    """Return what a tool of two clicks waits for, after the first."""
+    words = {
+        "join": f"Object {label}, and which one? Click on it, or point at it and press J.",
+        "split": f"Now the other part of object {label}: click on it.",
+        "swap": f"Object {label} and which one? Click on it, or point at it and press Shift+R.",
+    }
+    return Status("ready", f"{words[name]} Esc leaves the tool.")
+
+
+def new_id(label: int) -> Status:
+    """Return what giving another number needs next."""
+    return Status("ready", f"Type the new number of object {label} in the panel, then Enter. Esc leaves it.")
+
+
+def done(sentence: str) -> Status:
+    """Return what a correction did, and how to take it back."""
+    return Status("ready", f"{sentence} Ctrl+Z takes it back.")
+
+
+# -- frames ------------------------------------------------------------------------------------------------------------
 
 NOTHING_DOUBTFUL = Status("ready", "Nothing doubtful is left to look at. K confirms the frame in view.")
-JOIN_FIRST = Status("ready", "Click on the first of the two objects. Esc leaves it.")
-JOIN_SECOND = Status("ready", "Click on the object to join to the one being drawn. Esc leaves it.")
-SPLIT_FIRST = Status("ready", "Click on one part of the object to split. Esc leaves it.")
-SPLIT_SECOND = Status("ready", "Now click on the other part. Esc leaves it.")
-RESTORING = Status("thinking", "Doing again what was done in that session ..")
-PICK = {
-    "delete": Status("ready", "Click on the object to delete. Esc leaves it."),
-    "fill": Status("ready", "Click on the object whose holes are to be filled. Esc leaves it."),
-    "relabel": Status("ready", "Click on the object that is to get another id. Esc leaves it."),
-    "copy_previous": Status("ready", "Click where an object was on the frame before; beside all, to copy all of them."),
-}
 
 
 def named(frame: Frame) -> str:
@@ -133,48 +236,62 @@ def named(frame: Frame) -> str:
     return ", ".join(str(k) for k in frame)
 
 
-def carrying(count: int) -> Status:
-    """Return that objects are on their way."""
-    frames = "1 frame" if count == 1 else f"{count:,} frames"
-    return Status("thinking", f"Carrying over {frames}. You can look around; Esc or a click ends it where it stands.")
-
-
-def carried(drawn: Sequence[Frame], halted: str, more: bool) -> Status:
-    """Return how far objects were carried, and how to go on."""
-    if not drawn:
-        return Status("ready", f"Nothing was carried. {halted}".strip())
-    count = "1 frame" if len(drawn) == 1 else f"{len(drawn):,} frames"
-    why = f" {halted}" if halted else ""
-    on = " Q goes on from there." if more else ""
+def following(count: int) -> Status:
+    """Return that objects are being followed."""
     return Status(
-        "ready", f"Carried over {count}, to frame {named(drawn[-1])}.{why}{on} G shows what to look at first."
+        "thinking",
+        f"Tracking over {_count(count, 'frame')}. You can look around; Esc or a click ends it where it stands.",
     )
 
 
-def not_carried(problem: BaseException) -> Status:
-    """Return why carrying ended, and that nothing is lost."""
-    return error(f"Carrying ended: {str(problem).rstrip('.')}. What was carried so far stays")
+def followed(drawn_on: Sequence[Frame], halted: str, more: bool) -> Status:
+    """Return how far objects were followed, and how to go on."""
+    if not drawn_on:
+        return Status("ready", f"Nothing was tracked. {halted}".strip())
+    why = f" {halted}" if halted else ""
+    on = " Q goes on from there." if more else ""
+    count = _count(len(drawn_on), "frame")
+    return Status(
+        "ready", f"Tracked over {count}, to frame {named(drawn_on[-1])}.{why}{on} G shows what to look at first."
+    )
 
 
-def new_id(label: int) -> Status:
-    """Return what giving another id needs next."""
-    return Status("ready", f"Type the new id of object {label} in the panel, then Enter. Esc leaves it.")
+def not_followed(problem: BaseException) -> Status:
+    """Return why tracking ended, and that nothing is lost."""
+    return error(f"Tracking ended: {str(problem).rstrip('.')}. What was tracked so far stays")
 
 
-def join_second(label: int) -> Status:
-    """Return what joining needs next."""
-    return Status("ready", f"Object {label}, and which one? Click on it, or point at it and press J. Esc leaves it.")
+def would_replace(objects: int, frames: int, more: bool) -> Status:
+    """Return what tracking would write over, as a question; `more`: there may be more of it."""
+    least = "at least " if more else ""
+    return Status(
+        "error",
+        f"{least}{_count(objects, 'object')} on {_count(frames, 'frame')} would be replaced.".capitalize(),
+        (("Add missing only", "add missing"), ("Replace", "replace"), ("Leave", "leave")),
+    )
 
 
-def done(sentence: str) -> Status:
-    """Return what a correction did, and how to take it back."""
-    return Status("ready", f"{sentence} Ctrl+Z takes it back.")
+def travelled(what: str, forward: bool) -> Status:
+    """Return what one step of undo, or `forward` of redo, did."""
+    if forward:
+        return Status("ready", f"Done again: {what}. Ctrl+Z takes it back.")
+    return Status("ready", f"Taken back: {what}. Ctrl+Shift+Z does it again.")
+
+
+def edited_frames(count: int) -> str:
+    """Return what an edit concerned."""
+    return f"what was done to objects on {_count(count, 'frame')}"
+
+
+def confirmation(frame: Frame, now: bool) -> str:
+    """Return that a frame is confirmed or not, as part of a sentence."""
+    return f"frame {named(frame)} is {'confirmed' if now else 'not confirmed'}"
 
 
 def confirmed(frame: Frame, now: bool) -> Status:
     """Return what K did."""
     if now:
-        return Status("ready", f"Frame {named(frame)} is confirmed: nothing is carried over it. K takes that back.")
+        return Status("ready", f"Frame {named(frame)} is confirmed: nothing is written over it. K takes that back.")
     return Status("ready", f"Frame {named(frame)} is not confirmed any more.")
 
 
@@ -183,6 +300,16 @@ def looking_at(finding: Finding, number: int, count: int) -> Status:
     whose = "" if finding.label is None or finding.question else f", object {finding.label}"
     text = f"{finding.text[:1].upper()}{finding.text[1:].rstrip('.')}."
     return Status("ready", f"{number} of {count:,}: frame {named(finding.frame)}{whose}. {text}")
+
+
+def not_reviewed(problem: BaseException) -> Status:
+    """Return why there is no list of doubtful places."""
+    return error(f"The labels could not be reviewed: {str(problem).rstrip('.')}. Clicking works as before")
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+RESTORING = Status("thinking", "Doing again what was done in that session ..")
 
 
 def restored(layer: str, problem: str) -> Status:
@@ -207,6 +334,16 @@ def writing(name: str) -> Status:
     return Status("thinking", f"Writing {name} .. You can go on meanwhile.")
 
 
+def reading(name: str) -> Status:
+    """Return that a file is being read."""
+    return Status("thinking", f"Reading {name} ..")
+
+
+def not_read(name: str, problem: BaseException) -> Status:
+    """Return why a file cannot be opened."""
+    return error(f"{name} cannot be opened as labels: {str(problem).rstrip('.')}")
+
+
 def saved(name: str, whole: bool) -> Status:
     """Return that a file is there, and whether something was done while it was written."""
     if whole:
@@ -220,6 +357,14 @@ def not_saved(problem: BaseException) -> Status:
     return error(f"{reason.rstrip('.')}. Nothing is lost; save in another place or under another name")
 
 
-def not_reviewed(problem: BaseException) -> Status:
-    """Return why there is no list of doubtful places."""
-    return error(f"The labels could not be reviewed: {str(problem).rstrip('.')}. Clicking works as before")
+def _count(number: int, word: str) -> str:
+    """The number with its word.
+
+    >>> _count(1, "frame"), _count(1200, "frame")
+    ('1 frame', '1,200 frames')
+    """
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def _with(sentence: str, note: str) -> str:
+    return f"{sentence} {note}" if note else sentence

@@ -1,188 +1,113 @@
-"""Panels: the parts that the user sees. They take values and emit requests; they know no layer, session or model."""
+"""ObjectPanel: the object being drawn and what can be done with it; what the mouse buttons mean; where it ends."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSlider, QWidget
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSlider, QToolButton, QWidget
-
-from napari_clickseg.gui.view.protocol import Standing
+from napari_clickseg.gui.view.protocol import ObjectState, Requests
 from napari_clickseg.gui.view.widgets import (
     ACCENT_BUTTON,
     GAP,
+    GREY,
     ActionButton,
-    Picker,
     caption,
     column_in,
     form_in,
+    plain_button,
     side_by_side,
 )
 
 DIAMETERS = (2.0, 5000.0)
-BUTTONS = (
-    ("undo", "undo", 0, 0),
-    ("redo", "redo", 0, 1),
-    ("flip", "flip", 1, 0),
-    ("take_up", "pick_object", 1, 1),
-)
-"""Action whose text and key are printed, request, row, column."""
-PROTECTIONS = (
-    ("background", "other objects", "New pixels go to background only; objects already there stay whole."),
-    ("object", "all but the object itself", "An object taken up again can only lose pixels, never gain any."),
-    ("anything", "nothing", "Whatever is there is drawn over."),
-)
+ROWS = (("keep", "cancel"), ("undo", "redo", "start_new"))
+LEGEND = {
+    False: "<b>Left</b> click adds <span style='color:#3ddc84'>●</span>   "
+    "<b>right</b> (or ⇧left) removes <span style='color:#ff5252'>✕</span>   T swaps",
+    True: "<b>Left</b> click removes <span style='color:#ff5252'>✕</span>   "
+    "<b>right</b> (or ⇧left) adds <span style='color:#3ddc84'>●</span>   T swaps back",
+}
+"""What the mouse buttons do, by whether they are swapped."""
 
 
 class ObjectPanel(QWidget):
-    """The object being drawn, and what can be done with it; every button prints its key."""
+    """The object being drawn, and its buttons; every button prints its key."""
 
-    requested = Signal(str, object)
-
-    def __init__(self) -> None:
+    def __init__(self, requests: Requests) -> None:
         super().__init__()
-        self.buttons: dict[str, ActionButton] = {}
+        self.buttons = {name: ActionButton(name, requests.action.emit) for row in ROWS for name in row}
         self.title = QLabel("No object")
-        self.title.setStyleSheet("font-size: 15pt; font-weight: 600;")
-        self.kept = QLabel("")
-        self.kept.setStyleSheet("color: rgba(160, 160, 160, 255);")
-        bar = QHBoxLayout()
-        bar.addWidget(self.title)
-        bar.addWidget(self.kept, 1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        bar.addWidget(self._button("start_new", "start_new"))
-        first = QHBoxLayout()
-        first.setSpacing(GAP)
-        first.addWidget(self._button("keep", "keep"), 3)
-        first.addWidget(self._button("cancel", "cancel"), 2)
-        grid = QGridLayout()
-        grid.setSpacing(GAP)
-        for action, request, row, column in BUTTONS:
-            grid.addWidget(self._button(action, request), row, column)
-            grid.setColumnStretch(column, 1)
+        self.title.setStyleSheet("font-size: 13pt; font-weight: 600;")
+        self.count = QLabel("")
+        self.count.setStyleSheet(GREY)
+        self.legend = QLabel(LEGEND[False])
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        head = QHBoxLayout()
+        head.addWidget(self.title)
+        head.addWidget(self.count, 1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         column = column_in(self)
-        for part in (bar, first, grid):
-            column.addLayout(part)
-        self._accent()
-
-    def show_standing(self, standing: Standing) -> None:
-        """Show which object is being drawn and enable what makes sense."""
-        there = standing.label is not None
-        self.title.setText(f"Object {standing.label}" if there else "No object")
-        self.kept.setText(f"{standing.kept} kept" if there else "")
-        self.buttons["undo"].setEnabled(standing.can_undo)
-        self.buttons["redo"].setEnabled(standing.can_redo)
-        for name in ("keep", "cancel"):
-            self.buttons[name].setEnabled(there and not standing.empty)
-        for name in ("start_new", "flip", "take_up"):
-            self.buttons[name].setEnabled(there)
-        left = "exclude" if standing.flipped else "include"
-        self.buttons["flip"].say(f"Left: {left}")
-
-    def _button(self, action: str, request: str) -> ActionButton:
-        button = ActionButton(action, self.requested.emit, request)
-        self.buttons[action] = button
-        return button
-
-    def _accent(self) -> None:
-        for name in ("keep", "cancel"):
-            self.buttons[name].setMinimumHeight(40)
-        self.buttons["start_new"].setMinimumWidth(76)
+        column.addLayout(head)
+        for names, shares in zip(ROWS, ((3, 2), (1, 1, 1)), strict=True):
+            row = QHBoxLayout()
+            row.setSpacing(GAP)
+            for name, share in zip(names, shares, strict=True):
+                row.addWidget(self.buttons[name], share)
+            column.addLayout(row)
+        column.addWidget(self.legend)
         self.buttons["keep"].setStyleSheet(ACCENT_BUTTON)
+        for name in ROWS[0]:
+            self.buttons[name].setMinimumHeight(34)
+
+    def show_object(self, state: ObjectState) -> None:
+        """Show which object is being drawn and enable what makes sense."""
+        there = state.label is not None
+        self.title.setText(f"Object {state.label}" if there else "No object")
+        self.count.setText("" if state.count is None else f"{state.count:,} on this frame")
+        self.buttons["undo"].setEnabled(state.can_undo)
+        self.buttons["redo"].setEnabled(state.can_redo)
+        self.buttons["keep"].setEnabled(there and not state.empty)
+        self.buttons["cancel"].setEnabled(there and (not state.empty or bool(state.armed)))
+        self.buttons["start_new"].setEnabled(there)
+        self.legend.setText(LEGEND[state.flipped])
 
 
-class ViewPanel(QWidget):
-    """Where the object ends, and how large objects are."""
+class ShapePanel(QWidget):
+    """Where the object ends, and how large cells are."""
 
-    requested = Signal(str, object)
-
-    def __init__(self) -> None:
+    def __init__(self, requests: Requests) -> None:
         super().__init__()
+        self._requests = requests
         self.threshold = QSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(2, 98)
         self.threshold.setValue(50)
-        self.threshold.setToolTip(
-            "Pixels more probable than this belong to the object: left grows it, right shrinks it."
-        )
-        self._percent = QLabel("50 %")
-        self._percent.setMinimumWidth(self._percent.fontMetrics().horizontalAdvance("100 %"))
-        self._percent.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.threshold.valueChanged.connect(self._on_threshold_changed)
+        self.threshold.setToolTip("Where the object ends: to the left it grows, to the right it shrinks.")
+        self.threshold.valueChanged.connect(lambda percent: requests.threshold_set.emit(percent / 100))
+        looser, tighter = QLabel("looser"), QLabel("tighter")
+        for label in (looser, tighter):
+            label.setStyleSheet(GREY)
         self.diameter = QDoubleSpinBox()
         self.diameter.setRange(*DIAMETERS)
         self.diameter.setDecimals(0)
         self.diameter.setSuffix(" px")
         self.diameter.setKeyboardTracking(False)
         self.diameter.setSpecialValueText("measuring ..")
-        self.diameter.setToolTip("The expected diameter of an object: how far around a click the model looks.")
-        self.diameter.valueChanged.connect(lambda value: self.requested.emit("set_diameter", float(value)))
-        self.automatic = QPushButton("auto")
-        self.automatic.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.automatic.setToolTip("Take the diameter from the objects kept so far, or estimate it from the image.")
-        self.automatic.clicked.connect(lambda: self.requested.emit("forget_diameter", None))
+        self.diameter.setToolTip("How large a cell is, in pixels across: how far around a click the model looks.")
+        self.diameter.valueChanged.connect(lambda value: requests.diameter_set.emit(float(value)))
+        self.automatic = plain_button("auto", "forget_diameter", "Take it from the objects that are there.")
+        self.automatic.clicked.connect(lambda: requests.diameter_set.emit(None))
+        slider = QWidget()
+        row = QHBoxLayout(slider)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(looser)
+        row.addWidget(self.threshold, 1)
+        row.addWidget(tighter)
         form = form_in(self)
-        form.addRow(caption("Threshold"), side_by_side(self.threshold, self._percent))
-        form.addRow(caption("Diameter"), side_by_side(self.diameter, self.automatic))
+        form.addRow(caption("Outline"), slider)
+        form.addRow(caption("Cell size"), side_by_side(self.diameter, self.automatic))
 
-    def show_threshold(self, threshold: float) -> None:
-        """Show where the object being drawn ends; every object has its own threshold."""
-        percent = round(100 * threshold)
-        self._percent.setText(f"{percent} %")
+    def show_object(self, state: ObjectState) -> None:
+        """Show the threshold, which every object has its own of, and the expected size."""
         with QSignalBlocker(self.threshold):
-            self.threshold.setValue(percent)
-
-    def show_diameter(self, diameter: float | None, automatic: bool) -> None:
-        """Show the expected diameter (None: not known yet) and whether it was set by hand."""
+            self.threshold.setValue(round(100 * state.threshold))
         with QSignalBlocker(self.diameter):
-            self.diameter.setValue(DIAMETERS[0] if diameter is None else diameter)
-        self.automatic.setEnabled(not automatic)
-
-    def _on_threshold_changed(self, percent: int) -> None:
-        self._percent.setText(f"{percent} %")
-        self.requested.emit("set_threshold", percent / 100)
-
-
-class AdvancedPanel(QWidget):
-    """What is seldom changed, folded away."""
-
-    requested = Signal(str, object)
-
-    def __init__(self, device: str) -> None:
-        super().__init__()
-        self.fold = QToolButton()
-        self.fold.setText("Advanced")
-        self.fold.setCheckable(True)
-        self.fold.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.fold.setStyleSheet("QToolButton { border: none; background: transparent; padding: 2px 0; }")
-        self.fold.toggled.connect(self._on_fold_toggled)
-        self.device = Picker("Where the model computes.")
-        self.device.picked.connect(lambda name: self.requested.emit("choose_device", name))
-        self.show_devices((device,) if device == "auto" else ("auto", device), device)
-        self.protect = Picker("What new pixels may not be drawn over.")
-        self.protect.picked.connect(lambda name: self.requested.emit("choose_protect", name))
-        self.protect.show_choices([(text, name) for name, text, _ in PROTECTIONS], PROTECTIONS[0][0])
-        for row, (_, _, tip) in enumerate(PROTECTIONS):
-            self.protect.setItemData(row, tip, Qt.ItemDataRole.ToolTipRole)
-        self.opacity = QSlider(Qt.Orientation.Horizontal)
-        self.opacity.setRange(0, 100)
-        self.opacity.setValue(90)
-        self.opacity.setToolTip("How strongly the contour of the object being drawn shows.")
-        self.opacity.valueChanged.connect(lambda percent: self.requested.emit("set_opacity", percent / 100))
-        self._body = QWidget()
-        form = form_in(self._body)
-        form.addRow(caption("Preview"), self.opacity)
-        form.addRow(caption("Protect"), self.protect)
-        form.addRow(caption("Device"), self.device)
-        column = column_in(self)
-        column.addWidget(self.fold)
-        column.addWidget(self._body)
-        self._on_fold_toggled(False)
-
-    def show_devices(self, devices: Sequence[str], chosen: str | None = None) -> None:
-        """Offer these devices; the chosen one stays chosen."""
-        current = chosen or self.device.currentText()
-        self.device.show_choices([(name, name) for name in devices], current)
-
-    def _on_fold_toggled(self, unfolded: bool) -> None:
-        self.fold.setArrowType(Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow)
-        self._body.setVisible(unfolded)
+            self.diameter.setValue(DIAMETERS[0] if state.diameter is None else state.diameter)
+        self.automatic.setEnabled(state.diameter_known)

@@ -1,166 +1,178 @@
-"""Stack: the panel as a whole, its parts in a column. It takes what a conductor shows and passes requests on."""
+"""Panel: the parts in a fixed top, tabs in the middle and a fixed bottom. It shows a `PanelState`, part by part."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtWidgets import QFrame, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QScrollArea, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from napari_clickseg.gui.view.corrections_panel import CorrectionsPanel
-from napari_clickseg.gui.view.files_panel import OfferLine, SaveRow
+from napari_clickseg.gui.view.files_panel import FilesPanel, SamplesPanel
 from napari_clickseg.gui.view.frames_panel import FramesPanel
-from napari_clickseg.gui.view.import_assistant import Assistant
-from napari_clickseg.gui.view.layer_panel import PickersPanel
-from napari_clickseg.gui.view.model_panel import ModelPanel
-from napari_clickseg.gui.view.object_panel import AdvancedPanel, ObjectPanel, ViewPanel
-from napari_clickseg.gui.view.protocol import (
-    Adding,
-    Axis,
-    Carry,
-    Finding,
-    Picks,
-    Question,
-    Standing,
-    Status,
-    Strip,
-    WholeFrame,
-)
-from napari_clickseg.gui.view.review_panel import FindingsPanel
-from napari_clickseg.gui.view.suggestions_panel import WholePanel
-from napari_clickseg.gui.view.widgets import GAP, Fold, StatusLine, column_in
-from napari_clickseg.models.registry import ModelEntry
+from napari_clickseg.gui.view.import_assistant import ImportAssistant
+from napari_clickseg.gui.view.layer_panel import LayerPanel
+from napari_clickseg.gui.view.model_panel import AxesPanel, DrawingPanel, ModelPanel
+from napari_clickseg.gui.view.object_panel import ObjectPanel, ShapePanel
+from napari_clickseg.gui.view.protocol import FramesState, PanelState, PathKind, Requests
+from napari_clickseg.gui.view.review_panel import ReviewPanel
+from napari_clickseg.gui.view.suggestions_panel import SuggestionsPanel
+from napari_clickseg.gui.view.widgets import GAP, Manners, StatusArea, column_in, folded
+
+NARROWEST, WIDTH, HEIGHT = 300, 375, 600
+DRAW, FRAMES, ALL_CELLS = "Draw and correct", "Frames", "All cells"
 
 
-class SequenceParts(QWidget):
-    """The `SequencePanel` of a conductor. Frames and review are there only where the image has frames."""
+class Panel(QStackedWidget):
+    """The `View` of a controller: the everyday panel, or the assistant that adds a model in its place."""
 
-    requested = Signal(str, object)
+    left = Signal()
+    """A field was confirmed or left: the canvas should have the focus."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.offer = OfferLine()
-        self.frames = FramesPanel()
-        self.findings = FindingsPanel()
-        self.corrections = CorrectionsPanel()
-        self.correct = Fold("Correct", self.corrections)
-        self.save = SaveRow()
-        column = column_in(self)
-        column.setSpacing(GAP - 2)
-        for part in (self.offer, self.frames, self.findings, self.correct, self.save):
-            column.addWidget(part)
-        for part in (self.offer, self.frames, self.findings, self.corrections, self.save):
-            part.requested.connect(self.requested)
-        self.show_strip(None)
-
-    def show_strip(self, strip: Strip | None) -> None:
-        self.frames.show_strip(strip)
-        self.findings.setVisible(strip is not None)
-        self.corrections.show_frames(strip is not None)
-        if strip is not None:
-            self.findings.show_confirmed(strip.states[strip.current] == "confirmed")
-
-    def show_carry(self, carry: Carry) -> None:
-        self.frames.show_carry(carry)
-
-    def show_axes(self, axes: Sequence[Axis]) -> None:
-        self.frames.show_axes(axes)
-
-    def show_findings(self, findings: Sequence[Finding], chosen: int | None) -> None:
-        self.findings.show_findings(findings, chosen)
-
-    def ask_id(self, label: int | None) -> None:
-        if label is not None:
-            self.correct.unfold()
-        self.corrections.ask_id(label)
-
-    def ask_path(self, kind: str, proposed: str) -> None:
-        self.save.ask_path(kind, proposed)
-
-    def show_offer(self, text: str) -> None:
-        self.offer.show_offer(text)
-
-
-NARROWEST, WIDTH = 300, 375
-
-
-class PanelStack(QStackedWidget):
-    """The `Panel` of a conductor: all parts in a column that scrolls where the window is low, or the assistant."""
-
-    requested = Signal(str, object)
-
-    def __init__(self, device: str = "auto") -> None:
-        super().__init__()
-        self.pickers = PickersPanel()
-        self.status = StatusLine()
-        self.object = ObjectPanel()
-        self.sequence = SequenceParts()
-        self.view = ViewPanel()
-        self.model = ModelPanel()
-        self.whole = WholePanel()
-        self.advanced = AdvancedPanel(device)
-        inside = QWidget()
-        column = QVBoxLayout(inside)
+        self.requests = Requests()
+        self._shown: PanelState | None = None
+        self.manners = Manners()
+        self.manners.left.connect(self.left)
+        self.layers = LayerPanel(self.requests)
+        self.status = StatusArea()
+        self.status.offered.connect(self.requests.offered.emit)
+        self.object = ObjectPanel(self.requests)
+        self.corrections = CorrectionsPanel(self.requests)
+        self.shape = ShapePanel(self.requests)
+        self.model = ModelPanel(self.requests)
+        self.drawing = DrawingPanel(self.requests)
+        self.axes = AxesPanel(self.requests, self.manners)
+        self.frames = FramesPanel(self.requests)
+        self.review = ReviewPanel(self.requests)
+        self.suggestions = SuggestionsPanel(self.requests)
+        self.files = FilesPanel(self.requests)
+        self.model_fold = folded("Model and device", self.model)
+        self.tabs = QTabWidget()
+        self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.tabs.setDocumentMode(True)
+        folds = (self.model_fold, folded("Protection, preview, record", self.drawing))
+        self.pages = {
+            DRAW: _page(self.corrections, self.shape, *folds, folded("Axes and spacing", self.axes)),
+            FRAMES: _page(self.frames, self.review),
+            ALL_CELLS: _page(self.suggestions),
+        }
+        for name, page in self.pages.items():
+            self.tabs.addTab(page, name)
+        self._everyday = QWidget()
+        column = QVBoxLayout(self._everyday)
         column.setContentsMargins(GAP, GAP, GAP, GAP)
-        column.setSpacing(GAP + 2)
-        asking = (self.object, self.sequence, self.view, self.model, self.whole, self.advanced)
-        for shown in (self.pickers, self.status, *asking[:2], _line(), *asking[2:]):
-            column.addWidget(shown)
-        column.addStretch(1)
-        for part in (self.pickers, *asking):
-            part.requested.connect(self.requested)
-        self._everyday = QScrollArea()
-        self._everyday.setWidget(inside)
-        self._everyday.setWidgetResizable(True)
-        self._everyday.setFrameShape(QFrame.Shape.NoFrame)
-        self._everyday.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.assistant = Assistant()
-        self.assistant.requested.connect(self.requested)
+        column.setSpacing(GAP)
+        for part in (self.layers, self.status, self.object):
+            column.addWidget(part)
+        self.samples = SamplesPanel(self.requests)
+        column.addWidget(self.samples, 1)
+        column.addWidget(self.tabs, 1)
+        column.addWidget(self.files)
+        self.assistant = ImportAssistant(self.requests)
         self.addWidget(self._everyday)
         self.addWidget(self.assistant)
         self.setMinimumWidth(NARROWEST)
+        self.manners.mind(self)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """As wide as napari's dock title needs."""
-        return QSize(WIDTH, 720)
+        return QSize(WIDTH, HEIGHT)
 
-    def show_picks(self, picks: Picks) -> None:
-        self.pickers.show_picks(picks)
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Low windows scroll the tabs, and cut nothing off."""
+        return QSize(NARROWEST, 200)
 
-    def show_status(self, news: Status) -> None:
-        self.status.show_status(news)
+    def show_state(self, state: PanelState) -> None:
+        """Show what is different from what was shown before."""
+        before, self._shown = self._shown, state
+        changed = _Changes(before, state)
+        if changed("picks"):
+            self.layers.show_picks(state.picks)
+            self.drawing.show_picks(state.picks)
+        if changed("status"):
+            self.status.show_status(state.status)
+        if changed("object"):
+            self.object.show_object(state.object)
+            self.shape.show_object(state.object)
+            self.corrections.show_armed(state.object.armed)
+        if changed("model"):
+            self.model.show_model(state.model)
+            self.drawing.show_protection(state.model.protect)
+            if state.model.question is not None:
+                self.model_fold.expand(animate=False)
+                self.tabs.setCurrentWidget(self.pages[DRAW])
+        if changed("suggesting"):
+            self.suggestions.show_suggesting(state.suggesting)
+            self._show_page(ALL_CELLS, state.suggesting.can or state.suggesting.busy)
+        if changed("frames"):
+            self._show_frames(state.frames)
+        if changed("extent"):
+            self.corrections.show_extent(state.extent)
+        if changed("new_id_of"):
+            self._ask_id(state.new_id_of)
+        if changed("samples"):
+            self.samples.setVisible(state.samples)
+            self.tabs.setVisible(not state.samples)
+        if changed("files"):
+            self.files.show_files(state.files)
+        if changed("importing"):
+            self._show_importing(state)
 
-    def show_standing(self, standing: Standing) -> None:
-        self.object.show_standing(standing)
-        self.view.show_threshold(standing.threshold)
+    def ask_path(self, kind: PathKind, proposed: str) -> None:
+        """Ask for a file's name."""
+        self.files.ask_path(kind, proposed)
 
-    def show_diameter(self, diameter: float | None, automatic: bool) -> None:
-        self.view.show_diameter(diameter, automatic)
+    def _show_frames(self, state: FramesState) -> None:
+        self._show_page(FRAMES, state.strip is not None)
+        self.corrections.show_frames(state.strip is not None)
+        self.axes.show_axes(state.axes)
+        if state.strip is not None:
+            self.frames.show_strip(state.strip)
+            self.frames.show_progress(state.progress)
+            self.review.show_findings(state.findings, state.chosen)
+            self.review.show_confirmed(state.strip.states[state.strip.current] == "confirmed")
 
-    def show_model(self, name: str, state: str) -> None:
-        self.model.show_model(name, state)
+    def _ask_id(self, label: int | None) -> None:
+        if label is not None:
+            self.tabs.setCurrentWidget(self.pages[DRAW])
+        self.corrections.ask_id(label)
+        if label is None:
+            self.left.emit()
 
-    def show_devices(self, devices: tuple[str, ...]) -> None:
-        self.advanced.show_devices(devices)
-
-    def show_models(self, models: Sequence[ModelEntry]) -> None:
-        self.model.show_models(models)
-
-    def show_question(self, question: Question | None) -> None:
-        self.model.show_question(question)
-
-    def show_whole_frame(self, whole: WholeFrame) -> None:
-        self.whole.show_whole_frame(whole)
-
-    def show_adding(self, adding: Adding | None) -> None:
+    def _show_importing(self, state: PanelState) -> None:
         """Put the assistant in place of the panel; None brings the panel back."""
-        if adding is not None:
-            self.assistant.show_adding(adding)
-        self.setCurrentWidget(self._everyday if adding is None else self.assistant)
+        if state.importing is not None:
+            self.assistant.show_importing(state.importing)
+        self.setCurrentWidget(self._everyday if state.importing is None else self.assistant)
+
+    def _show_page(self, name: str, there: bool) -> None:
+        """Show a tab only where it makes sense."""
+        self.tabs.setTabVisible(self.tabs.indexOf(self.pages[name]), there)
 
 
-def _line() -> QFrame:
-    line = QFrame()
-    line.setFixedHeight(1)
-    line.setStyleSheet("background: rgba(128, 128, 128, 80);")
-    return line
+class _Changes:
+    """Tells which parts of two states differ; all do where there was none before."""
+
+    def __init__(self, before: PanelState | None, now: PanelState) -> None:
+        self._before = before
+        self._now = now
+
+    def __call__(self, part: str) -> bool:
+        return self._before is None or getattr(self._before, part) != getattr(self._now, part)
+
+
+def _page(*parts: QWidget) -> QScrollArea:
+    """Return a tab's page: parts in a column, which scrolls where there is too little room."""
+    inside = QWidget()
+    column = column_in(inside)
+    column.setContentsMargins(0, GAP, GAP // 2, 0)
+    for part in parts:
+        column.addWidget(part)
+    column.addStretch(1)
+    area = QScrollArea()
+    area.setWidget(inside)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return area

@@ -1,29 +1,105 @@
-"""Sequence: what the panel is told of the frames of a movie or a stack, as values, and who takes them."""
+"""What a panel shows, as frozen values, what it asks for, and the protocol of whoever shows it. No Qt, no napari."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from psygnal import Signal
+
 from napari_clickseg.core.clicks import Frame
-from napari_clickseg.gui.placement import Channel
-from napari_clickseg.gui.view import protocol as status
 from napari_clickseg.models.io_spec import Conventions
-from napari_clickseg.models.registry import ModelEntry
 
 Kind = Literal["loading", "ready", "thinking", "error"]
+FrameState = Literal["empty", "drawn", "carried", "doubtful", "confirmed"]
+Extent = Literal["frame", "onwards", "all"]
+"""On which frames a correction acts: this one, this one and those after it, every one."""
+Step = Literal["file", "trust", "check"]
+Way = Literal["missing", "replace"]
+"""How propagation treats what is there: objects are added only where nothing is, or written over what is there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A sentence for the user and what kind of news it is."""
+    """A sentence for the user and what kind of news it is, with buttons for what can be done about it.
+
+    Attributes
+    ----------
+    offers : tuple of (str, str)
+        The caption of each button, and what it asks for, as in `Requests.offered`.
+    """
 
     kind: Kind
     text: str
+    offers: tuple[tuple[str, str], ...] = ()
 
 
-CHOOSE_FILE = Status("ready", "Choose the file or folder of a segmentation network.")
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Which axis of an image layer holds channels, and which of them to look at (None: all, up to three)."""
+
+    axis: int
+    index: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One row of a list: what it says, what it stands for, and a tip."""
+
+    text: str
+    value: Any
+    tip: str = ""
+    heading: str = ""
+    """Options of one heading stand together below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picks:
+    """What the lists of layers offer, and what is chosen. Layers are compared by identity and by name."""
+
+    images: tuple[Option, ...] = ()
+    image: Any = None
+    channels: tuple[Option, ...] = ()
+    channel: Any = None
+    labels: tuple[Option, ...] = ()
+    label: Any = None
+    points: tuple[Option, ...] = ()
+    """Points layers whose points can be taken as clicks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectState:
+    """The object being drawn, and what makes sense now.
+
+    Attributes
+    ----------
+    label : int or None
+        Its id; None where there is no image.
+    count : int or None
+        How many objects the frame in view has; None where that is not known.
+    armed : str
+        The action that waits for a click on the canvas; none where empty.
+    flipped : bool
+        The left button excludes.
+    candidates : int
+        How many masks a key goes through; the one shown is number `candidate`.
+    """
+
+    label: int | None = None
+    count: int | None = None
+    empty: bool = True
+    can_undo: bool = False
+    can_redo: bool = False
+    flipped: bool = False
+    armed: str = ""
+    threshold: float = 0.5
+    diameter: float | None = None
+    diameter_known: bool = False
+    """It was set by hand."""
+    candidates: tuple[Any, ...] = ()
+    candidate: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,65 +111,28 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """What was chosen in the first step: a file or folder, and of bare weights their class and what it is made with."""
+class ModelState:
+    """Which models there are, which one answers and where."""
 
-    path: str
-    class_path: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-Step = Literal["file", "trust", "check"]
+    options: tuple[Option, ...] = ()
+    name: str = ""
+    description: str = ""
+    state: str = ""
+    devices: tuple[str, ...] = ("auto",)
+    device: str = "auto"
+    protect: str = "background"
+    question: Question | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Adding:
-    """What the assistant that adds a model shows.
+class Suggesting:
+    """Whether all objects of the frame in view can be found at once, or are being looked for."""
 
-    Attributes
-    ----------
-    step : {"file", "trust", "check"}
-        Choose a file; answer the question; look at what was guessed.
-    news : Status
-        What happened, and what to do next.
-    busy : bool
-        Something is being worked out.
-    file : str
-        The path that was chosen.
-    asks_class : bool
-        The file holds weights alone: the import path of their class is needed.
-    question : Question or None
-    conventions : Conventions or None
-        What fills the form; a form that shows this very object is left as it is.
-    reasons : mapping of str to str
-        Why each convention was guessed so.
-    summary : str
-        What the file is, in a few words.
-    name : str
-        Proposed for the model.
-    can_keep : bool
-        The answer to the form as it is was seen.
-    keeping : bool
-        It is being written: nothing can be changed or called off for that moment.
-    """
-
-    step: Step = "file"
-    news: Status = status.CHOOSE_FILE
+    can: bool = False
     busy: bool = False
-    file: str = ""
-    asks_class: bool = False
-    question: Question | None = None
-    conventions: Conventions | None = None
-    reasons: Mapping[str, str] = field(default_factory=dict)
-    summary: str = ""
-    name: str = ""
-    can_keep: bool = False
-    keeping: bool = False
-
-
-FrameState = Literal["empty", "drawn", "carried", "doubtful", "confirmed"]
-Extent = Literal["frame", "onwards", "all"]
-"""On which frames a correction acts: this one, this one and those after it, every one."""
+    tip: str = ""
+    done: float = 0.0
+    """How much of it is done, from 0 to 1; 0 where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +172,20 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True)
-class Carry:
-    """How a carrying stands.
+class Progress:
+    """How propagation stands.
 
     Attributes
     ----------
     running : bool
     done, total : int
-        Frames carried so far, and to be carried at most.
+        Frames done so far, and to be done at most.
     resume : int or None
         The frame from which it can go on; None where there is nothing to go on with.
     again : bool
-        It goes on from a frame that was corrected since: what lies behind it is carried anew.
+        It goes on from a frame that was corrected since: what lies behind it is done anew.
+    question : str
+        What would be written over; it waits for an answer. Nothing where empty.
     """
 
     running: bool = False
@@ -152,6 +193,7 @@ class Carry:
     total: int = 0
     resume: int | None = None
     again: bool = False
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +205,15 @@ class Axis:
     unit: str = ""
     leading: bool = False
     """It stands before the plane, so that it may be time or depth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """The likely repair of a finding: an action's name, the button's caption, and what it concerns."""
+
+    action: str
+    caption: str
+    labels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +231,10 @@ class Finding:
         An event that the user has to decide, not only a doubt.
     position : tuple of float or None
         Where on the frame, if it is known.
+    brief : str
+        The same in two to four words.
+    repair : Repair or None
+        What is likely to mend it.
     """
 
     frame: Frame
@@ -187,80 +242,167 @@ class Finding:
     text: str
     question: bool = False
     position: tuple[float, ...] | None = None
-
-
-class SequencePanel(Protocol):
-    """What a panel is told of frames. Everything it asks comes by the conductor's `answer`."""
-
-    def show_strip(self, strip: Strip | None) -> None:
-        """Show the frames; None where the image has but one."""
-
-    def show_carry(self, carry: Carry) -> None: ...
-    def show_axes(self, axes: Sequence[Axis]) -> None: ...
-    def show_findings(self, findings: Sequence[Finding], chosen: int | None) -> None: ...
-    def ask_id(self, label: int | None) -> None:
-        """Ask for the new id of an object; None asks no more."""
-
-    def ask_path(self, kind: str, proposed: str) -> None:
-        """Ask where "labels" or a "session" are to be saved; the answer comes as `write_labels` or `write_session`."""
-
-    def show_offer(self, text: str) -> None:
-        """Offer an unfinished session; nothing where the text is empty."""
+    brief: str = ""
+    repair: Repair | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Picks:
-    """What the layer pickers offer and what is chosen."""
+class FramesState:
+    """The frames of a movie or a stack; without a strip where the image has but one."""
 
-    images: list[Any]
-    image: Any
-    channels: list[Channel | None]
-    channel: Channel | None
-    labels: list[Any]
-    label: Any
-    points: list[Any]
-    positive: Any
-    negative: Any
+    strip: Strip | None = None
+    progress: Progress = field(default_factory=Progress)
+    findings: tuple[Finding, ...] = ()
+    chosen: int | None = None
+    axes: tuple[Axis, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What the panel shows of the object being drawn, and how many objects were kept before it."""
+class FilesState:
+    """What is not saved yet, whether a file is being written, and a session that is offered back."""
 
-    label: int | None = None
-    kept: int = 0
-    empty: bool = True
-    can_undo: bool = False
-    can_redo: bool = False
-    flipped: bool = False
-    threshold: float = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class WholeFrame:
-    """Whether all objects of the frame in view can be found at once, or are being looked for; a tip says more."""
-
-    can: bool = False
+    unsaved: int = 0
     busy: bool = False
-    tip: str = ""
-    done: float = 0.0
-    """How much of it is done, from 0 to 1; 0 where that is not known."""
+    offer: str = ""
 
 
-class Panel(Protocol):
-    """What the conductor tells a panel. Everything a panel asks comes by `Conductor.answer`."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen in the first step: a file or folder, and of bare weights their class and what it is made with."""
 
-    @property
-    def sequence(self) -> SequencePanel:
-        """What is told of frames."""
+    path: str
+    class_path: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
-    def show_picks(self, picks: Picks) -> None: ...
-    def show_status(self, news: Status) -> None: ...
-    def show_standing(self, standing: Standing) -> None: ...
-    def show_diameter(self, diameter: float | None, automatic: bool) -> None: ...
-    def show_model(self, name: str, state: str) -> None: ...
-    def show_devices(self, devices: tuple[str, ...]) -> None: ...
-    def show_models(self, models: list[ModelEntry]) -> None: ...
-    def show_question(self, question: Question | None) -> None: ...
-    def show_whole_frame(self, whole: WholeFrame) -> None: ...
-    def show_adding(self, adding: Adding | None) -> None: ...
+
+@dataclass(frozen=True, slots=True)
+class Importing:
+    """What the assistant that adds a model shows.
+
+    Attributes
+    ----------
+    news : Status
+        What happened, and what to do next.
+    step : {"file", "trust", "check"}
+        Choose a file; answer the question; look at what was guessed.
+    busy : bool
+        Something is being worked out.
+    file : str
+        The path that was chosen.
+    asks_class : bool
+        The file holds weights alone: the import path of their class is needed.
+    question : Question or None
+    conventions : Conventions or None
+        What fills the form; a form that shows this very object is left as it is.
+    reasons : mapping of str to str
+        Why each convention was guessed so.
+    summary : str
+        What the file is, in a few words.
+    name : str
+        Proposed for the model.
+    can_keep : bool
+        The answer to the form as it is was seen.
+    keeping : bool
+        It is being written: nothing can be changed or called off for that moment.
+    """
+
+    news: Status
+    step: Step = "file"
+    busy: bool = False
+    file: str = ""
+    asks_class: bool = False
+    question: Question | None = None
+    conventions: Conventions | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    summary: str = ""
+    name: str = ""
+    can_keep: bool = False
+    keeping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PanelState:
+    """All that the panel shows. Two that are equal look the same."""
+
+    status: Status = field(default_factory=lambda: Status("ready", ""))
+    picks: Picks = field(default_factory=Picks)
+    object: ObjectState = field(default_factory=ObjectState)
+    model: ModelState = field(default_factory=ModelState)
+    suggesting: Suggesting = field(default_factory=Suggesting)
+    frames: FramesState = field(default_factory=FramesState)
+    files: FilesState = field(default_factory=FilesState)
+    extent: Extent = "frame"
+    new_id_of: int | None = None
+    """The object whose new id is being asked for."""
+    importing: Importing | None = None
+    hints: tuple[str, ...] = ()
+    """First steps, for who opens the panel for the first time."""
+    samples: bool = False
+    """There is no image yet: samples are offered."""
+
+
+class Requests:
+    """Everything that a panel asks for. The view emits, the controller connects each to the method that does it."""
+
+    action = Signal(str)
+    """A button of the table of actions was pressed."""
+    offered = Signal(str)
+    """A button below the status was pressed; carries what it asks for, as in `Status.offers`."""
+    image_chosen = Signal(object)
+    channel_chosen = Signal(object)
+    labels_chosen = Signal(object)
+    """Carries the layer; None asks for a new one."""
+    points_taken = Signal(object, bool)
+    """A Points layer's points are to be clicks: include (True) or exclude."""
+    threshold_set = Signal(float)
+    diameter_set = Signal(object)
+    """Carries pixels; None leaves it to the objects and the image."""
+    opacity_set = Signal(float)
+    protect_chosen = Signal(str)
+    candidate_chosen = Signal(int)
+    model_chosen = Signal(str)
+    device_chosen = Signal(str)
+    models_opened = Signal()
+    """The list of models is about to be shown."""
+    model_trusted = Signal()
+    extent_chosen = Signal(str)
+    id_given = Signal(int)
+    id_left = Signal()
+    frame_chosen = Signal(int)
+    along_chosen = Signal(str)
+    axis_named = Signal(int, str)
+    spacing_set = Signal(int, float)
+    everything_chosen = Signal(bool)
+    """Whether propagation takes all objects, or one."""
+    reach_set = Signal(int)
+    propagation_stopped = Signal()
+    finding_chosen = Signal(int)
+    repair_asked = Signal(int)
+    path_given = Signal(str, object)
+    """Carries the kind that was asked about, and the Path."""
+    import_begun = Signal()
+    import_left = Signal()
+    import_back = Signal()
+    import_refused = Signal(str)
+    file_chosen = Signal(object)
+    """Carries a `Choice`."""
+    file_trusted = Signal()
+    conventions_edited = Signal(object)
+    import_kept = Signal(str)
+    sample_chosen = Signal(str)
+    hint_dismissed = Signal()
+
+
+PathKind = Literal["labels", "click log", "open labels"]
+
+
+class View(Protocol):
+    """Whoever shows a panel."""
+
+    requests: Requests
+
+    def show_state(self, state: PanelState) -> None:
+        """Show this; what did not change is left alone."""
+
+    def ask_path(self, kind: PathKind, proposed: str) -> None:
+        """Ask for a file's name; the answer comes as `Requests.path_given`, none where the dialog is left."""

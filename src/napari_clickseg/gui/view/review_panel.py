@@ -1,18 +1,18 @@
-"""FindingsPanel: the places to look at first, the most doubtful on top."""
+"""ReviewPanel: the places to look at first, the most doubtful on top, and the likely repair of each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QBrush, QColor
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QTreeWidget, QTreeWidgetItem, QWidget
 
-from napari_clickseg.gui.view.protocol import Finding
-from napari_clickseg.gui.view.widgets import GAP, ActionButton, column_in
+from napari_clickseg.gui.view.protocol import Finding, Requests
+from napari_clickseg.gui.view.widgets import GAP, GREY, ActionButton, column_in, plain_button, title
 
 BUTTONS = ("previous_doubt", "next_doubt", "confirm")
-COLUMNS = ("frame", "object", "what is odd")
+COLUMNS = ("frame", "object", "what is odd", "repair")
 ROWS = 4
 MOST = 500
 """So many places are listed; the next ones follow as these are mended or confirmed."""
@@ -20,27 +20,31 @@ QUESTION = "#ffb13d"
 """The colour of an event that the user has to decide."""
 
 
-class FindingsPanel(QWidget):
-    """A list, and the keys that walk along it. A row that is clicked is gone to."""
+class ReviewPanel(QWidget):
+    """A list, and the keys that walk along it. A row that is clicked is gone to; its repair is one button."""
 
-    requested = Signal(str, object)
-
-    def __init__(self) -> None:
+    def __init__(self, requests: Requests) -> None:
         super().__init__()
-        self.title = QLabel("Review")
-        self.title.setStyleSheet("font-weight: 600;")
+        self._requests = requests
         self.count = QLabel("")
-        self.count.setStyleSheet("color: rgba(160, 160, 160, 255);")
-        self.buttons = {name: ActionButton(name, self.requested.emit) for name in BUTTONS}
+        self.count.setStyleSheet(GREY)
+        self.buttons = {name: ActionButton(name, requests.action.emit) for name in BUTTONS}
         self.list = _table()
-        self.list.itemClicked.connect(
-            lambda item: self.requested.emit("go_to_finding", self.list.indexOfTopLevelItem(item))
-        )
+        self.list.itemClicked.connect(lambda item: requests.finding_chosen.emit(self.list.indexOfTopLevelItem(item)))
+        self.repair = plain_button("", "repair", "The likely repair of the place that is looked at.")
+        self.repair.setMinimumHeight(0)
+        self.repair.setFixedHeight(self.repair.fontMetrics().lineSpacing() + 6)
+        policy = self.repair.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.repair.setSizePolicy(policy)
+        self.repair.clicked.connect(self._on_repair)
         self._shown: tuple[Finding, ...] = ()
+        self._chosen: int | None = None
         head, keys = QHBoxLayout(), QHBoxLayout()
-        head.addWidget(self.title)
+        head.addWidget(title("Review"))
         head.addWidget(self.count, 1)
-        keys.setSpacing(GAP)
+        head.addWidget(self.repair)
+        keys.setSpacing(GAP - 2)
         for button in self.buttons.values():
             keys.addWidget(button, 1)
         column = column_in(self)
@@ -61,6 +65,10 @@ class FindingsPanel(QWidget):
                 self._shown = wanted
             here = None if chosen is None else self.list.topLevelItem(chosen)
             self.list.setCurrentItem(here)
+        self._chosen = chosen
+        repair = None if chosen is None or chosen >= len(wanted) else wanted[chosen].repair
+        self.repair.setText("" if repair is None else repair.caption)
+        self.repair.setVisible(repair is not None)
         self.count.setText(f"{len(findings):,}" if findings else "nothing doubtful")
         self.list.setVisible(bool(findings))
         for name in ("previous_doubt", "next_doubt"):
@@ -70,8 +78,12 @@ class FindingsPanel(QWidget):
         """Show whether the frame in view is confirmed."""
         self.buttons["confirm"].say("Unconfirm" if confirmed else "Confirm")
 
+    def _on_repair(self) -> None:
+        if self._chosen is not None:
+            self._requests.repair_asked.emit(self._chosen)
+
     def _fit_columns(self, findings: Sequence[Finding]) -> None:
-        """Make the first columns as wide as what is in them."""
+        """Make the columns as wide as what is in them."""
         metrics = self.list.fontMetrics()
         for column in range(len(COLUMNS) - 1):
             texts = [COLUMNS[column], *(_cells(finding)[column] for finding in findings)]
@@ -95,12 +107,14 @@ def _table() -> QTreeWidget:
 
 def _row(finding: Finding) -> QTreeWidgetItem:
     item = QTreeWidgetItem(_cells(finding))
-    item.setToolTip(len(COLUMNS) - 1, finding.text)
+    for column in range(len(COLUMNS)):
+        item.setToolTip(column, finding.text)
     if finding.question:
-        item.setForeground(len(COLUMNS) - 1, QBrush(QColor(QUESTION)))
+        item.setForeground(2, QBrush(QColor(QUESTION)))
     return item
 
 
 def _cells(finding: Finding) -> list[str]:
     whose = "" if finding.label is None else str(finding.label)
-    return [", ".join(str(k) for k in finding.frame), whose, finding.text]
+    repair = "" if finding.repair is None else finding.repair.caption
+    return [", ".join(str(k) for k in finding.frame), whose, finding.brief or finding.text, repair]

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QFormLayout, QLabel, QLineEdit, QSizePolicy, QSpinBox, QWidget
 
-from napari_clickseg.gui.view.widgets import Picker, caption, column_in, form_in
+from napari_clickseg.gui.view.protocol import Option
+from napari_clickseg.gui.view.widgets import GREY, Picker, caption, column_in, form_in
 from napari_clickseg.models.io_spec import BOUNDS, Conventions
 
 Bounds = tuple[float, float]
@@ -37,14 +38,14 @@ class Choice(Picker):
 
     def __init__(self, choices: Sequence[tuple[str, Any]]) -> None:
         super().__init__()
-        self._choices = list(choices)
+        self._choices = [Option(text, value) for text, value in choices]
         self.picked.connect(lambda _: self.edited.emit())
 
     def value(self) -> Any:
         return self.values[self.currentIndex()]
 
     def show_value(self, value: Any) -> None:
-        self.show_choices(self._choices, value)
+        self.show_options(self._choices, value)
 
 
 class WholeNumber(QSpinBox):
@@ -161,7 +162,6 @@ class CalmWheel(QObject):
 
 ANY_NUMBER = (-1e9, 1e9)
 CHANNELS = (0.0, 1023.0)
-GREY = "color: rgba(160, 160, 160, 255);"
 REASON = f"{GREY} font-size: 9pt; padding: 2px 0 3px 0;"
 
 

@@ -1,0 +1,168 @@
+"""Outlines: kept objects carry a line of two screen pixels at any zoom, in colours that stand out.
+
+Labels are sampled at the pixels of the screen, so that a line is as thin on a cell that fills the window as on one that
+is a dot. The picture is painted anew a moment after the view or the labels changed.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.jobs import Outcome
+from napari_clickseg.gui.background import Background, Ticket
+from napari_clickseg.gui.layer_pair import LayerPair
+from napari_clickseg.gui.plugin_layers import COLOURS, assign, make_outlines
+from napari_clickseg.gui.viewport import Viewport
+from napari_clickseg.gui.workspace import Workspace
+
+PATIENCE_MS = 80
+"""The picture follows so long after the last change: while the view moves it moves with it."""
+LARGEST = 1600
+"""Sides of the picture, in screen pixels; larger windows get coarser lines."""
+SHADOW = (10, 10, 20, 200)
+"""Of the line around the line, which shows on bright images."""
+
+
+class Outlines:
+    """Mutable owner of the layer with the outlines. It follows labels, view and sliders while it is open.
+
+    Parameters
+    ----------
+    layers : napari.components.LayerList
+    workspace, viewport, background
+        Which labels, what is in view, when to paint.
+    """
+
+    def __init__(self, layers: Any, workspace: Workspace, viewport: Viewport, background: Background) -> None:
+        self._layers = layers
+        self._workspace = workspace
+        self._viewport = viewport
+        self._background = background
+        self._layer: Any = None
+        self._ticket: Ticket | None = None
+        self._open = self._soon = False
+        for signal in (workspace.switched, workspace.drawn, workspace.moved, viewport.moved, viewport.stepped):
+            signal.connect(self._on_changed)
+
+    def open(self) -> None:
+        """Show outlines from now on."""
+        self._open, self._soon = True, False
+        self._on_changed()
+
+    def close(self) -> None:
+        """Show none any more; the layer is left as it is, as a window that is gone draws nothing."""
+        self._open = False
+
+    def release(self) -> None:
+        """Take the layer out of the viewer."""
+        if self._layer is not None and self._layer in self._layers:
+            self._layers.remove(self._layer)
+        self._layer = None
+
+    def paint(self) -> None:
+        """Have the outlines of what is in view now painted, on a background thread."""
+        self._soon = False
+        pair = self._workspace.current
+        if not self._open:
+            return
+        if pair is None or not self._viewport.flat or not self._viewport.knows(pair) or pair.session.ndim != 2:
+            self._hide()
+            return
+        start, stop = self._viewport.seen(pair)
+        step = max(self._viewport.screen_pixel(pair), max(stop - start) / LARGEST)
+        if not pair.labels_layer.visible or pair.labels_layer not in self._layers or (stop - start < 1).any():
+            self._hide()
+            return
+        if self._ticket is not None:
+            self._ticket.cancel()
+        shape = np.maximum(np.round((stop - start) / step).astype(int), 1)
+        frame, labels, drawn = pair.frame_in_view(), pair.session.labels, self._drawn(pair)
+        self._ticket = self._background.files.submit(
+            lambda stop: outlined(sampled(labels, frame, start, step, shape), drawn),
+            partial(self._on_painted, pair, frame, start, step),
+            first=True,
+        )
+
+    def _on_painted(self, pair: LayerPair, frame: Frame, start: Any, step: float, outcome: Outcome) -> None:
+        if not self._open or pair is not self._workspace.current or outcome.error is not None:
+            return
+        if outcome.value[..., 3].any():
+            self._show(pair, outcome.value, frame, start, step)
+        else:
+            self._hide()
+
+    def _drawn(self, pair: LayerPair) -> int:
+        """The object being drawn, which the preview outlines; 0 where none is."""
+        return 0 if pair.session.state.empty else pair.session.label
+
+    def _show(self, pair: LayerPair, picture: Any, frame: Frame, start: Any, step: float) -> None:
+        placement = pair.placement
+        if self._layer is None or self._layer not in self._layers or self._layer.ndim != placement.ndim:
+            self.release()
+            self._layer = make_outlines(placement)
+            active = self._layers.selection.active
+            self._layers.append(self._layer)
+            self._layers.move(len(self._layers) - 1, self._layers.index(pair.labels_layer) + 1)
+            self._layers.selection.active = active
+        matrix = placement.shifted((*frame, *(start - 0.5 + step / 2)))
+        matrix[:, -3:-1] = matrix[:, -3:-1] * step
+        self._layer.data = picture.reshape(*(1,) * (placement.ndim - 2), *picture.shape)
+        assign(self._layer, affine=matrix, visible=True)
+
+    def _hide(self) -> None:
+        if self._layer is not None:
+            assign(self._layer, visible=False)
+
+    def _on_changed(self, *args: Any) -> None:
+        if self._open and not self._soon:
+            self._soon = True
+            self._background.later(PATIENCE_MS, self.paint)
+
+
+def sampled(labels: Any, frame: Frame, start: Any, step: float, shape: Any) -> npt.NDArray[Any]:
+    """Return the labels of a frame at the pixels of the screen.
+
+    Parameters
+    ----------
+    start : array of float
+        Where the first screen pixel begins, in pixels of the image whose centres lie at whole numbers plus a half.
+    step : float
+        Of one screen pixel, in pixels of the image.
+    shape : array of int
+        (rows, columns) of the screen.
+    """
+    size = labels.shape[-2:]
+    rows, columns = (
+        np.clip((a + (np.arange(n) + 0.5) * step).astype(int), 0, side - 1)
+        for a, n, side in zip(start, shape, size, strict=True)
+    )
+    where = (*frame, slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    block = np.asarray(labels[where])
+    return block.take(rows - rows[0], axis=0).take(columns - columns[0], axis=1)
+
+
+def outlined(ids: npt.NDArray[Any], without: int = 0) -> npt.NDArray[np.uint8]:
+    """Return an RGBA picture of the outer lines of objects: one pixel in the object's colour, one of shadow outside.
+
+    >>> outlined(np.array([[0, 0, 0, 0], [0, 3, 3, 0]]))[1, :, 3].tolist()
+    [200, 255, 255, 200]
+    """
+    ids = np.where(ids == without, 0, ids) if without else ids
+    rim = np.zeros(ids.shape, bool)
+    across, down = ids[1:] != ids[:-1], ids[:, 1:] != ids[:, :-1]
+    rim[1:] |= across
+    rim[:-1] |= across
+    rim[:, 1:] |= down
+    rim[:, :-1] |= down
+    rows, columns = np.nonzero(rim)
+    there = ids[rows, columns]
+    picture = np.zeros((*ids.shape, 4), np.uint8)
+    picture[rows, columns] = np.where(
+        (there == 0)[:, None], np.uint8(SHADOW), COLOURS[(there - 1) % (len(COLOURS) - 1) + 1]
+    )
+    return picture
