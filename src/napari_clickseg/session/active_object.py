@@ -26,12 +26,14 @@ from napari_clickseg.session.history import History
 from napari_clickseg.session.state import (
     Notes,
     ObjectState,
+    Prompt,
     Written,
     asks,
     differing_frames,
     frames_of,
     question,
     with_clicks,
+    with_prompt,
 )
 
 Changed = Callable[[Region], None]
@@ -224,6 +226,17 @@ class ActiveObject:
             self.history.push(after)
         self.redraw(differing_frames(before, after))
         return self._ask()
+
+    def start_from(self, prompt: Prompt, frame: Frame, clicks: tuple[Click, ...]) -> Request:
+        """Start on a frame from a box or a lasso, with these clicks, as one undo step."""
+        before = self.state
+        after = with_prompt(before, prompt, frame, clicks, self.ndim)
+        with self.history.unless_it_fails():
+            self.history.push(after)
+            self.redraw(differing_frames(before, after))
+        request = self._ask()
+        assert request is not None
+        return request
 
     def apply(self, request: Request, prediction: Prediction) -> Request | None:
         """Draw the answer to the pending request; return the next request, if any."""

@@ -19,12 +19,12 @@ from napari_clickseg.core.labels import drawable, highest_id
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
-from napari_clickseg.session import checks, object_operations, replay
+from napari_clickseg.session import checks, object_operations, prompts, replay
 from napari_clickseg.session.active_object import ActiveObject
 from napari_clickseg.session.committed import Committed
 from napari_clickseg.session.drawing import Protect
 from napari_clickseg.session.replay import Act
-from napari_clickseg.session.state import ObjectState
+from napari_clickseg.session.state import ObjectState, Prompt
 
 
 class Session:
@@ -298,6 +298,16 @@ class Session:
             request = self._object.set_clicks(new)
         self._report("set_clicks", clicks=new)
         return request
+
+    box, set_box = prompts.box, prompts.set_box
+    lasso, set_lasso = prompts.lasso, prompts.set_lasso
+    stroke, set_stroke = prompts.stroke, prompts.set_stroke
+    set_prompt = prompts.set_prompt
+
+    def start_from(self, prompt: Prompt, frame: Frame, clicks: tuple[Click, ...]) -> Request:
+        """Start on a frame from a prompt, with these clicks; `set_prompt` checks and reports it."""
+        with self._all_or_nothing():
+            return self._object.start_from(prompt, frame, clicks)
 
     def run(self, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request. Pure: changes nothing here; any thread may call it."""

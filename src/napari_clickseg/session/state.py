@@ -88,6 +88,28 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Prompt:
+    """A box or a lasso: where an object starts from instead of from nothing.
+
+    Attributes
+    ----------
+    kind : str
+        "box" or "lasso".
+    points : tuple of tuple of float
+        Its corners in array order.
+    mask : Prediction
+        The starting mask on its frame.
+    """
+
+    kind: str
+    points: tuple[tuple[float, ...], ...]
+    mask: Prediction
+
+
+NO_PROMPTS: Mapping[Frame, Prompt] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ObjectState:
     """One entry of history: an object, its clicks, and how it is drawn.
 
@@ -101,6 +123,8 @@ class ObjectState:
         What is shown on each frame; replaced, never written into.
     taken_up : mapping of Frame to Prediction
         The object's masks as they stood in the labels when it was resumed; empty for a new object.
+    prompts : mapping of Frame to Prompt
+        The newest box or lasso on each frame.
     waiting : tuple of Frame
         Frames whose clicks changed and whose answer is not there yet.
     moved : int or None
@@ -119,6 +143,7 @@ class ObjectState:
     clicks: tuple[Click, ...] = ()
     masks: Mapping[Frame, Prediction] = field(default_factory=lambda: NOTHING)
     taken_up: Mapping[Frame, Prediction] = field(default_factory=lambda: NOTHING)
+    prompts: Mapping[Frame, Prompt] = field(default_factory=lambda: NO_PROMPTS)
     waiting: tuple[Frame, ...] = ()
     moved: int | None = None
     kept: int = 0
@@ -173,6 +198,13 @@ def with_clicks(state: ObjectState, clicks: tuple[Click, ...], ndim: int) -> Obj
     return replace(state, clicks=clicks, masks=masks, waiting=tuple(waiting), moved=moved, written=None)
 
 
+def with_prompt(state: ObjectState, prompt: Prompt, frame: Frame, clicks: tuple[Click, ...], ndim: int) -> ObjectState:
+    """Return the state that starts from a prompt on a frame, with these clicks; it waits for an answer there."""
+    after = with_clicks(state, clicks, ndim)
+    waiting = (*(f for f in after.waiting if f != frame), frame)
+    return replace(after, prompts={**state.prompts, frame: prompt}, waiting=waiting, moved=None)
+
+
 def asks(state: ObjectState, here: tuple[Click, ...], frame: Frame) -> bool:
     """Tell whether clicks on a frame ask for an answer: they name an object, or correct one that was taken up there."""
     return any(click.positive for click in here) or (bool(here) and frame in state.taken_up)
@@ -212,19 +244,22 @@ def question(past: Sequence[ObjectState], ndim: int, diameter: float | None) -> 
     frame = state.waiting[-1]
     clicks = on_frame(state.clicks, frame, ndim)
     taken_up = state.taken_up.get(frame)
-    own_size = None if taken_up is None else equivalent_diameter(int(taken_up.mask().sum()), ndim)
+    prompt = state.prompts.get(frame)
+    start = taken_up if prompt is None else prompt.mask
+    own_size = None if start is None else equivalent_diameter(int(start.mask().sum()), ndim)
     return Request(frame, clicks, _prior(past, frame, clicks, ndim), own_size or diameter)
 
 
 def _prior(past: Sequence[ObjectState], frame: Frame, clicks: tuple[Click, ...], ndim: int) -> Prediction | None:
-    """The newest answered mask of this object whose clicks are all still there, else the mask that was taken up."""
+    """The newest answered mask of this object whose clicks are all still there, else the mask that it starts from."""
     now = past[0]
+    prompt = now.prompts.get(frame)
     for state in past:
-        if state.label != now.label or state.kept != now.kept:
+        if state.label != now.label or state.kept != now.kept or state.prompts.get(frame) is not prompt:
             break
         here = on_frame(state.clicks, frame, ndim)
         if not here:
             break
         if frame in state.masks and frame not in state.waiting and here == clicks[: len(here)]:
             return state.masks[frame]
-    return now.taken_up.get(frame)
+    return now.taken_up.get(frame) if prompt is None else prompt.mask

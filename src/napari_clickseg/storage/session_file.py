@@ -333,7 +333,7 @@ class Replay:
 
 
 def _clicks(entry: Entry) -> bool:
-    return entry.act.name == "set_clicks"
+    return entry.act.name in ("set_clicks", "set_prompt")
 
 
 def _short(entries: tuple[Entry, ...], last: Settings) -> Iterator[Json]:
