@@ -230,7 +230,7 @@ def contradiction(predictor: ClickPredictor, image: Image) -> tuple[Points, Pred
     """Two clicks of a kind, and a model's answer on the whole image that contradicts them."""
     for positive in (True, False):
         points = [(place, positive) for place in PLACES]
-        answer = predictor._look(image, (), WHOLE, points, None, NEVER)
+        answer = predictor._look(image, Request((), ()), WHOLE, points, None, NEVER)
         if not all(obeyed(answer, points)):
             return points, answer
     raise AssertionError("The model obeys clicks of both kinds.")
@@ -253,7 +253,7 @@ def test_every_recipes_network_can_be_refined_and_its_weights_are_bit_identical_
     predictor = untrained(name).with_refinements({refinement: True})
     before = state(predictor.network)
     points, answer = contradiction(predictor, image)
-    changed = predictor._insist(image, (), points, answer, None, iter(range(4)), NEVER)
+    changed = predictor._insist(image, Request((), ()), points, answer, None, iter(range(4)), NEVER)
     assert np.isfinite(changed.logits).all()
     assert state(predictor.network) == before
     assert all(weight.grad is None and not weight.requires_grad for weight in predictor.network.parameters())
@@ -264,7 +264,7 @@ def test_every_recipes_network_can_be_refined_and_its_weights_are_bit_identical_
 def test_before_the_first_look_the_answer_is_the_networks_own(name: str, refinement: str, image: Image):
     predictor = untrained(name).with_refinements({refinement: True})
     points, answer = contradiction(predictor, image)
-    same = predictor._insist(image, (), points, answer, None, iter(range(0)), NEVER)
+    same = predictor._insist(image, Request((), ()), points, answer, None, iter(range(0)), NEVER)
     np.testing.assert_allclose(same.logits, answer.logits, atol=0.02)
 
 
@@ -327,7 +327,7 @@ def test_network_itself_obeys_after_refinement(
 ):
     predictor = model(network(), refinement, *flip)
     points, answer = contradiction(predictor, image)
-    changed = predictor._insist(image, (), points, answer, None, iter(range(60)), NEVER)
+    changed = predictor._insist(image, Request((), ()), points, answer, None, iter(range(60)), NEVER)
     assert obeyed(changed, points) == [True, True]
 
 
@@ -383,7 +383,7 @@ def test_a_layer_that_has_no_part_in_the_answer_is_refused(image: Image):
     predictor = model(network, "fbrs")
     points, answer = contradiction(predictor, image)
     with pytest.raises(ValueError, match="The layer Conv2d that f-BRS would change has no part in the answer"):
-        predictor._insist(image, (), points, answer, None, iter(range(1)), NEVER)
+        predictor._insist(image, Request((), ()), points, answer, None, iter(range(1)), NEVER)
 
 
 # -- as a part of the predictor ----------------------------------------------------------------------------------------
@@ -422,8 +422,8 @@ def test_without_clicks_nothing_is_refined(image: Image, refinements: list[Click
 def test_an_obedient_answer_comes_back_as_it_is(image: Image):
     predictor = model(Nameless(), "brs")
     points = [(place, False) for place in PLACES]
-    answer = predictor._look(image, (), WHOLE, points, None, NEVER)
-    assert predictor._insist(image, (), points, answer, None, iter(range(9)), NEVER) is answer
+    answer = predictor._look(image, Request((), ()), WHOLE, points, None, NEVER)
+    assert predictor._insist(image, Request((), ()), points, answer, None, iter(range(9)), NEVER) is answer
 
 
 @pytest.mark.parametrize("refinement", VARIABLES)

@@ -68,7 +68,7 @@ def test_further_click_in_the_same_window_runs_the_light_part_only(
     predictor.predict(image, Request((), (CLICK,), prior, 20.0))
     encoded = []
     monkeypatch.setattr(ClickPredictor, "_encode", lambda self, *place: encoded.append(place))
-    answer = predictor._look(image, (), window, [((31.0, 41.0), False)], prior, NEVER)
+    answer = predictor._look(image, Request((), ()), window, [((31.0, 41.0), False)], prior, NEVER)
     assert answer.window == window
     assert not encoded
 
@@ -148,21 +148,22 @@ def small_image() -> Image:
 
 
 def test_flip_answers_with_the_mean_probability_of_both_views(small_image: Image):
-    answer = refined(Lopsided(), "flip")._look(small_image, (), WHOLE, POINT, None, NEVER)
+    answer = refined(Lopsided(), "flip")._look(small_image, Request((), ()), WHOLE, POINT, None, NEVER)
     mean = (1 / (1 + np.exp(-2)) + 1 / (1 + np.exp(4))) / 2
     np.testing.assert_allclose(answer.logits, np.log(mean / (1 - mean)), rtol=1e-4)
 
 
 def test_flip_shows_image_and_clicks_mirrored_alike(small_image: Image):
     straight, both = (
-        refined(Repeating(), *names)._look(small_image, (), WHOLE, POINT, None, NEVER) for names in ((), ("flip",))
+        refined(Repeating(), *names)._look(small_image, Request((), ()), WHOLE, POINT, None, NEVER)
+        for names in ((), ("flip",))
     )
     np.testing.assert_allclose(both.logits, straight.logits, atol=1e-3)
 
 
 def test_flip_changes_the_answer_of_a_network_that_is_not_symmetric(predictor: ClickPredictor, small_image: Image):
     flipping = predictor.with_refinements({"flip": True})
-    both, straight = (p._look(small_image, (), WHOLE, POINT, None, NEVER) for p in (flipping, predictor))
+    both, straight = (p._look(small_image, Request((), ()), WHOLE, POINT, None, NEVER) for p in (flipping, predictor))
     assert not np.allclose(both.logits, straight.logits, atol=1e-3)
 
 
@@ -200,10 +201,10 @@ def test_guided_is_switched_on_a_copy_and_the_model_itself_answers_as_before():
     card = replace(CARD, network="two_stream", network_options={}, side=64, refinements=("guided",))
     filtering = ClickPredictor.of(build_network("two_stream", {"guidance": 6}), card, torch.device("cpu"))
     image, whole = Image.of(np.random.default_rng(0).normal(size=(64, 64))), Region((0, 0), (64, 64))
-    before = filtering._look(image, (), whole, POINT, None, NEVER)
+    before = filtering._look(image, Request((), ()), whole, POINT, None, NEVER)
     plain = filtering.with_refinements({"guided": False})
     again = plain.with_refinements({"guided": True})
-    answers = [p._look(image, (), whole, POINT, None, NEVER).logits for p in (plain, filtering, again)]
+    answers = [p._look(image, Request((), ()), whole, POINT, None, NEVER).logits for p in (plain, filtering, again)]
     assert not np.array_equal(answers[0], before.logits)
     np.testing.assert_array_equal(answers[1], before.logits)
     np.testing.assert_array_equal(answers[2], before.logits)

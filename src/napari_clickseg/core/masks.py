@@ -44,6 +44,11 @@ class Prediction:
         A sentence for the user about how the answer came about ("The GPU ran out of memory ..."), mostly empty.
     window : Region or None
         Where the predictor looked, possibly beyond the frame: a hint to look there again for the next click.
+    quality : float or None
+        The predictor's own estimate of this answer's IoU, 0 to 1; None where it makes none.
+    candidates : tuple of Prediction
+        Distinct answers to the same clicks, best quality first, this one among them (with the same `logits`); empty
+        where there is no other. Candidates have no candidates of their own.
 
     Raises
     ------
@@ -55,6 +60,8 @@ class Prediction:
     logits: npt.NDArray[np.float32]
     note: str = ""
     window: Region | None = None
+    quality: float | None = None
+    candidates: tuple[Prediction, ...] = ()
 
     def __post_init__(self) -> None:
         if self.logits.shape != self.region.shape:

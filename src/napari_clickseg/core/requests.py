@@ -1,7 +1,8 @@
-"""What a session asks and who may answer: Request, the protocols Predictor and Segmenter; Stop calls an answer off."""
+"""What a session asks and who may answer: Request, and the protocols Predictor, Segmenter, Explorer and Proposer."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -12,6 +13,27 @@ from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Others:
+    """Where other objects lie, as far as it was read: a mask on a region of one frame."""
+
+    region: Region
+    mask: npt.NDArray[np.bool_]
+
+    def on(self, region: Region) -> npt.NDArray[np.bool_]:
+        """Return the mask on another region, False where nothing was read.
+
+        >>> Others(Region((0,), (2,)), np.array([True, True])).on(Region((1,), (3,))).tolist()
+        [True, False]
+        """
+        mask = np.zeros(region.shape, bool)
+        shared = self.region.intersection(region)
+        if shared.size:
+            mask[shared.within(region).slices] = self.mask[shared.within(self.region).slices]
+        return mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +52,8 @@ class Request:
         Expected object diameter in pixels; None lets the predictor estimate it.
     estimated : bool
         The diameter is only an estimate from the image, so it pays to look at several scales.
+    others : Others or None
+        Where other objects lie around the clicks; None where that is not known.
     """
 
     frame: Frame
@@ -37,6 +61,7 @@ class Request:
     prior: Prediction | None = None
     diameter: float | None = None
     estimated: bool = False
+    others: Others | None = None
 
     def points(self, ndim: int) -> tuple[tuple[tuple[float, ...], bool], ...]:
         """Return (position within the frame, positive) of every click."""
@@ -79,6 +104,76 @@ class Segmenter(Predictor, Protocol):
         ------
         Stopped
             Where `stop` was requested before the labels were ready.
+        """
+
+
+@runtime_checkable
+class Explorer(Predictor, Protocol):
+    """A predictor that can look at an object at further scales, for answers to choose from."""
+
+    def explore(self, image: Image, request: Request, stop: Stop = NEVER) -> tuple[Prediction, ...]:
+        """Return answers to a request from windows of scales that `predict` leaves out, each with its quality.
+
+        Raises
+        ------
+        Stopped
+            Where `stop` was requested before the answers were ready.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A pixel in the middle of an object that a predictor sees without being asked.
+
+    Attributes
+    ----------
+    position : tuple of float
+        Within the frame.
+    strength : float
+        How sure it is that there is one, 0 to 1.
+    """
+
+    position: tuple[float, ...]
+    strength: float
+
+
+@runtime_checkable
+class Proposer(Predictor, Protocol):
+    """A predictor that sees where objects are, and answers many first clicks at once."""
+
+    def seeds(
+        self, image: Image, frame: Frame, diameter: float, region: Region | None = None, stop: Stop = NEVER
+    ) -> tuple[Seed, ...]:
+        """Return the middles of the objects of a frame (or of a region of it), strongest first.
+
+        Parameters
+        ----------
+        diameter : float
+            Of a typical object, in pixels: the scale that is looked at.
+
+        Raises
+        ------
+        Stopped
+            Where `stop` was requested before all windows were seen.
+        """
+
+    def answer_many(
+        self,
+        image: Image,
+        frame: Frame,
+        positions: Sequence[Sequence[float]],
+        diameter: float,
+        others: Others | None = None,
+        stop: Stop = NEVER,
+    ) -> tuple[Prediction, ...]:
+        """Return the answer to each position as the first click on an object of its own, at one scale.
+
+        Much faster than as many requests: clicks in one window share its features and are answered in one batch.
+
+        Raises
+        ------
+        Stopped
+            Where `stop` was requested before all were answered; `stop.done` grows meanwhile.
         """
 
 

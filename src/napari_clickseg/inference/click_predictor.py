@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ from napari_clickseg.inference.window import (
     close_window,
     credibility,
     cut_logits,
+    cut_others,
     cut_window,
     normalise,
     put_back,
@@ -82,7 +83,7 @@ class ClickPredictor:
     budget: Budget = field(default_factory=Budget)
 
     @classmethod
-    def of(cls, network: nn.Module, card: ModelCard, device: torch.device, note: str = "") -> ClickPredictor:
+    def of(cls, network: nn.Module, card: ModelCard, device: torch.device, note: str = "") -> Self:
         """Return the predictor of a network, which is put on the device and made ready to answer."""
         precision = choose_precision(device)
         _fit(network, card)
@@ -131,27 +132,47 @@ class ClickPredictor:
             self.cache.clear()
             free_memory(self.torch_device)
             sentence = "The GPU ran out of memory, so this answer was computed on the CPU."
-            on_cpu = ClickPredictor.of(self._copy_on_cpu(), self.card, torch.device("cpu"), sentence)
-            return on_cpu._predict(image, request, stop)
+            return self._on_cpu(sentence)._predict(image, request, stop)
+
+    def _on_cpu(self, note: str) -> ClickPredictor:
+        return ClickPredictor.of(self._copy_on_cpu(), self.card, torch.device("cpu"), note)
 
     def _predict(self, image: Image, request: Request, stop: Stop) -> Prediction:
-        points, shape = request.points(2), image.frame_shape(2)
+        points = request.points(2)
         diameter = request.diameter or estimate_diameter(image, request.frame, 2)
         answer, prior = self._most_credible(image, request, points, diameter, stop)
-        windows = [answer.window]
+        answer, prior = self._fitted(image, request, points, diameter, (answer, prior), stop)
+        looks = self.budget.spend()
+        answer = self._insist(image, request, points, answer, prior, looks, stop)
+        if request.prior is not None and "closer" in self.card.refinements:
+            answer = self._look_closer(image, request, points, answer, looks, stop)
+        return replace(self._obedient(answer, points, diameter), note=self.note)
+
+    def _fitted(
+        self,
+        image: Image,
+        request: Request,
+        points: Points,
+        diameter: float,
+        found: tuple[Prediction, Prediction | None],
+        stop: Stop,
+    ) -> tuple[Prediction, Prediction | None]:
+        """Look again, from another window, where the object found does not fit into the one it was found in."""
+        answer, prior = found
+        windows, shape = [answer.window], image.frame_shape(2)
         for _ in range(PASSES - 1):
             better = choose_window(points, answer, diameter, shape, self.rule)
             if better in windows or not answer.mask().any():
                 break
             windows.append(better)
-            answer, prior = self._look(image, request.frame, better, points, request.prior, stop), request.prior
-        looks = self.budget.spend()
-        answer = self._insist(image, request.frame, points, answer, prior, looks, stop)
-        if request.prior is not None and "closer" in self.card.refinements:
-            answer = self._look_closer(image, request.frame, points, answer, looks, stop)
-        if OBEDIENT.intersection(self.card.refinements):
-            answer = replace(answer, logits=obey(answer.logits, answer.region, points, diameter))
-        return replace(answer, note=self.note)
+            answer, prior = self._look(image, request, better, points, request.prior, stop), request.prior
+        return answer, prior
+
+    def _obedient(self, answer: Prediction, points: Points, diameter: float) -> Prediction:
+        """Give every clicked pixel its label, where the model's card says so."""
+        if not OBEDIENT.intersection(self.card.refinements):
+            return answer
+        return replace(answer, logits=obey(answer.logits, answer.region, points, diameter))
 
     def _most_credible(
         self, image: Image, request: Request, points: Points, diameter: float, stop: Stop
@@ -166,21 +187,21 @@ class ClickPredictor:
         answers = []
         for window, cost in windows.items():
             prior = request.prior if cost == 0 else None
-            answer = self._look(image, request.frame, window, points, prior, stop)
+            answer = self._look(image, request, window, points, prior, stop)
             answers.append((self._score(answer, points, shape) - cost, answer, prior))
         _, best, prior = max(answers, key=lambda scored: scored[0])
         return best, prior
 
     def _look_closer(
-        self, image: Image, frame: Frame, points: Points, answer: Prediction, looks: Iterator[int], stop: Stop
+        self, image: Image, request: Request, points: Points, answer: Prediction, looks: Iterator[int], stop: Stop
     ) -> Prediction:
         """Where the window shows the frame too small for fine detail, look again around the last click, and blend."""
         close = close_window(answer.window, points, self.card.side)
         if close is None:
             return answer
         near = [(point, positive) for point, positive in points if close.contains(point)]
-        look = self._look(image, frame, close, near, answer, stop)
-        look = self._insist(image, frame, near, look, answer, looks, stop)
+        look = self._look(image, request, close, near, answer, stop)
+        look = self._insist(image, request, near, look, answer, looks, stop)
         return replace(answer, logits=blended(answer, look, points[-1][0], close.shape[0]))
 
     @staticmethod
@@ -204,19 +225,19 @@ class ClickPredictor:
         return credibility(answer, shape, self.rule) - DISOBEDIENCE_COST * len(wrong) / max(len(points), 1)
 
     def _look(
-        self, image: Image, frame: Frame, window: Region, points: Points, prior: Prediction | None, stop: Stop
+        self, image: Image, request: Request, window: Region, points: Points, prior: Prediction | None, stop: Stop
     ) -> Prediction:
         stop.check()
         with torch.inference_mode():
-            features, maps = self._see(image, frame, window, points, prior, stop)
-            logits = self._decode(self.network, features, maps)
+            features, maps = self._see(image, request, window, points, prior, stop)
+            logits, quality = self._answer(features, maps)
         region, values = put_back(logits, window, image.frame_shape(2))
-        return Prediction(region, values, window=window)
+        return Prediction(region, values, window=window, quality=None if quality is None else float(quality))
 
     def _insist(
         self,
         image: Image,
-        frame: Frame,
+        request: Request,
         points: Points,
         answer: Prediction,
         prior: Prediction | None,
@@ -229,7 +250,7 @@ class ClickPredictor:
         if changed is None or window is None or not contradicted(answer.logits, answer.region, points):
             return answer
         with torch.inference_mode():
-            features, maps = self._see(image, frame, window, points, prior, stop)
+            features, maps = self._see(image, request, window, points, prior, stop)
         features = tuple(feature.clone() for feature in features)
         asked = Asked(self.network, features, maps.clone(), self.guidance.encoding.click_channels, self._decode)
         pixels = [((round(y), round(x)), positive) for (y, x), positive in points if window.contains((y, x))]
@@ -239,17 +260,32 @@ class ClickPredictor:
         return replace(answer, region=region, logits=values)
 
     def _see(
-        self, image: Image, frame: Frame, window: Region, points: Points, prior: Prediction | None, stop: Stop
+        self, image: Image, request: Request, window: Region, points: Points, prior: Prediction | None, stop: Stop
     ) -> tuple[Features, Tensor]:
         """Return what enters the network's second part: features of a window, and the guidance."""
-        side, guidance = self.card.side, self.guidance
+        side, guidance, frame = self.card.side, self.guidance, request.frame
         features = self.cache.get(image, (frame, window), lambda: self._encode(image, frame, window))
         stop.check()
         clicks = PointSet.of([to_window(points, window, side)], self.torch_device)
         mask = torch.zeros((1, 1, side, side)) if prior is None else torch.sigmoid(cut_logits(prior, window, side))
         told = torch.full((1,), 0.0 if prior is None else 1.0, device=self.torch_device)
-        maps = guidance(clicks, mask.to(self.torch_device), told, features[: guidance.keeps])
+        others = self._others(request, window)
+        maps = guidance(clicks, mask.to(self.torch_device), told, features[: guidance.keeps], others)
         return features[guidance.keeps :], maps
+
+    def _others(self, request: Request, window: Region) -> Tensor | None:
+        """Where other objects lie in a window, where the network takes that and it is known."""
+        if request.others is None or not self.guidance.encoding.others:
+            return None
+        return cut_others(request.others, window, self.card.side).to(self.torch_device)
+
+    def _answer(self, features: Features, maps: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits (batch, 1, y, x) and predicted IoU (batch,) of windows; no IoU where the network judges none."""
+        logits, quality = streams_of(self.network).answer(features, self._ready(self._mirrored(maps)))
+        if quality is None:
+            return self._unmirrored(logits), None
+        views = 2 if "flip" in self.card.refinements else 1
+        return self._unmirrored(logits), torch.sigmoid(quality.float())[:, 0].reshape(views, -1).mean(0)
 
     def _decode(self, network: nn.Module, features: Features, maps: Tensor) -> Tensor:
         return self._unmirrored(streams_of(network).decode(features, self._ready(self._mirrored(maps))))

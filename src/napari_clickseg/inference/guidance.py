@@ -94,6 +94,8 @@ class Encoding:
         Gaussians are zero beyond this distance from the nearest click; None leaves them whole.
     superpixels : int
         How many per window, for the encodings that stand on them.
+    others : bool
+        Whether the mask of other objects is a channel, the last one.
 
     Examples
     --------
@@ -106,6 +108,7 @@ class Encoding:
     prior: str = "probability"
     cut: float | None = None
     superpixels: int = 1000
+    others: bool = False
 
     def __post_init__(self) -> None:
         if self.clicks not in CLICK_MAPS:
@@ -141,7 +144,7 @@ class Encoding:
 
     @property
     def channels(self) -> int:
-        return self.click_channels + PRIORS[self.prior].channels
+        return self.click_channels + PRIORS[self.prior].channels + self.others
 
     @property
     def on_superpixels(self) -> bool:
@@ -154,7 +157,7 @@ def _above_zero(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """Draws the channels of an encoding: positive maps, negative maps (one per size), and the prior's channels last."""
+    """Draws the channels of an encoding: positive maps, negative maps (one per size), the prior's, other objects."""
 
     encoding: Encoding
 
@@ -182,7 +185,14 @@ class Guidance:
         """
         return (of_windows(images, self.encoding.superpixels),) if self.encoding.on_superpixels else ()
 
-    def __call__(self, points: PointSet, prior: Tensor, has_prior: Tensor, kept: tuple[Tensor, ...] = ()) -> Tensor:
+    def __call__(
+        self,
+        points: PointSet,
+        prior: Tensor,
+        has_prior: Tensor,
+        kept: tuple[Tensor, ...] = (),
+        others: Tensor | None = None,
+    ) -> Tensor:
         """Return the channels.
 
         Parameters
@@ -194,6 +204,8 @@ class Guidance:
             (batch,) of 0 and 1.
         kept : tuple of Tensor
             What `prepare` returned for these windows.
+        others : Tensor, optional
+            Where other objects lie (batch, 1, y, x), 0 to 1; nowhere where absent. Encodings without them ignore it.
 
         Returns
         -------
@@ -212,7 +224,8 @@ class Guidance:
         view = View(points, prior.float(), has_prior, kept)
         draw = CLICK_MAPS[self.encoding.clicks].draw
         maps = [draw(side, view, self.encoding) for side in (points.positive, points.negative)]
-        return torch.cat((*maps, *PRIORS[self.encoding.prior].draw(view)), dim=1)
+        known = () if not self.encoding.others else (torch.zeros_like(view.prior) if others is None else others,)
+        return torch.cat((*maps, *PRIORS[self.encoding.prior].draw(view), *known), dim=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

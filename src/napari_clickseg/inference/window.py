@@ -20,6 +20,7 @@ from napari_clickseg.core.images import Image
 from napari_clickseg.core.masks import CERTAIN, Prediction
 from napari_clickseg.core.object_size import equivalent_diameter
 from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Others
 
 Points = Sequence[tuple[tuple[float, ...], bool]]
 """(position within the frame, positive) of each click."""
@@ -86,11 +87,11 @@ def _fits(
 ) -> bool:
     side = window.shape[0]
     inside = all(window.contains(point, rule.margin * side) for point, _ in points)
-    touches = _touches(window, box, frame_shape)
+    touches = touches_rim(window, box, frame_shape)
     return inside and not touches and rule.smallest_share * side <= size <= rule.largest_share * side
 
 
-def _touches(window: Region, box: Region, frame_shape: Sequence[int]) -> bool:
+def touches_rim(window: Region, box: Region, frame_shape: Sequence[int]) -> bool:
     """Whether an object reaches the rim of its window where the frame goes on."""
     return any(
         (a <= w and w > 0) or (b >= v and v < n)
@@ -152,7 +153,7 @@ def credibility(answer: Prediction, frame_shape: Sequence[int], rule: WindowRule
         return -1.0
     share = equivalent_diameter(int(mask.sum()), 2) / answer.window.shape[0]
     unusual = abs(math.log2(share / rule.object_share))
-    leaves = _touches(answer.window, box.placed_in(answer.region), frame_shape)
+    leaves = touches_rim(answer.window, box.placed_in(answer.region), frame_shape)
     return certain / possible - UNUSUAL_COST * unusual - LEAVING_COST * leaves
 
 
@@ -172,6 +173,11 @@ def cut_window(image: Image, frame: Frame, window: Region, side: int) -> Tensor:
 def cut_logits(prediction: Prediction, window: Region, side: int) -> Tensor:
     """Return a prediction's logits in a window as (1, 1, side, side)."""
     return _resize(torch.from_numpy(prediction.logits_on(window))[None, None], side)
+
+
+def cut_others(others: Others, window: Region, side: int) -> Tensor:
+    """Return the mask of other objects in a window as (1, 1, side, side), 0 to 1."""
+    return _resize(torch.from_numpy(others.on(window).astype(np.float32))[None, None], side)
 
 
 def put_back(logits: Tensor, window: Region, frame_shape: Sequence[int]) -> tuple[Region, npt.NDArray[np.float32]]:

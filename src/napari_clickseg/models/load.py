@@ -26,7 +26,7 @@ from napari_clickseg.models.registry import DEFAULT, WEIGHTLESS, ModelEntry, _ca
 from napari_clickseg.models.safe_archive import check_not_cut, check_size, members
 from napari_clickseg.models.state_dict import Blueprint, open_state_dict, open_weights
 from napari_clickseg.models.trust import Untrusted, remember, trusted
-from napari_clickseg.networks.catalogue import build_network
+from napari_clickseg.networks.catalogue import build_network, judges, sees_objects
 from napari_clickseg.storage.atomic import written_whole
 
 if TYPE_CHECKING:
@@ -125,12 +125,14 @@ def load_click_model(path: str | Path, device: str = "auto") -> ClickPredictor:
     """
     from napari_clickseg.inference.click_predictor import ClickPredictor
     from napari_clickseg.inference.device import choose_device
+    from napari_clickseg.inference.judged_predictor import JudgedPredictor
     from napari_clickseg.models.card import read_click_card
 
     card = read_click_card(path)
     network = new_network(card.network, card.network_options, Encoding.from_mapping(card.encoding))
     read_weights(network, path)
-    return ClickPredictor.of(network, card, choose_device(device))
+    kind = JudgedPredictor if judges(network) and sees_objects(network) else ClickPredictor
+    return kind.of(network, card, choose_device(device))
 
 
 def read_weights(network: nn.Module, path: str | Path) -> None:

@@ -73,8 +73,21 @@ class Streams(Protocol):
     def decode(self, features: tuple[Tensor, ...], guidance: Tensor) -> Tensor:
         """Return logits (batch, 1, y, x) for a guidance (batch, g, y, x)."""
 
+    def answer(self, features: tuple[Tensor, ...], guidance: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the logits of `decode`, and the logit (batch, 1) of the predicted IoU where the network judges."""
+
     def outputs(self, features: tuple[Tensor, ...], guidance: Tensor) -> tuple[Tensor, ...]:
         """Return the logits of `decode`, then those of auxiliary heads, where the network has some."""
+
+
+def judges(network: nn.Module) -> bool:
+    """Tell whether a network predicts the quality of its answers."""
+    return hasattr(network, "answer")
+
+
+def sees_objects(network: nn.Module) -> bool:
+    """Tell whether a network sees objects before any click: a map of depth inside them."""
+    return hasattr(network, "centres")
 
 
 def streams_of(network: nn.Module) -> Streams:
@@ -94,6 +107,12 @@ class _OwnStreams:
         logits: Tensor = self.network.decode(features, guidance)
         return logits
 
+    def answer(self, features: tuple[Tensor, ...], guidance: Tensor) -> tuple[Tensor, Tensor | None]:
+        if not judges(self.network):
+            return self.decode(features, guidance), None
+        answer: tuple[Tensor, Tensor] = self.network.answer(features, guidance)
+        return answer
+
     def outputs(self, features: tuple[Tensor, ...], guidance: Tensor) -> tuple[Tensor, ...]:
         return (self.decode(features, guidance),)
 
@@ -108,6 +127,9 @@ class _OneStream:
     def decode(self, features: tuple[Tensor, ...], guidance: Tensor) -> Tensor:
         logits: Tensor = self.network(features[0], guidance)
         return logits
+
+    def answer(self, features: tuple[Tensor, ...], guidance: Tensor) -> tuple[Tensor, Tensor | None]:
+        return self.decode(features, guidance), None
 
     def outputs(self, features: tuple[Tensor, ...], guidance: Tensor) -> tuple[Tensor, ...]:
         every: tuple[Tensor, ...] = self.network.outputs(features[0], guidance)

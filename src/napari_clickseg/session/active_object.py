@@ -20,6 +20,7 @@ from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_size import equivalent_diameter, estimate_diameter, typical_diameter
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
+from napari_clickseg.session.candidates import others_near
 from napari_clickseg.session.committed import Committed, Kept, new_ids, settled
 from napari_clickseg.session.drawing import Canvas, Drawn, Manner, Protect, mask_of, take_back, write_again, write_edits
 from napari_clickseg.session.history import History
@@ -247,6 +248,14 @@ class ActiveObject:
         self.redraw({request.frame})
         return self._ask()
 
+    def choose(self, frame: Frame, prediction: Prediction) -> None:
+        """Draw another answer to the same clicks, as one undo step."""
+        state = self.state
+        with self.history.unless_it_fails():
+            masks = {**state.masks, frame: prediction}
+            self.history.push(replace(state, masks=masks, moved=None, written=None))
+            self.redraw({frame})
+
     def ask_again(self) -> Request | None:
         """Ask anew about the frames that carry clicks; None, with nothing changed, where none does."""
         state, ndim = self.state, self.ndim
@@ -263,7 +272,8 @@ class ActiveObject:
             self.history.amend(replace(self.state, waiting=()))
 
     def _ask(self) -> Request | None:
-        self.pending = question(self.history.past, self.ndim, self.known_diameter)
+        request = question(self.history.past, self.ndim, self.known_diameter)
+        self.pending = request and replace(request, others=others_near(self.labels, request, self.state.label))
         return self.pending
 
     # -- drawing ---------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from napari_clickseg.core.labels import drawable, highest_id
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
+from napari_clickseg.session import candidates as candidates_
 from napari_clickseg.session import checks, object_operations, prompts, replay
 from napari_clickseg.session.active_object import ActiveObject
 from napari_clickseg.session.committed import Committed
@@ -91,6 +92,7 @@ class Session:
         taken = highest_id(array) if highest is None and labels is not None else highest or 0
         committed = Committed(taken, threshold=0.5)
         self._object = ActiveObject(self.image, predictor, array, committed, self._about_to_paint, self.painted.emit)
+        self._answered: tuple[Request, Prediction] | None = None
         self.diameter = diameter
         self.protect = protect
 
@@ -311,16 +313,13 @@ class Session:
 
     def run(self, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request. Pure: changes nothing here; any thread may call it."""
-        if request.diameter is None:
-            there = self._object.diameter_of_labels(request.frame)
-            diameter = there or self.expected_diameter(request.frame)
-            request = replace(request, diameter=diameter, estimated=there is None)
-        return self.predictor.predict(self.image, request, stop)
+        return self.predictor.predict(self.image, self._with_diameter(request), stop)
 
     def apply(self, request: Request, prediction: Prediction) -> Request | None:
         """Draw an answer if it is the one awaited, drop it otherwise; return the next question, if any."""
         if request is not self._object.pending:
             return self._object.pending
+        self._answered = request, prediction
         with self._all_or_nothing():
             following = self._object.apply(request, prediction)
         self._report("apply", frame=request.frame, prediction=prediction)
@@ -347,6 +346,23 @@ class Session:
         if self._object.pending is not None:
             self._object.stop_waiting()
             self._report("stop_waiting")
+
+    def _with_diameter(self, request: Request) -> Request:
+        if request.diameter is not None:
+            return request
+        there = self._object.diameter_of_labels(request.frame)
+        diameter = there or self.expected_diameter(request.frame)
+        return replace(request, diameter=diameter, estimated=there is None)
+
+    # -- candidates ------------------------------------------------------------------------------------------------
+
+    candidates = candidates_.candidates
+    candidate_shown = property(candidates_.candidate_shown)
+    next_candidate = candidates_.next_candidate
+    choose = candidates_.choose
+    unexplored = candidates_.unexplored
+    explore = candidates_.explore
+    add_candidates = candidates_.add_candidates
 
     # -- objects ---------------------------------------------------------------------------------------------------
 

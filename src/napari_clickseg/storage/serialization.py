@@ -150,12 +150,14 @@ def _squeezed(content: bytes) -> str:
 
 def _pack_prediction(answer: Prediction) -> Json:
     window = None if answer.window is None else pack(answer.window)
-    return {"region": pack(answer.region), "logits": pack_array(answer.logits), "note": answer.note, "window": window}
+    parts = {"region": pack(answer.region), "logits": pack_array(answer.logits), "note": answer.note, "window": window}
+    return parts if answer.quality is None else {**parts, "quality": round(answer.quality, 4)}
 
 
 def _unpack_prediction(value: Json) -> Prediction:
     region, window = unpack(value["region"]), unpack(value["window"])
-    return Prediction(region, unpack_array(value["logits"]), value["note"], window)
+    # Files of 0.1.0 hold no quality. Candidates are kept in no file: a choice among them is an act of its own.
+    return Prediction(region, unpack_array(value["logits"]), value["note"], window, value.get("quality"))
 
 
 def _pack_edit(edit: Edit) -> Json:

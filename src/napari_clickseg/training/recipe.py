@@ -198,6 +198,8 @@ class Recipe:
         Weights of the losses in `training.losses`.
     auxiliary : float
         Weight of the same losses on a network's auxiliary outputs.
+    gpu : mapping
+        What training on one device adds or does otherwise, as in `training.gpu.settings.GpuSettings`.
     """
 
     name: str
@@ -215,6 +217,7 @@ class Recipe:
     auxiliary: float = 0.0
     clicks: Clicks = Clicks()
     schedule: Schedule = Schedule()
+    gpu: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_toml(cls, text: str, folder: Path = Path()) -> Recipe:
@@ -315,6 +318,7 @@ def _check(recipe: Recipe) -> None:
     from napari_clickseg.inference.guidance import Encoding
     from napari_clickseg.models.load import new_network
     from napari_clickseg.networks.catalogue import switch_filter
+    from napari_clickseg.training.gpu.settings import GpuSettings
 
     named: dict[str, Iterable[str]] = {
         "network": (recipe.network,),
@@ -333,6 +337,7 @@ def _check(recipe: Recipe) -> None:
                 f"There is no {what} {', '.join(map(repr, unknown))} for a recipe; there are {', '.join(table)}."
             )
     check_numbers(recipe.to_json())
+    GpuSettings.from_table(recipe.gpu)
     with torch.random.fork_rng(devices=[]):
         network = new_network(recipe.network, recipe.network_options, Encoding.from_mapping(recipe.encoding))
     switch_filter(network, "guided" in recipe.refinements)
