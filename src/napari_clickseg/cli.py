@@ -6,8 +6,10 @@ Only commands print. Bad input ends with exit code 2 and one sentence, and files
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from napari_clickseg import __version__
 from napari_clickseg.commands import bench, convert, demo, export, measure, models, propagate, replay, segment, train
@@ -27,6 +29,8 @@ COMMANDS = (
     bench.COMMAND,
 )
 UNFINISHED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+TRACEBACK_VARIABLE = "CLICKSEG_TRACEBACK"
+"""Where this is set in the environment, errors that nobody foresaw show where they come from."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,7 +49,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"clickseg {chosen.command}: stopped.", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:  # the last net: nobody is shown a traceback unasked
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        print(f"clickseg {chosen.command}: {_unexpected(chosen, error)}", file=sys.stderr)
+        return BAD_INPUT
     return 0
+
+
+def _unexpected(chosen: argparse.Namespace, error: Exception) -> str:
+    """One sentence on an error that nobody foresaw: with which file, what, and what can be done."""
+    file = next((str(value) for value in vars(chosen).values() if isinstance(value, Path)), "This")
+    said = " ".join(str(error).split())[:200]
+    if isinstance(error, MemoryError):
+        return f"{file} does not fit into memory; take a part of it, or a machine with more memory."
+    return (
+        f"{file} cannot be worked on ({type(error).__name__}{': ' if said else ''}{said}). This is a fault "
+        f"of clickseg; please report it, with what the command shows where {TRACEBACK_VARIABLE}=1 is set."
+    )
 
 
 def build_parser(with_defaults: bool = True) -> argparse.ArgumentParser:

@@ -24,7 +24,7 @@ from napari_clickseg.models.registry import SUFFIX, list_models
 from napari_clickseg.models.state_dict import Blueprint
 from napari_clickseg.models.trust import digest, remember
 from napari_clickseg.storage.atomic import checksum, written_whole
-from napari_clickseg.storage.paths import user_folder
+from napari_clickseg.storage.paths import expanded, user_folder
 
 if TYPE_CHECKING:
     from napari_clickseg.inference.automatic_predictor import ClickablePredictor
@@ -113,7 +113,7 @@ def examine(
     ClassNeeded
         Where the file holds weights alone and no class is named.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     blueprint = Blueprint.of(class_path, kwargs) if class_path else None
     opened = open_foreign(path, blueprint, _allowing(trust))
     conventions, guesses = guess(opened)

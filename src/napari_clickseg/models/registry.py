@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_clickseg.storage.paths import user_folder
+from napari_clickseg.storage.paths import expanded, user_folder
 
 if TYPE_CHECKING:
     from napari_clickseg.models.card import ConvertedCard, ModelCard
@@ -107,7 +107,7 @@ def find_model(name_or_path: str | Path = DEFAULT) -> ModelEntry:
     table = {entry.name: entry for entry in list_models()}
     if str(name_or_path) in table:
         return table[str(name_or_path)]
-    path = Path(name_or_path).expanduser()
+    path = expanded(name_or_path)
     if path.is_file():
         card = _card(path)
         return ModelEntry(path.stem, card.title, card.description, "user", path)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_clickseg.storage.paths import expanded
 from napari_clickseg.storage.read_images import images_in, is_image, is_zarr
 from napari_clickseg.storage.read_labels import read_labels as read_labels
 from napari_clickseg.storage.tables import read_table
@@ -34,7 +35,7 @@ def find_data(folder: str | Path | None = None) -> Path:
         Where there is none.
     """
     named = folder or os.environ.get(DATA_VARIABLE)
-    for place in [Path(named).expanduser()] if named else map(Path, USUAL_PLACES):
+    for place in [expanded(named)] if named else map(Path, USUAL_PLACES):
         if place.is_dir():
             return place
     where = f"no folder {named}" if named else f"no data in {' or '.join(USUAL_PLACES)}"

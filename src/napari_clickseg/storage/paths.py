@@ -17,9 +17,27 @@ def user_data(name: str, variable: str) -> Path:
         Of the environment.
     """
     named = os.environ.get(variable)
-    if named:
-        return Path(named).expanduser()
-    return user_data_path("napari-clickseg", appauthor=False) / name
+    return expanded(named) if named else expanded(user_data_path("napari-clickseg", appauthor=False)) / name
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with ~ as the user's home folder; without a home, a place that holds nothing and takes nothing.
+
+    Users of containers and clusters may have none. What would be read there is then absent, and what would be written
+    there fails as in a folder that may not be written to.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(os.devnull, *Path(path).parts[1:])
+
+
+def home() -> Path | None:
+    """Return the user's home folder, None where there is none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 MODELS_VARIABLE = "CLICKSEG_MODELS"

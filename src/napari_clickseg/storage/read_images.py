@@ -185,7 +185,7 @@ def _without_inside(reader: Callable[[Path], Content]) -> Callable[[Path, str], 
 def read_npy(path: Path) -> Content:
     """Read a numpy array, as a memory map; files that would run code are refused."""
     try:
-        return Content(np.load(path, mmap_mode="r", allow_pickle=False))
+        return Content(np.lib.format.open_memmap(path, mode="r"))
     except ValueError as error:
         if "pickle" in str(error) or "Python objects" in str(error):
             named = kind_by_content(path)[0] == "npy"

@@ -20,6 +20,7 @@ from napari_clickseg.core.images import KNOWN_AXES
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.ome_zarr import described, in_words, read_attributes, read_zarr, zarr_module
 from napari_clickseg.storage.output_checks import INSIDE, check_place, in_labels_group, real
+from napari_clickseg.storage.paths import home
 from napari_clickseg.storage.read_images import geometry_of
 from napari_clickseg.storage.units import LENGTH, TIME, factor
 
@@ -327,8 +328,7 @@ def write_or_keep(
 
 def _kept(name: str, labels: Any, axes: str, spacing: Sequence[float]) -> Path | None:
     """Write labels into the first folder that takes them, as .npy where their ids fit no image file."""
-    places = (Path(tempfile.gettempdir()), Path.home(), Path.cwd())
-    for place in places:
+    for place in filter(None, (Path(tempfile.gettempdir()), home(), Path.cwd())):
         kept = place / f"clickseg-{name}-{os.getpid()}.tif"
         try:
             write_labels(kept, labels, axes, spacing)

@@ -15,6 +15,7 @@ from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import PathKind
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.storage.event_log import Journal
+from napari_clickseg.storage.paths import home
 from napari_clickseg.storage.read_labels import read_labels
 from napari_clickseg.storage.recovery import recover
 from napari_clickseg.storage.session_file import Past, save_session
@@ -182,7 +183,7 @@ class Saving:
 def _source(layer: Any) -> Path:
     """The image's file; where it has none, one of the layer's name in the user's own folder."""
     path = getattr(layer.source, "path", None)
-    return Path(path) if path else Path.home() / layer.name.replace("/", "-")
+    return Path(path) if path else (home() or Path.cwd()) / layer.name.replace("/", "-")
 
 
 def _saved_for(layer: Any) -> list[Path]:
