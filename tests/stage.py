@@ -215,6 +215,9 @@ class WorkspaceDouble:
     def mend_later(self) -> None: ...
     def use_predictor(self, predictor: Any) -> None: ...
 
+    def in_the_way(self) -> str:
+        return ""
+
     def labels_under(self, world: Any) -> Any:
         return self.other_labels
 
@@ -228,6 +231,14 @@ class ViewportDouble:
     def __init__(self) -> None:
         self.place: tuple[float, ...] = (0.0, 0.0)
         self.shown: list[Any] = []
+
+    pointed = Signal()
+    moved = Signal()
+    flat = True
+
+    def point_at(self, *place: float) -> None:
+        self.place = place
+        self.pointed.emit()
 
     def screen_pixel(self, pair: Any) -> float:
         return 0.5
@@ -252,9 +263,16 @@ class ViewportDouble:
 @dataclass
 class PreviewDouble:
     marks: list[Any] = field(default_factory=list)
+    ahead: Any = None
 
     def mark(self, pair: Any, position: Any, large: bool = False) -> None:
         self.marks.append(position)
+
+    def show_ahead(self, pair: Any, frame: Any, shown: Any) -> None:
+        self.ahead = shown
+
+    def hide_ahead(self) -> None:
+        self.ahead = None
 
     def unmark(self) -> None:
         self.marks.clear()

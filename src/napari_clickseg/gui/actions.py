@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Run = Callable[[str], None]
 Bindings = dict[str, Callable[[Any], None] | None]
-Owner = Literal["objects", "tools", "corrections", "frames", "propagation", "review", "suggestions", "saving", "hover"]
+Owner = Literal["objects", "corrections", "propagation", "review", "suggestions", "saving", "hover"]
 """Who does it: the attribute of the controller."""
 OF_NAPARI: dict[str, frozenset[str]] = {"polygon": frozenset(("Enter", "Escape"))}
 """Keys that a tool of napari's needs itself, by the mode of the layer: they are given back while the tool is used."""
@@ -73,6 +73,11 @@ ACTIONS = (
     ),
     Action("start_new", "N", "N", "New", "Keep what is drawn and start a new object.", "objects"),
     Action("flip", "T", "T", "Swap buttons", "Swap the mouse buttons: include and exclude.", "objects"),
+    Action(
+        *("toggle_hover", "Shift-H", "Shift+H", "Look ahead"),
+        "Show, where the pointer rests, the mask that a click would give; again: do not.",
+        "hover",
+    ),
     # objects that are there already
     Action(
         "take_up",
@@ -160,6 +165,12 @@ ACTIONS = (
     ),
 )
 BY_NAME = {action.name: action for action in ACTIONS}
+
+
+def key_table() -> str:
+    """Return the table of keys for the documentation, in Markdown."""
+    rows = [f"| {action.qt_key.replace('Return', 'Enter')} | {action.caption} | {action.tip} |" for action in ACTIONS]
+    return "\n".join(("| key | button | does |", "|---|---|---|", *rows))
 
 
 class KeyBinder:

@@ -209,12 +209,17 @@ class ClickLayers:
 
     # -- the preview -----------------------------------------------------------------------------------------------
 
-    def show_preview(self, picture: npt.NDArray[np.uint8], origin: Sequence[float], opacity: float) -> None:
-        """Show a small RGBA picture whose first pixel lies at `origin` in the image."""
+    def show_preview(
+        self, picture: npt.NDArray[np.uint8], origin: Sequence[float], opacity: float, step: float = 1.0
+    ) -> None:
+        """Show a small RGBA picture whose first pixel lies at `origin` in the image; its pixels are `step` of those."""
         if self._placement is None or self._preview is None:
             return
+        start = (*origin[:-2], *(p - 0.5 + step / 2 for p in origin[-2:]))
+        affine = self._placement.shifted(start)
+        affine[:, -3:-1] *= step
         self._preview.data = picture.reshape(*(1,) * (self._placement.ndim - 2), *picture.shape)
-        assign(self._preview, affine=self._placement.shifted(origin), opacity=opacity, visible=True)
+        assign(self._preview, affine=affine, opacity=opacity, visible=True)
 
     def hide_preview(self) -> None:
         """Show no preview."""

@@ -11,6 +11,7 @@ from napari_clickseg.gui.background import Background
 from napari_clickseg.gui.click_layers import ClickLayers
 from napari_clickseg.gui.controllers.corrections import Corrections
 from napari_clickseg.gui.controllers.frames import Frames
+from napari_clickseg.gui.controllers.hover import Hover
 from napari_clickseg.gui.controllers.model_import import Importer, ModelImport
 from napari_clickseg.gui.controllers.models import Models
 from napari_clickseg.gui.controllers.objects import Objects
@@ -50,6 +51,8 @@ class Controller:
         The name of the model to begin with; the first in the table where absent or not there.
     device : str
         Where it computes to begin with.
+    hover : bool
+        Whether masks are shown ahead of clicks.
 
     Raises
     ------
@@ -66,6 +69,7 @@ class Controller:
         importer: Importer,
         model: str | None = None,
         device: str = "auto",
+        hover: bool = True,
     ) -> None:
         viewer = plain(viewer)
         self._view = view
@@ -81,6 +85,9 @@ class Controller:
         self.preview = Preview(self.layers, self.viewport)
         self.frames = Frames(self.workspace, self.viewport, self.background)
         self.objects = Objects(self.workspace, self.layers, self.viewport, self.models, self.reports)
+        self.hover = Hover(
+            self.workspace, self.objects, self.models, self.viewport, self.background, self.preview, self.reports, hover
+        )
         self.corrections = Corrections(
             self.workspace, self.objects, self.frames, self.background, self.preview, self.reports
         )
@@ -124,6 +131,7 @@ class Controller:
         self.frames.open()
         self.review.open()
         self.outlines.open()
+        self.hover.open()
         self.models.open()
         self.workspace.open()
         self.invalidate()
@@ -147,6 +155,7 @@ class Controller:
         self.review.close()
         self.frames.close()
         self.outlines.close()
+        self.hover.close()
         self.viewport.close()
         self.workspace.close()
         self.recovery.close()

@@ -56,6 +56,7 @@ class Preview:
         self._viewed: object = None
         self._marked: object = None
         self._flashes = 0
+        self._ahead = False
 
     @property
     def opacity(self) -> float:
@@ -114,6 +115,23 @@ class Preview:
         self._viewed, self._marked = None, (pair.session, frame, pair.session.state)
         self._layers.show_preview(painted, (*frame, *(round(p) - middle for p in point)), 1.0)
 
+    def show_ahead(self, pair: LayerPair, frame: Frame, shown: Prediction) -> None:
+        """Show a thin dashed outline of what a click would give."""
+        drawn = as_drawn(pair.session, frame, shown, onto=0)
+        region = changed_region(drawn, None, pair.session.threshold)
+        if region is None or self._marked is not None:
+            return
+        step = min(self._viewport.screen_pixel(pair), 1.0)
+        painted = dashed(mask_on(drawn, pair.session.threshold, region), step)
+        self._viewed, self._ahead = None, True
+        self._layers.show_preview(painted, (*frame, *region.start), 1.0, step)
+
+    def hide_ahead(self) -> None:
+        """Show no dashed outline any more."""
+        if self._ahead:
+            self._ahead = False
+            self._layers.hide_preview()
+
     def unmark(self) -> None:
         """Show no ring any more."""
         self._marked = None
@@ -132,11 +150,13 @@ class Preview:
             self.show(pair, flash=False)
 
 
-def as_drawn(session: Session, frame: Frame, shown: Prediction) -> Prediction:
-    """Return what of a mask stands in the labels: pixels of other objects do not, where those are protected."""
+def as_drawn(session: Session, frame: Frame, shown: Prediction, onto: int | None = None) -> Prediction:
+    """Return what of a mask stands in the labels, or would (`onto` the background): pixels of other objects do not."""
     region = shown.region.clip(session.image.frame_shape(session.ndim))
     there = np.asarray(session.labels[region.at_frame(frame).slices]).reshape(region.shape)
-    return Prediction.from_mask(shown.mask_on(region, session.threshold) & (there == session.label), region)
+    return Prediction.from_mask(
+        shown.mask_on(region, session.threshold) & (there == (session.label if onto is None else onto)), region
+    )
 
 
 class TrialLayer:
@@ -204,6 +224,9 @@ FILL = (64, 224, 255, 46)
 GAINED = (255, 241, 118, 230)
 LOST = (255, 92, 138, 230)
 RING = (255, 177, 61, 255)
+AHEAD = (255, 255, 255, 255)
+DASH = 4
+"""Pixels of a dash and of the gap after it."""
 RING_WIDTH = 1.2
 """Half of it, in pixels."""
 
@@ -236,6 +259,21 @@ def picture(shown: Prediction, before: Prediction | None, threshold: float, regi
         painted[mask & ~old] = GAINED
         painted[old & ~mask] = LOST
     painted[ndimage.binary_dilation(mask) & ~ndimage.binary_erosion(mask)] = CONTOUR
+    return painted
+
+
+def dashed(mask: npt.NDArray[np.bool_], step: float) -> Picture:
+    """Paint a dashed outline of one pixel, on pixels that are `step` (at most 1) of those of the mask.
+
+    >>> int((dashed(np.pad(np.ones((4, 4), bool), 1), 1.0)[..., 3] > 0).sum())
+    6
+    """
+    rows, columns = (np.minimum(((np.arange(round(n / step)) + 0.5) * step).astype(int), n - 1) for n in mask.shape)
+    fine = mask[rows[:, None], columns[None, :]]
+    rim = fine & ~ndimage.binary_erosion(fine)
+    down, across = np.indices(fine.shape)
+    painted = np.zeros((*fine.shape, 4), np.uint8)
+    painted[rim & ((down + across) // DASH % 2 == 0)] = AHEAD
     return painted
 
 

@@ -32,7 +32,7 @@ def preference(name: str) -> str | None:
     if PLUGIN not in known:
         return None
     value = getattr(getattr(known[PLUGIN], GROUP), name)
-    return str(value) if value else None
+    return str(value) if value not in (None, "") else None
 
 
 class ClickWidget(QWidget):
@@ -60,7 +60,14 @@ class ClickWidget(QWidget):
         model, device = preference("model"), preference("device") or "auto"
         self.panel = Panel()
         self.controller = Controller(
-            napari_viewer, self.panel, models, load or _load_model, importer or ForeignModels(), model, device
+            napari_viewer,
+            self.panel,
+            models,
+            load or _load_model,
+            importer or ForeignModels(),
+            model,
+            device,
+            preference("hover") != "False",
         )
         self.panel.left.connect(self._on_panel_left)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)

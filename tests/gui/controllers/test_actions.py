@@ -8,6 +8,7 @@ import pytest
 
 from napari_clickseg.gui.actions import ACTIONS
 from napari_clickseg.gui.controllers.corrections import Corrections
+from napari_clickseg.gui.controllers.hover import Hover
 from napari_clickseg.gui.controllers.objects import Objects
 from napari_clickseg.gui.controllers.propagation import Propagation
 from napari_clickseg.gui.controllers.review import Reviewing
@@ -15,6 +16,7 @@ from napari_clickseg.gui.controllers.saving import Saving
 from napari_clickseg.gui.controllers.suggestions import Suggestions
 
 OWNERS = {
+    "hover": Hover,
     "objects": Objects,
     "corrections": Corrections,
     "propagation": Propagation,

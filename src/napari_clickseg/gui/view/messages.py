@@ -120,6 +120,13 @@ def not_answered(problem: BaseException) -> Status:
     )
 
 
+def hovering(now: bool) -> Status:
+    """Return whether masks are shown ahead of clicks."""
+    if now:
+        return Status("ready", "Looking ahead: rest the pointer on a cell to see what a click would give. ⇧H ends it.")
+    return Status("ready", "Not looking ahead any more. ⇧H does it again.")
+
+
 # -- models ------------------------------------------------------------------------------------------------------------
 
 FINDS_ALL = "The tab 'All cells' finds all objects at once."
