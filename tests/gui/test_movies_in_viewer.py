@@ -196,7 +196,7 @@ def test_g_goes_to_what_is_doubtful_and_k_confirms_it(opened, truth):
     strip = b.panel.frames.strip
     assert "doubtful" in strip.words(3)
     b.key(Qt.Key.Key_K)
-    assert "confirmed" in strip.words(3)
+    assert "confirmed" in b.panel.frames.strip.words(3)
     assert all(finding.frame != (3,) for finding in b.controller.review.known(b.pair).findings(b.session.confirmed))
     b.key(Qt.Key.Key_Z, CONTROL)
     assert b.session.confirmed == frozenset()

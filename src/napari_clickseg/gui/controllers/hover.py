@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 REST_MS = 80
 """The pointer rests where it did not move for so long."""
-LOOSE, TIGHT = 0.3, 0.7
+LOOSE, TIGHT = 0.35, 0.65
 """A mask is sure where its area hardly changes between these thresholds ..."""
-SURE = 0.75
+SURE = 0.6
 """... the smaller area being at least this share of the larger one."""
 
 
