@@ -29,6 +29,7 @@ from napari_clickseg.inference.scale_choice import (
     AT_ONCE,
     FURTHER,
     KNOWN,
+    beyond,
     first_windows,
     lattice_window,
     score,
@@ -116,12 +117,14 @@ class JudgedPredictor(ClickPredictor):
         windows = self._windows_with(points, diameter, self._octaves(request))
         windows = windows or [choose_window(points, None, diameter, shape, self.rule)]
         answers = self._look_many(image, request, windows, points, stop)
-        best = max(answers, key=lambda answer: score(answer, shape, kept))
+        best = max(answers, key=lambda answer: score(answer, kept))
         if best.mask().any():
-            better = choose_window(points, best, diameter, shape, self.rule)
-            if better not in windows:
-                answers.append(self._look(image, request, better, points, None, stop))
-        return with_candidates(answers, [score(answer, shape, kept) for answer in answers]), None
+            further = beyond(best, windows, _first(points), self.rule)
+            if further is None or not all(further.contains(point) for point, _ in points):
+                further = choose_window(points, best, diameter, shape, self.rule)
+            if further not in windows:
+                answers.append(self._look(image, request, further, points, None, stop))
+        return with_candidates(answers, [score(answer, kept) for answer in answers]), None
 
     def _fitted(
         self,
@@ -152,11 +155,10 @@ class JudgedPredictor(ClickPredictor):
 
     def _windows_with(self, points: Points, diameter: float, octaves: Iterable[float]) -> list[Region]:
         """Windows around the first positive click that hold every click."""
-        first = next((point for point, positive in points if positive), points[0][0])
         margin = self.rule.margin
         return [
             window
-            for window in first_windows(first, diameter, octaves, self.rule)
+            for window in first_windows(_first(points), diameter, octaves, self.rule)
             if all(window.contains(point, margin * window.shape[0]) for point, _ in points)
         ]
 
@@ -251,6 +253,11 @@ def peaks(
     numbers = np.arange(1, count + 1)
     places = np.array(ndimage.center_of_mass(top, marks, numbers), float).reshape(-1, 2)
     return places, np.asarray(ndimage.maximum(depth, marks, numbers), np.float32).reshape(-1)
+
+
+def _first(points: Points) -> tuple[float, ...]:
+    """The first positive click, the first one where none is."""
+    return next((point for point, positive in points if positive), points[0][0])
 
 
 def _repeated(feature: Tensor, count: int, views: int) -> Tensor:

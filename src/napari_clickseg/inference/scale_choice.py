@@ -15,7 +15,7 @@ import numpy as np
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_size import equivalent_diameter
 from napari_clickseg.core.regions import Region
-from napari_clickseg.inference.window import WindowRule, touches_rim
+from napari_clickseg.inference.window import WindowRule
 
 AT_ONCE = (-1.0, 0.0, 1.0)
 """Octaves from an estimated diameter at which a first click is looked at before anything is shown."""
@@ -25,8 +25,9 @@ FURTHER = (-2.0, -1.5, -0.5, 0.5, 1.5, 2.0)
 """Octaves that may be looked at afterwards."""
 LATTICE = 4
 """Windows begin at whole multiples of their side over this."""
-LEAVING_COST, SIZE_COST = 0.1, 0.04
-"""What leaving the window, and an octave of difference from the objects kept, take from a quality (chosen on val)."""
+SIZE_COST = 0.04
+"""What an octave of difference from the objects kept takes from a quality. Leaving the window costs nothing more: the
+quality is that of the whole object (on val, a cost of 0.1 to 0.3 chose worse windows)."""
 SAME, MOST = 0.85, 5
 """Answers that overlap by this IoU are one candidate; and how many candidates there are at most."""
 
@@ -52,7 +53,18 @@ def lattice_window(position: Sequence[float], side: float, rule: WindowRule) -> 
     return Region(start, tuple(a + LATTICE * step for a in start))
 
 
-def score(answer: Prediction, frame_shape: Sequence[int], kept_diameter: float | None) -> float:
+def beyond(best: Prediction, windows: Sequence[Region], position: Sequence[float], rule: WindowRule) -> Region | None:
+    """Return the window an octave beyond the largest or the smallest one, where that gave the best answer."""
+    sides = sorted(window.shape[0] for window in windows)
+    if best.window is None or len(set(sides)) < 2:
+        return None
+    side = best.window.shape[0]
+    factor = {sides[0]: 0.5, sides[-1]: 2.0}.get(side)
+    window = None if factor is None else lattice_window(position, side * factor, rule)
+    return None if window in windows else window
+
+
+def score(answer: Prediction, kept_diameter: float | None) -> float:
     """Return how much an answer speaks for the scale of its window; -1 for an empty one.
 
     Parameters
@@ -61,14 +73,12 @@ def score(answer: Prediction, frame_shape: Sequence[int], kept_diameter: float |
         Of the objects kept in this image, where there are any.
     """
     mask = answer.mask()
-    box = Region.of_mask(mask)
-    if box is None or answer.quality is None or answer.window is None:
+    if not mask.any() or answer.quality is None:
         return -1.0
-    leaves = touches_rim(answer.window, box.placed_in(answer.region), frame_shape)
     unusual = 0.0
     if kept_diameter is not None:
         unusual = abs(math.log2(equivalent_diameter(int(mask.sum()), 2) / kept_diameter))
-    return answer.quality - LEAVING_COST * leaves - SIZE_COST * unusual
+    return answer.quality - SIZE_COST * unusual
 
 
 def with_candidates(answers: Sequence[Prediction], best_first: Sequence[float] | None = None) -> Prediction:
