@@ -59,7 +59,8 @@ def read_tiff(path: Path, inside: str = "") -> Content:
         if "S" in axes and CHANNEL not in axes:
             axes = axes.replace("S", CHANNEL)
         told = {axis: size for axis, size in _relative(_sizes(tiff, series)).items() if axis in axes}
-        scale, units = ({axis: size[k] for axis, size in told.items()} for k in (0, 1))
+        scale = {axis: size for axis, (size, _) in told.items()}
+        units = {axis: unit for axis, (_, unit) in told.items()}
         return Content(_pixels(tiff, series, path), axes, scale, {}, units)
 
 
