@@ -99,7 +99,7 @@ def write_results(folder: Path, done: Segmented) -> list[Path]:
 
 def overlay(image: Image, labels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Return the image in grey with a coloured outline and a light fill for each object: (y, x, 3), enlarged."""
-    grey = image.block((), Region.whole(image.shape)).mean(axis=0)
+    grey = image.intensities((), Region.whole(image.shape)).mean(axis=0)
     low, high = np.percentile(grey, (1, 99.5))
     even = np.clip((grey - low) / max(float(high - low), 1e-6), 0, 1)
     large, drawn = (np.kron(plane, np.ones((ENLARGED, ENLARGED), plane.dtype)) for plane in (even, labels))

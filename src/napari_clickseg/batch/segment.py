@@ -6,6 +6,7 @@ output and written plane by plane, so that memory holds no more than the frames 
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -123,6 +124,7 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
     prior = None if job.labels is None else open_labels(job.labels, image)
     predictor = _loaded(job.model, job.device)
     objects = None if job.clicks is None else read_clicks(job.clicks, image, predictor.ndim)
+    _check_content(image, min(predictor.ndim, image.ndim), objects)
     highest = _check_ids(job, prior, objects or ())
     with room_for(prior, image.shape, job.output.parent, highest) as labels:
         session = Session(image, predictor, labels, diameter=job.diameter, highest=None if prior is not None else 0)
@@ -155,6 +157,15 @@ def _write_tracks(job: Job, labels: Any) -> None:
 
 
 # -- what a session is made to do --------------------------------------------------------------------------------------
+
+
+def _check_content(image: Image, ndim: int, objects: Mapping[int, Sequence[Click]] | None) -> None:
+    """Raise ValueError where a frame that is clicked, or the one frame that there is, has one value or none."""
+    clicks = {} if objects is None else {c.frame(ndim): c.point(ndim) for each in objects.values() for c in each}
+    if objects is None and math.prod(image.frames_shape(ndim)) == 1:
+        clicks[(0,) * (image.ndim - ndim)] = ()
+    for frame, point in clicks.items():
+        image.check_content(frame, ndim, point)
 
 
 def click_all(

@@ -160,7 +160,7 @@ def _finder() -> Predictor:
 
 def _grey(plane: Plane) -> Grey:
     """The mean of the channels."""
-    block: npt.NDArray[Any] = plane.image.block((), Region.whole(plane.labels.shape))
+    block: npt.NDArray[Any] = plane.image.intensities((), Region.whole(plane.labels.shape))
     grey: Grey = block.mean(axis=0, dtype=np.float32)
     return grey
 

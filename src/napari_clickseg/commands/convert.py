@@ -113,7 +113,7 @@ def _draw(path: Path, image: Image, frame: Frame, labels: npt.NDArray[np.int32])
     from napari_clickseg.storage.atomic import written_whole
 
     middle = tuple(side // 2 for side in labels.shape[:-2])
-    seen = image.block(frame, Region.whole(labels.shape))[(slice(None), *middle)]
+    seen = image.intensities(frame, Region.whole(labels.shape))[(slice(None), *middle)]
     with written_whole(path) as unfinished:
         v3.imwrite(unfinished, overlay(Image(seen, "CYX", (1.0, 1.0)), labels[middle]), plugin="pillow")
     print(f"written: {path}")

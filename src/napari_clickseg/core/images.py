@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +12,16 @@ import numpy.typing as npt
 
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.geometry import Geometry
+from napari_clickseg.core.intensities import Levels, as_float32, levels_of
 from napari_clickseg.core.regions import Region
 
 CHANNEL = "C"
 KNOWN_AXES = frozenset("TZCYX")
 """The letters that image files name axes by, as far as they mean something here."""
 COLOUR_COUNTS = (3, 4)
+NEAR = 64
+"""Side of the region around a click that usually tells that a frame has content."""
+SLAB = 1 << 22
 MOST_SEEN = 3
 """So many channels are looked at together, as colours; of more, the first ones."""
 
@@ -70,6 +75,7 @@ class Image:
     channel: int | None = None
     geometry: Geometry | None = None
     _channel_axis: int | None = field(init=False)
+    _levels: list[Levels | None] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         shape = tuple(self.array.shape)
@@ -152,15 +158,55 @@ class Image:
             Shape (channels, *region.shape), one to three channels; NaN and infinities replaced by the nearest finite
             extreme of the block (NaN by its median).
         """
-        return _finite(self._read(frame, region.slices)[:MOST_SEEN])
+        return as_float32(self._read(frame, region.slices)[:MOST_SEEN])
+
+    def intensities(self, frame: Frame, region: Region) -> npt.NDArray[np.float32]:
+        """Read a region of one frame as `block`, without what makes single precision lose contrast: see `levels`."""
+        return as_float32(self._read(frame, region.slices)[:MOST_SEEN], self._levels_read(MOST_SEEN))
+
+    @property
+    def levels(self) -> Levels | None:
+        """What `intensities` takes off each channel and divides it by, shape (2, channels); None for usual values."""
+        if not self._levels:
+            self._levels.append(levels_of(self.array, self.axes, CHANNEL))
+        return self._levels[0]
+
+    def _levels_read(self, most: int) -> Levels | None:
+        """The levels of the channels that `_read` gives, up to so many."""
+        levels = self.levels
+        if levels is None or self._channel_axis is None:
+            return levels
+        return levels[:, :most] if self.channel is None else levels[:, self.channel : self.channel + 1]
 
     def raw(self, frame: Frame, region: Region) -> npt.NDArray[Any]:
         """Read a region of one frame as it is stored: its own dtype, shape (channels, *region.shape), all channels."""
         return self._read(frame, region.slices)
 
+    def check_content(self, frame: Frame, ndim: int, near: Sequence[float] = ()) -> None:
+        """Raise ValueError where all pixels of a frame have one value, or none: there is nothing to outline.
+
+        Parameters
+        ----------
+        near : sequence of float, optional
+            A point of the frame, around which is looked first; usually no more has to be read.
+        """
+        shape = self.frame_shape(ndim)
+        first = Region.around(near, (NEAR,) * ndim).clip(shape) if len(near) else None
+        values: set[float] = set()
+        for region in (*((first,) if first is not None else ()), *_slabs(shape)):
+            block = self._read(frame, region.slices)
+            known = block[np.isfinite(block)] if block.dtype.kind == "f" else block
+            values |= {float(known.min()), float(known.max())} if known.size else set()
+            if len(values) > 1:
+                return
+        where = f"Frame {', '.join(map(str, frame))} of the image" if frame else "The image"
+        held = f"the value {values.pop():g} everywhere" if values else "no pixel with a value"
+        raise ValueError(f"{where} has {held}; there is nothing to outline.")
+
     def everywhere(self, frame: Frame, step: int, ndim: int) -> npt.NDArray[np.float32]:
-        """Read every `step`-th pixel of a frame along each axis: a cheap overview, shape (channels, ...)."""
-        return _finite(self._read(frame, (slice(None, None, step),) * ndim)[:MOST_SEEN])
+        """Read every `step`-th pixel of a frame along each axis as `intensities`: an overview, (channels, ...)."""
+        values = self._read(frame, (slice(None, None, step),) * ndim)[:MOST_SEEN]
+        return as_float32(values, self._levels_read(MOST_SEEN))
 
     def _read(self, frame: Frame, slices: tuple[slice, ...]) -> npt.NDArray[Any]:
         """Read slices of one frame in the file's own dtype, shape (channels, ...)."""
@@ -173,15 +219,8 @@ class Image:
         return np.moveaxis(np.asarray(self.array[tuple(index)]), self._channel_axis - dropped, 0)
 
 
-def _finite(raw: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    if raw.dtype.kind != "f":
-        return raw.astype(np.float32)
-    with np.errstate(over="ignore"):
-        values = raw.astype(np.float32)
-    finite = np.isfinite(values)
-    if finite.all():
-        return values
-    known = values[finite]
-    if known.size == 0:
-        return np.zeros_like(values)
-    return np.nan_to_num(values, nan=float(np.median(known)), posinf=float(known.max()), neginf=float(known.min()))
+def _slabs(shape: tuple[int, ...]) -> Iterator[Region]:
+    """A frame of this shape cut along its first axis into regions of no more than some million pixels each."""
+    thick = max(SLAB // max(math.prod(shape[1:]), 1), 1)
+    for start in range(0, shape[0], thick):
+        yield Region((start, *(0 for _ in shape[1:])), (min(start + thick, shape[0]), *shape[1:]))

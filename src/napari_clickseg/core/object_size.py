@@ -102,7 +102,7 @@ def _middle_tile(image: Image, frame: Frame, ndim: int) -> npt.NDArray[np.float3
     size = tuple(min(n, TILE) for n in shape[-2:])
     thick = (1,) * (len(shape) - 2)
     centre = tuple((n - 1) / 2 for n in shape)
-    block = image.block(frame, Region.around(centre, thick + size).clip(shape))
+    block = image.intensities(frame, Region.around(centre, thick + size).clip(shape))
     plane: npt.NDArray[np.float32] = block.mean(axis=0).reshape(block.shape[-2:])
     return _stretched(plane)
 

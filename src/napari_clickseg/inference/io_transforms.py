@@ -78,12 +78,20 @@ def statistics(image: Image, frame: Frame, conventions: Conventions) -> Tensor:
         "range": (conventions.low, conventions.high - conventions.low),
     }
     if conventions.normalise in fixed:
-        return torch.tensor(fixed[conventions.normalise])[:, None].repeat(1, len(channels))
+        return torch.tensor([_levelled(image, channel, *fixed[conventions.normalise]) for channel in channels]).T
     step = math.ceil((math.prod(image.frame_shape(conventions.ndim)) / OVERVIEW) ** (1 / conventions.ndim))
     seen = [_one(image, channel).everywhere(frame, step, conventions.ndim)[0] for channel in dict.fromkeys(channels)]
     together = [np.stack(seen)] * len(seen) if not conventions.per_channel else seen
     known = dict(zip(dict.fromkeys(channels), (_spread(values, conventions) for values in together), strict=True))
     return torch.tensor([known[channel] for channel in channels], dtype=torch.float32).T
+
+
+def _levelled(image: Image, channel: int, low: float, high: float) -> tuple[float, float]:
+    """What is taken off and divided by, of values as stored, for a channel's values as `Image.intensities` has them."""
+    if image.levels is None:
+        return low, high
+    offset, spread = image.levels[:, channel if image.levels.shape[1] > 1 else 0]
+    return float((low - offset) / spread), float(high / spread)
 
 
 def _spread(values: Values, conventions: Conventions) -> tuple[float, float]:
@@ -126,8 +134,8 @@ def seen_grey(image: Image, frame: Frame, region: Region, conventions: Conventio
 
 def _read(image: Image, frame: Frame, region: Region, channels: tuple[int, ...]) -> Values:
     if image.channel is None and max(channels) < READ_TOGETHER:
-        return image.block(frame, region)[list(channels)]
-    return np.concatenate([_one(image, channel).block(frame, region) for channel in channels])
+        return image.intensities(frame, region)[list(channels)]
+    return np.concatenate([_one(image, channel).intensities(frame, region) for channel in channels])
 
 
 def _one(image: Image, channel: int) -> Image:

@@ -160,7 +160,7 @@ def credibility(answer: Prediction, frame_shape: Sequence[int], rule: WindowRule
 def cut_window(image: Image, frame: Frame, window: Region, side: int) -> Tensor:
     """Return the image in a window as (1, 3, side, side), grey repeated; beyond the frame its edge goes on."""
     inside = window.clip(image.frame_shape(2))
-    block = torch.from_numpy(three_channels(image.block(frame, inside)))[None]
+    block = torch.from_numpy(three_channels(image.intensities(frame, inside)))[None]
     pads = (
         inside.start[1] - window.start[1],
         window.stop[1] - inside.stop[1],

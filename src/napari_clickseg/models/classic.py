@@ -244,7 +244,7 @@ def look(image: Image, request: Request) -> Scene:
     diameter = request.diameter or estimate_diameter(image, request.frame, 2)
     region = _window([point for point, _ in points], request.prior, diameter, shape)
     step = -(-max(region.shape) // LARGEST_SIDE)
-    small = _shrink(image.block(request.frame, region), step)
+    small = _shrink(image.intensities(request.frame, region), step)
     scale = max(diameter / step, 3.0)
     places = [((np.subtract(point, region.start) - (step - 1) / 2) / step, positive) for point, positive in points]
     prior = None if request.prior is None else _shrink(request.prior.logits_on(region)[np.newaxis], step)[0] > 0

@@ -55,7 +55,7 @@ class Plane:
     @classmethod
     def read(cls, image: Image, frame: Frame, region: Region) -> Plane:
         """Read a region, which must lie inside the frame."""
-        return cls(image, frame, region, image.block(frame, region).mean(axis=0))
+        return cls(image, frame, region, image.intensities(frame, region).mean(axis=0))
 
     def cut(self, region: Region) -> Grey:
         """Return the grey values of a region inside the frame."""

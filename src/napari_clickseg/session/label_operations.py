@@ -203,7 +203,7 @@ def split(
     if pixels[0] == pixels[1]:
         raise ValueError("Splitting takes two points, but both lie on one pixel.")
     region = _around_object(labels, on[0], frame, pixels, whole)
-    grey = image.block(frame, region).mean(axis=0)
+    grey = image.intensities(frame, region).mean(axis=0)
     mask = np.asarray(read_block(labels, frame, region) == on[0])
     inside = [tuple(p - s for p, s in zip(pixel, region.start, strict=True)) for pixel in pixels]
     part = second_part(grey, mask, inside, image.spacing[-whole.ndim :])

@@ -364,7 +364,7 @@ def _cross_sections(
 
 def _pixels(image: Image, frame: Frame) -> npt.NDArray[np.float32]:
     """Pixels of a frame as the engine reads them, (y, x, channels), one to three channels."""
-    return np.moveaxis(image.block(frame, Region.whole(image.frame_shape(2))), 0, -1)
+    return np.moveaxis(image.intensities(frame, Region.whole(image.frame_shape(2))), 0, -1)
 
 
 def _unit_range(values: npt.NDArray[np.float32], image: Image) -> ImagePlane:
