@@ -78,6 +78,14 @@ ACTIONS = (
         "Show, where the pointer rests, the mask that a click would give; again: do not.",
         "hover",
     ),
+    # an object by one drag
+    Action("box", "Shift-X", "Shift+X", "Box", "Drag a box around an object; clicks then correct it.", "tools"),
+    Action("lasso", "Shift-O", "Shift+O", "Lasso", "Draw a line around an object; clicks then correct it.", "tools"),
+    Action(
+        *("stroke", "Shift-W", "Shift+W", "Stroke"),
+        "Draw along an object: a chain of clicks; the right button excludes.",
+        "tools",
+    ),
     # objects that are there already
     Action(
         "take_up",

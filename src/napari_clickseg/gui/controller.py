@@ -20,6 +20,7 @@ from napari_clickseg.gui.controllers.recovery import Recovery
 from napari_clickseg.gui.controllers.review import Reviewing
 from napari_clickseg.gui.controllers.saving import Saving
 from napari_clickseg.gui.controllers.suggestions import Suggestions
+from napari_clickseg.gui.controllers.tools import Tools
 from napari_clickseg.gui.layer_pair import LayerPair
 from napari_clickseg.gui.outlines import Outlines
 from napari_clickseg.gui.panel_state import Reports, panel_state
@@ -88,6 +89,7 @@ class Controller:
         self.hover = Hover(
             self.workspace, self.objects, self.models, self.viewport, self.background, self.preview, self.reports, hover
         )
+        self.tools = Tools(self.workspace, self.objects, self.layers, self.preview, self.reports)
         self.corrections = Corrections(
             self.workspace, self.objects, self.frames, self.background, self.preview, self.reports
         )

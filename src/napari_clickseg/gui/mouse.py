@@ -117,6 +117,7 @@ class Mouse:
             if moved:
                 self._hands.trace(path, primary, False)
             yield
+        path.append(_place(event))
         layer.mouse_pan = free
         self._hands.keep_view(view)
         if moved:

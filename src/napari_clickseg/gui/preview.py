@@ -5,7 +5,9 @@ Also the mark at a place that a tool or the review means, and the answer of a mo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,6 +133,20 @@ class Preview:
         if self._ahead:
             self._ahead = False
             self._layers.hide_preview()
+
+    def trace(self, pair: LayerPair, tool: str, places: Sequence[tuple[float, ...]]) -> None:
+        """Show the box, or the line, that a tool draws, as far as it is drawn."""
+        ndim = pair.session.ndim
+        if ndim != 2:
+            return
+        frame = Click(places[0]).frame(ndim)
+        points = np.array([Click(place).point(ndim) for place in places])
+        if tool == "box":
+            (y0, x0), (y1, x1) = points[0], points[-1]
+            points = np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0), (y0, x0)])
+        painted, corner = line(points, self._viewport.screen_pixel(pair), pair.session.image.frame_shape(2))
+        self._viewed, self._marked = None, (pair.session, frame, pair.session.state)
+        self._layers.show_preview(painted, (*frame, *corner), 1.0)
 
     def unmark(self) -> None:
         """Show no ring any more."""
@@ -275,6 +291,32 @@ def dashed(mask: npt.NDArray[np.bool_], step: float) -> Picture:
     painted = np.zeros((*fine.shape, 4), np.uint8)
     painted[rim & ((down + across) // DASH % 2 == 0)] = AHEAD
     return painted
+
+
+def line(points: npt.NDArray[Any], screen_pixel: float, shape: tuple[int, ...]) -> tuple[Picture, tuple[int, int]]:
+    """Return a picture (y, x, 4) of a line through points (n, 2), about two screen pixels wide, and its corner.
+
+    Parameters
+    ----------
+    screen_pixel : float
+        Size of a pixel of the screen in pixels of the image.
+    shape : tuple of int
+        Of the frame, to which the picture is cut.
+    """
+    wide = max(round(screen_pixel), 0)
+    low = np.clip(np.floor(points.min(axis=0)).astype(int) - wide, 0, np.array(shape) - 1)
+    high = np.clip(np.ceil(points.max(axis=0)).astype(int) + wide + 1, low + 1, shape)
+    drawn = np.zeros(high - low, bool)
+    for start, stop in pairwise(points):
+        count = int(np.abs(stop - start).max()) + 1
+        pixels = np.round(np.linspace(start, stop, count + 1)).astype(int) - low
+        inside = ((pixels >= 0) & (pixels < drawn.shape)).all(axis=1)
+        drawn[tuple(pixels[inside].T)] = True
+    if wide:
+        drawn = ndimage.binary_dilation(drawn, iterations=wide)
+    painted = np.zeros((*drawn.shape, 4), np.uint8)
+    painted[drawn] = RING
+    return painted, (int(low[0]), int(low[1]))
 
 
 def ring(radius: float) -> Picture:

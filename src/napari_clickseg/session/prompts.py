@@ -114,9 +114,11 @@ def set_prompt(session: Session, kind: str, points: Sequence[Position]) -> Reque
     if session.ndim != 2:
         raise ValueError(f"A {kind} is drawn on a plane, but {session.predictor.name} sees volumes; click instead.")
     frame = next(iter(frames))
-    mask = MASKS[kind](np.array([click.point(2) for click in clicks]), session.image.frame_shape(2))
+    outline = np.array([click.point(2) for click in clicks])
+    mask = MASKS[kind](outline, session.image.frame_shape(2))
     prompt = Prompt(kind, corners, mask)
-    new = (*session.clicks, Click((*map(float, frame), *_deepest(mask))))
+    middle = tuple(map(float, outline.mean(axis=0))) if kind == "box" else _deepest(mask)
+    new = (*session.clicks, Click((*map(float, frame), *middle)))
     request = session.start_from(prompt, frame, new)
     session._report("set_prompt", kind=kind, points=corners)
     return request

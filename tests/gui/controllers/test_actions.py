@@ -14,10 +14,12 @@ from napari_clickseg.gui.controllers.propagation import Propagation
 from napari_clickseg.gui.controllers.review import Reviewing
 from napari_clickseg.gui.controllers.saving import Saving
 from napari_clickseg.gui.controllers.suggestions import Suggestions
+from napari_clickseg.gui.controllers.tools import Tools
 
 OWNERS = {
     "hover": Hover,
     "objects": Objects,
+    "tools": Tools,
     "corrections": Corrections,
     "propagation": Propagation,
     "review": Reviewing,

@@ -43,10 +43,10 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """An armed tool: its action, and what the next click does."""
+    """An armed tool: its action, and what the next click does; None where the tool is dragged, and a click draws."""
 
     name: str
-    act: AtPlace
+    act: AtPlace | None
 
 
 class Objects:
@@ -175,23 +175,23 @@ class Objects:
     def at_place(self, name: str, act: AtPlace, position: Position | None) -> None:
         """Do something at a position after the awaited answer, or arm the tool; pressed again, its button leaves it."""
         if position is not None:
-            self._tool = None
+            self._hold(None)
             self.when_answered(lambda pair: act(pair, position))
         elif self.armed == name:
             self.disarm()
         else:
             self.arm(name, act, messages.armed(name))
 
-    def arm(self, name: str, act: AtPlace, words: Status) -> None:
-        """Do something at the place that is clicked next, and show what. Esc leaves it."""
+    def arm(self, name: str, act: AtPlace | None, words: Status) -> None:
+        """Do something at the place that is clicked next, or take drags where `act` is None. Esc leaves the tool."""
         if self._workspace.current is not None:
             self._workspace.activate()
-            self._tool = Tool(name, act)
+            self._hold(Tool(name, act))
             self._reports.report(words)
 
     def disarm(self) -> None:
         """Let the next click draw again."""
-        self._tool = None
+        self._hold(None)
         self._reports.resume()
 
     def when_answered(self, act: Act, kind: str = "act") -> None:
@@ -226,6 +226,10 @@ class Objects:
         self.settled.emit()
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _hold(self, tool: Tool | None) -> None:
+        self._tool = tool
+        self._layers.drawing = tool is not None and tool.act is None
 
     def _keep_now(self, pair: LayerPair) -> None:
         label = pair.session.commit()
@@ -309,9 +313,10 @@ class Objects:
             return
         position = pair.position(world)
         with self._reports.errors():
-            if self._tool is not None:
-                tool, self._tool = self._tool, None
-                self.when_answered(lambda pair: tool.act(pair, position))
+            act = None if self._tool is None else self._tool.act
+            if act is not None:
+                self._hold(None)
+                self.when_answered(lambda pair: act(pair, position))
             elif pair.label_at(position) is None:
                 self._reports.report(messages.OUTSIDE)
             elif self._queue:

@@ -18,6 +18,7 @@ from napari_clickseg.gui.view.widgets import (
     title,
 )
 
+TOOLS = ("box", "lasso", "stroke")
 BUTTONS = ("take_up", "join", "split", "delete", "fill", "relabel", "swap", "copy_previous")
 OF_FRAMES = ("copy_previous",)
 COLUMNS = 3
@@ -33,7 +34,7 @@ class CorrectionsPanel(QWidget):
 
     def __init__(self, requests: Requests) -> None:
         super().__init__()
-        self.buttons = {name: ActionButton(name, requests.action.emit) for name in BUTTONS}
+        self.buttons = {name: ActionButton(name, requests.action.emit) for name in (*TOOLS, *BUTTONS)}
         self.extent = Picker("On which frames Join, Delete, Number and Swap act.")
         self.extent.show_options(EXTENTS, "frame")
         self.extent.picked.connect(requests.extent_chosen.emit)
@@ -49,16 +50,21 @@ class CorrectionsPanel(QWidget):
         self._asked: int | None = None
         self._where = QWidget()
         form_in(self._where).addRow(caption("Act on"), self.extent)
-        grid = QGridLayout()
-        grid.setSpacing(GAP - 2)
-        for k, button in enumerate(self.buttons.values()):
-            grid.addWidget(button, k // COLUMNS, k % COLUMNS)
-            grid.setColumnStretch(k % COLUMNS, 1)
         column = column_in(self)
+        column.addWidget(title("Draw with one drag"))
+        column.addLayout(self._grid(TOOLS))
         column.addWidget(title("Correct objects"))
         column.addWidget(self._asking)
-        column.addLayout(grid)
+        column.addLayout(self._grid(BUTTONS))
         column.addWidget(self._where)
+
+    def _grid(self, names: tuple[str, ...]) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setSpacing(GAP - 2)
+        for k, name in enumerate(names):
+            grid.addWidget(self.buttons[name], k // COLUMNS, k % COLUMNS)
+            grid.setColumnStretch(k % COLUMNS, 1)
+        return grid
 
     def show_frames(self, there: bool) -> None:
         """Show what makes sense only where the image has frames."""
