@@ -12,6 +12,7 @@ from imageio import v3
 from command_lines import discs, write_clicks
 from napari_clickseg.benchmark import costs as memory
 from napari_clickseg.models import registry
+from napari_clickseg.storage import paths
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def no_weights(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither shipped models nor the user's own."""
     monkeypatch.setattr(registry, "SHIPPED_FOLDER", here / "none")
-    monkeypatch.setenv(registry.MODELS_VARIABLE, str(here / "none"))
+    monkeypatch.setenv(paths.MODELS_VARIABLE, str(here / "none"))
 
 
 @pytest.fixture
