@@ -13,11 +13,9 @@ from napari_clickseg.gui.alignment import (
     fits,
     is_aligned,
     put_in_place,
-    unit_ratios,
-    view_units,
     why_not_aligned,
 )
-from napari_clickseg.gui.placement import Placement
+from napari_clickseg.gui.placement import Placement, unit_ratios, units_of_view
 
 TURNED = {"rotate": 30.0}
 SHAPE = (40, 60)
@@ -176,5 +174,5 @@ def test_how_many_of_the_other_unit_one_unit_is() -> None:
 
 
 def test_a_viewer_of_an_older_napari_has_no_common_unit() -> None:
-    assert view_units(SimpleNamespace(dims=SimpleNamespace())) is None
-    assert view_units(SimpleNamespace(dims=SimpleNamespace(units=None))) is None
+    assert units_of_view(SimpleNamespace(dims=SimpleNamespace())) is None
+    assert units_of_view(SimpleNamespace(dims=SimpleNamespace(units=None))) is None

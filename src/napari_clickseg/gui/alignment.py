@@ -1,4 +1,4 @@
-"""Alignment: whether a Labels layer lies on its image, pixel on pixel, and places of the world in units of a layer.
+"""Alignment: whether a Labels layer lies on its image, pixel on pixel.
 
 Labels are drawn pixel by pixel, so their layer must lie where the image's does. One that nobody has placed anywhere is
 put there; one that somebody has placed elsewhere is refused.
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.gui.placement import Placement, world_matrix
+from napari_clickseg.gui.placement import Placement, unit_ratios, world_matrix
 from napari_clickseg.gui.plugin_layers import assign
 
 Matrix = npt.NDArray[np.float64]
@@ -62,18 +62,21 @@ def put_in_place(placement: Placement, layer: Any) -> bool:
         raise ValueError(problem)
     moved = not is_aligned(placement, layer)
     if tuple(_finest(layer).shape) != placement.labels_shape:
-        layer.data = _with_ones(layer.data, placement.labels_shape)
+        layer.data = with_ones(layer.data, placement.labels_shape)
     assign(layer, **placement.options)
     return moved
 
 
-def view_units(viewer: Any) -> Sequence[Any] | None:
-    """Return the units in which a viewer gives places, along its axes; None where it leaves each layer its own.
+def with_ones(array: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:
+    """Return an array with the axes of length one of a shape, sharing memory; unchanged where the rest differs.
 
-    From napari 0.7 on, layers in different units are shown in a common one.
+    >>> with_ones(np.zeros((40, 50)), (1, 40, 50)).shape, with_ones(np.zeros((40, 50)), (50, 40)).shape
+    ((1, 40, 50), (40, 50))
     """
-    units = getattr(viewer.dims, "units", None)
-    return None if units is None else tuple(units)
+    if _without_ones(array.shape) != _without_ones(shape):
+        return array
+    bare = array[tuple(0 if n == 1 else slice(None) for n in array.shape)]
+    return np.asarray(bare[tuple(np.newaxis if n == 1 else slice(None) for n in shape)])
 
 
 # -- inside ------------------------------------------------------------------------------------------------------------
@@ -97,13 +100,6 @@ def _without_ones(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(n for n in shape if n != 1)
 
 
-def _with_ones(array: npt.NDArray[Any], shape: Sequence[int]) -> npt.NDArray[Any]:
-    """The array with the axes of length one that another shape has, sharing memory."""
-    bare = array[tuple(0 if n == 1 else slice(None) for n in array.shape)]
-    index = tuple(np.newaxis if n == 1 else slice(None) for n in shape)
-    return bare[index]
-
-
 def _on_common_axes(placement: Placement, layer: Any) -> tuple[Matrix, Matrix]:
     """The maps from pixels to the world of the image and of the layer, in units of the image, along their last axes."""
     ours, theirs = placement.matrix, world_matrix(layer)
@@ -112,26 +108,6 @@ def _on_common_axes(placement: Placement, layer: Any) -> tuple[Matrix, Matrix]:
     factors[:-1] = unit_ratios(getattr(layer, "units", None), placement.options.get("units"), len(theirs) - 1)
     theirs = factors[:, np.newaxis] * theirs
     return ours[-count - 1 :, -count - 1 :], theirs[-count - 1 :, -count - 1 :]
-
-
-def unit_ratios(units: Sequence[Any] | None, others: Sequence[Any] | None, count: int) -> Matrix:
-    """Return how many of the other unit one unit is, along the last `count` axes; 1 where either is not known.
-
-    As napari does it, units of different kinds (pixels and micrometres) are compared by their base units.
-    """
-    if units is None or others is None:
-        return np.ones(count)
-    pairs = list(zip(reversed(units), reversed(others), strict=False))[:count]
-    return np.array([1.0] * (count - len(pairs)) + [_ratio(*pair) for pair in reversed(pairs)])
-
-
-def _ratio(unit: Any, other: Any) -> float:
-    if str(unit) == str(other):
-        return 1.0
-    import pint
-
-    base = pint.get_application_registry().get_base_units
-    return float(base(str(unit))[0] / base(str(other))[0])
 
 
 def _nobody_placed(layer: Any) -> bool:

@@ -204,7 +204,8 @@ class ClickLayers:
             wanted = "an image first" if self._placement is None else f"one with {self._placement.ndim} axes"
             raise ValueError(f"The Points layer {layer.name!r} has {layer.ndim} axes; pick {wanted}.")
         matrix = world_matrix(layer)
-        worlds = np.asarray(layer.data, float) @ matrix[:-1, :-1].T + matrix[:-1, -1]
+        own = np.asarray(layer.data, float) @ matrix[:-1, :-1].T + matrix[:-1, -1]
+        worlds = own * self._placement.ratios(getattr(layer, "units", None))
         return [self._placement.position(world) for world in worlds]
 
     # -- the preview -----------------------------------------------------------------------------------------------
@@ -295,7 +296,8 @@ class ClickLayers:
 
     def _to_layer(self, layer: Any, position: Sequence[float]) -> npt.NDArray[np.float64]:
         assert self._placement is not None
-        return np.asarray(layer.world_to_data(self._placement.world(position)), float)
+        world = np.array(self._placement.world(position)) / self._placement.ratios(getattr(layer, "units", None))
+        return np.asarray(layer.world_to_data(world), float)
 
     def _set_points(self, polarity: Polarity, positions: Sequence[Sequence[float]]) -> None:
         """Replace the points; the selection stays where none came or went."""

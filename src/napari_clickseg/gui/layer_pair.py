@@ -17,8 +17,8 @@ from napari_clickseg.core.labels import highest_id
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.gui.alignment import fits, put_in_place, why_not_aligned
-from napari_clickseg.gui.placement import Placement
-from napari_clickseg.gui.plugin_layers import assign, make_labels, role_of
+from napari_clickseg.gui.placement import Placement, Units
+from napari_clickseg.gui.plugin_layers import assign, make_labels
 from napari_clickseg.gui.view.protocol import Channel
 from napari_clickseg.session.drawing import Protect
 from napari_clickseg.session.session import Session
@@ -42,6 +42,8 @@ class LayerPair:
         What to look at in an image with channels.
     session : Session, optional
         One to go on with, that draws into the layer's data; a new one is made where absent.
+    view_units : callable
+        Returns the units in which the viewer gives places, as `units_of_view`.
 
     Raises
     ------
@@ -57,10 +59,12 @@ class LayerPair:
         channel: Channel | None,
         protect: Protect,
         session: Session | None = None,
+        view_units: Callable[[], Units | None] = lambda: None,
     ) -> None:
         self.image_layer = image_layer
         self.channel = channel
-        self.placement = Placement.of(image_layer, channel)
+        self._view_units = view_units
+        self.placement = Placement.of(image_layer, channel, view_units)
         self.measured: set[Frame] = set()
         """Frames of which the expected diameter is known, so that asking for it takes no time."""
         given = None if labels_layer is None else _writable(self.placement, labels_layer)
@@ -210,15 +214,18 @@ class LayerPair:
 
     def follow_image(self) -> bool:
         """Read the image layer's pixels, axes and transforms anew; return False where the labels no longer fit them."""
-        placement = Placement.of(self.image_layer, self.channel)
+        placement = Placement.of(self.image_layer, self.channel, self._view_units)
         if placement.image.shape != self.placement.image.shape or placement.thin != self.placement.thin:
             return False
         if not _same_image(placement.image, self.session.image):
             self.session.image = placement.image
         self.placement = placement
-        if role_of(self.labels_layer) == "labels":
-            assign(self.labels_layer, **placement.options)
+        self.put_labels_back()
         return True
+
+    def put_labels_back(self) -> None:
+        """Put the Labels layer onto the image, wherever either was moved: it is drawn into pixel by pixel."""
+        assign(self.labels_layer, **self.placement.options)
 
 
 def why_not_writable(placement: Placement, layer: Labels) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from napari_clickseg.core.images import CHANNEL, Image
 from napari_clickseg.gui.view.protocol import Channel
 
 Matrix = npt.NDArray[np.float64]
+Units = Sequence[Any]
+"""Units of pint, one per axis."""
 CHANNEL_NAMES = {"c", "ch", "channel", "channels"}
 KNOWN_AXES = "TZYX"
 SPARE_AXES = "ABDEFGHIJKLMNOPQRSUVW"
@@ -33,21 +35,26 @@ class Placement:
     image : Image
         The image layer's finest data with its axes named.
     matrix : ndarray of float64
-        From the data coordinates of our layers to the world, homogeneous.
+        From the data coordinates of our layers to the world in units of the image layer, homogeneous.
     options : dict
         What makes a layer of napari lie there: scale, translate, rotate, shear, affine, units, axis labels.
     thin : int or None
         The axis of our layers that stands for the image's channels: one pixel thick and as wide as all of them, so that
         clicks and labels are seen on every channel. None where the labels have no such axis.
+    view_units : callable
+        Returns the units in which the viewer gives places now, as `units_of_view`; None for those of the image layer.
     """
 
     image: Image
     matrix: Matrix
     options: dict[str, Any]
     thin: int | None = None
+    view_units: Callable[[], Units | None] = lambda: None
 
     @classmethod
-    def of(cls, layer: Any, channel: Channel | None = None) -> Placement:
+    def of(
+        cls, layer: Any, channel: Channel | None = None, view_units: Callable[[], Units | None] = lambda: None
+    ) -> Placement:
         """Return the placement of an image layer.
 
         Raises
@@ -60,21 +67,22 @@ class Placement:
         names = _axis_names(layer, axis)
         if layer.rgb:
             image = _image(array, names + CHANNEL, layer.scale, None)
-            return cls(image, world_matrix(layer), _options(layer, None))
+            return cls(image, world_matrix(layer), _options(layer, None), None, view_units)
         if channel is None or axis is None:
-            return cls(_image(array, names, layer.scale, None), world_matrix(layer), _options(layer, None))
+            image = _image(array, names, layer.scale, None)
+            return cls(image, world_matrix(layer), _options(layer, None), None, view_units)
         count = array.shape[axis]
         spacing = [s for k, s in enumerate(layer.scale) if k != axis]
         image = _image(array, names, spacing, channel.index)
         if axis == 0:
-            return cls(image, world_matrix(layer)[1:, 1:], _options(layer, 0))
+            return cls(image, world_matrix(layer)[1:, 1:], _options(layer, 0), None, view_units)
         thick = np.eye(layer.ndim + 1)
         thick[axis, axis], thick[axis, -1] = count, (count - 1) / 2
         options = _options(layer, None)
         middle = np.array([*layer.data_to_world(tuple(thick[:-1, -1])), 1.0])
         options["translate"] = (np.linalg.inv(options["affine"]) @ middle)[:-1]
         options["scale"] = np.where(np.arange(layer.ndim) == axis, count, 1) * np.asarray(layer.scale)
-        return cls(image, world_matrix(layer) @ thick, options, axis)
+        return cls(image, world_matrix(layer) @ thick, options, axis, view_units)
 
     @property
     def ndim(self) -> int:
@@ -84,7 +92,7 @@ class Placement:
     @property
     def pixel_size(self) -> float:
         """The size of a pixel of the plane in the world: the mean of its two sides."""
-        sides = self.matrix[:-1, -3:-1]
+        sides = self.matrix[:-1, -3:-1] * self.ratios()[:, np.newaxis]
         return float(np.linalg.norm(sides, axis=0).mean())
 
     @property
@@ -116,18 +124,28 @@ class Placement:
         """Return a layer's data without the thin axis, sharing memory."""
         return data if self.thin is None else data[(slice(None),) * self.thin + (0,)]
 
+    def ratios(self, units: Units | None = None) -> npt.NDArray[np.float64]:
+        """Return how many units of the view one unit is, of the image layer or of another one, along our axes."""
+        return unit_ratios(units or self.options.get("units"), self.view_units(), self.ndim)
+
+    def for_layer(self, layer: Any, world: Sequence[float]) -> tuple[float, ...]:
+        """Return a point in the world, as the viewer gives it, in the units of another layer."""
+        ratios = self.ratios(getattr(layer, "units", None))
+        return (*world[: len(world) - self.ndim], *(np.asarray(world[len(world) - self.ndim :]) / ratios))
+
     def position(self, world: Sequence[float]) -> tuple[float, ...]:
-        """Return the position in the image, in array order, of a point in the world."""
-        inside = (np.linalg.inv(self.matrix) @ [*world[len(world) - self.ndim :], 1.0])[:-1]
+        """Return the position in the image, in array order, of a point in the world as the viewer gives it."""
+        own = np.asarray(world[len(world) - self.ndim :], float) / self.ratios()
+        inside = (np.linalg.inv(self.matrix) @ [*own, 1.0])[:-1]
         kept = np.delete(inside, self.thin) if self.thin is not None else inside
         return tuple(float(p) for p in np.round(kept, 6))
 
     def world(self, position: Sequence[float]) -> tuple[float, ...]:
-        """Return the point in the world of a position in the image."""
+        """Return the point in the world, as the viewer gives it, of a position in the image."""
         inside = list(position)
         if self.thin is not None:
             inside.insert(self.thin, 0.0)
-        return tuple(float(p) for p in (self.matrix @ [*inside, 1.0])[:-1])
+        return tuple(float(p) for p in (self.matrix @ [*inside, 1.0])[:-1] * self.ratios())
 
     def shifted(self, origin: Sequence[float]) -> Matrix:
         """Return the matrix of a layer whose first pixel lies at `origin` in the image."""
@@ -148,6 +166,35 @@ def world_matrix(layer: Any) -> Matrix:
         matrix[:-1, axis] = np.array(layer.data_to_world(tuple(corner))) - origin
     matrix[:-1, -1] = origin
     return matrix
+
+
+def units_of_view(viewer: Any) -> Units | None:
+    """Return the units in which a viewer gives places, along its axes; None where it leaves each layer its own.
+
+    From napari 0.7 on, layers in different units are shown in a common one.
+    """
+    units = getattr(viewer.dims, "units", None)
+    return None if units is None else tuple(units)
+
+
+def unit_ratios(units: Units | None, others: Units | None, count: int) -> Matrix:
+    """Return how many of the other unit one unit is, along the last `count` axes; 1 where either is not known.
+
+    As napari does it, units of different kinds (pixels and micrometres) are compared by their base units.
+    """
+    if units is None or others is None:
+        return np.ones(count)
+    pairs = list(zip(reversed(units), reversed(others), strict=False))[:count]
+    return np.array([1.0] * (count - len(pairs)) + [_ratio(*pair) for pair in reversed(pairs)])
+
+
+def _ratio(unit: Any, other: Any) -> float:
+    if str(unit) == str(other):
+        return 1.0
+    import pint
+
+    base = pint.get_application_registry().get_base_units
+    return float(base(str(unit))[0] / base(str(other))[0])
 
 
 def offered_channels(layer: Any) -> list[Channel | None]:

@@ -158,6 +158,7 @@ class Viewport:
         return [
             (dims.current_step, self._on_stepped),
             (dims.ndisplay, self._on_stepped),
+            *([(dims.units, self._on_stepped)] if hasattr(dims, "units") else []),
             (camera.zoom, self._on_camera_moved),
             (camera.center, self._on_camera_moved),
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -11,9 +11,10 @@ from napari.layers import Image, Labels, Layer, Points
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
+from napari_clickseg.core.images import MOST_SEEN
 from napari_clickseg.core.requests import Predictor
 from napari_clickseg.gui import samples
-from napari_clickseg.gui.alignment import fits
+from napari_clickseg.gui.alignment import fits, is_aligned, with_ones
 from napari_clickseg.gui.click_layers import ClickLayers
 from napari_clickseg.gui.layer_choice import (
     NEW_LAYER,
@@ -26,12 +27,15 @@ from napari_clickseg.gui.layer_choice import (
 )
 from napari_clickseg.gui.layer_pair import LayerPair, why_not_writable
 from napari_clickseg.gui.panel_state import Reports
-from napari_clickseg.gui.placement import TRANSFORMS, Channel, Placement, offered_channels
+from napari_clickseg.gui.placement import TRANSFORMS, Channel, Placement, offered_channels, units_of_view
 from napari_clickseg.gui.plugin_layers import POLARITIES, plain, role_of
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import Option, Picks
 from napari_clickseg.session.drawing import Protect
 from napari_clickseg.session.session import Session
+
+MOVED = (*TRANSFORMS, "units")
+"""What places a layer in the world; older versions of napari know no units."""
 
 
 class Workspace:
@@ -68,6 +72,7 @@ class Workspace:
         self._layers = layers
         self._reports = reports
         self._predictor = predictor
+        self._view_units = partial(units_of_view, viewer)
         self._protect: Protect = "background"
         self._pairs: list[LayerPair] = []
         self._current: LayerPair | None = None
@@ -159,8 +164,7 @@ class Workspace:
             raise ValueError("Open the image first, then the labels that belong to it.")
         placement = pair.placement
         shaped = np.asarray(data) if type(data) is not np.ndarray else data
-        if tuple(shaped.shape) == placement.image.shape:
-            shaped = placement.labels_view(shaped)
+        shaped = with_ones(shaped, placement.labels_shape)
         if tuple(shaped.shape) != placement.labels_shape:
             raise ValueError(
                 f"{name} has the shape {tuple(shaped.shape)}, but the labels of {pair.image_name!r} need "
@@ -192,7 +196,8 @@ class Workspace:
         if same:
             self._drop(beside)
         layer = beside.labels_layer if same else None
-        pair = LayerPair(beside.image_layer, layer, self._predictor, beside.channel, self._protect, session)
+        options = (beside.channel, self._protect, session, self._view_units)
+        pair = LayerPair(beside.image_layer, layer, self._predictor, *options)
         session.predictor, session.protect = self._predictor, self._protect
         self._take(pair)
         self._use(pair)
@@ -256,7 +261,7 @@ class Workspace:
             return None
         for layer in reversed(labels_in(self._viewer, pair.placement)):
             if layer is not pair.labels_layer and layer.visible:
-                value = layer.get_value(world, world=True)
+                value = layer.get_value(pair.placement.for_layer(layer, world), world=True)
                 value = value[1] if isinstance(value, tuple) else value
                 if value:
                     return layer
@@ -315,13 +320,15 @@ class Workspace:
             self._reports.hold(messages.error(f"Objects go to a new layer. {problem}"))
         elif labels is not NEW_LAYER and role_of(labels) is None and labels is not active:
             self._reports.hold(messages.labels_taken(labels.name))
+        elif placement.image.channels > MOST_SEEN and placement.image.channel is None:
+            self._reports.hold(messages.channels_seen(placement.image.channels))
 
     def _start(self, image: Any, labels: Any, channel: Channel | None) -> None:
         """Segment an image with these labels (None: new ones), where it was left if that pair was there before."""
         known = (pair for pair in self._pairs if pair.image_layer is image and pair.labels_layer is labels)
         pair = next((one for one in known if _axis(one.channel) == _axis(channel)), None)
         if pair is None:
-            pair = LayerPair(image, labels, self._predictor, channel, self._protect)
+            pair = LayerPair(image, labels, self._predictor, channel, self._protect, view_units=self._view_units)
             self._take(pair)
         self._use(pair)
 
@@ -380,7 +387,8 @@ class Workspace:
     def _layer_events(self, pair: LayerPair) -> list[tuple[Any, Callable[..., None]]]:
         image, labels = pair.image_layer.events, pair.labels_layer.events
         return [
-            *((getattr(image, name), self._on_image_moved) for name in (*TRANSFORMS, "axis_labels", "data")),
+            *((event, self._on_image_moved) for event in _events(image, (*MOVED, "axis_labels", "data"))),
+            *((event, self._on_labels_moved) for event in _events(labels, MOVED)),
             (image.name, self._on_viewer_activated),
             (image.mode, self._on_viewer_activated),
             (labels.name, self._on_viewer_activated),
@@ -420,6 +428,17 @@ class Workspace:
             elif current:
                 self._layers.place(pair.placement)
                 self.moved.emit(pair)
+
+    def _on_labels_moved(self, event: Any) -> None:
+        """Put labels back that somebody moved away from their image, once napari is done with it."""
+        for pair in self._pairs:
+            if pair.labels_layer is event.source and not is_aligned(pair.placement, pair.labels_layer):
+                QTimer.singleShot(0, partial(self._put_back, pair))
+
+    def _put_back(self, pair: LayerPair) -> None:
+        if pair in self._pairs and not is_aligned(pair.placement, pair.labels_layer):
+            pair.put_labels_back()
+            self._reports.report(messages.labels_put_back(pair.labels_name))
 
     def _on_labels_replaced(self, event: Any) -> None:
         for pair in [pair for pair in self._pairs if pair.labels_layer is event.source]:
@@ -494,6 +513,11 @@ class Workspace:
 def _placed_as(layer: Any) -> dict[str, Any]:
     names = (*TRANSFORMS, "units", "axis_labels")
     return {name: getattr(layer, name) for name in names if hasattr(layer, name)}
+
+
+def _events(group: Any, names: Iterable[str]) -> list[Any]:
+    """The events of a layer that this version of napari has."""
+    return [getattr(group, name) for name in names if hasattr(group, name)]
 
 
 def _axis(channel: Channel | None) -> int | None:

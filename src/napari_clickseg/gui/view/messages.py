@@ -107,6 +107,16 @@ def image_removed(name: str) -> Status:
     return Status("ready", f"The image {name!r} was removed; its objects stay in their Labels layer.")
 
 
+def channels_seen(count: int) -> Status:
+    """Return which channels are looked at of an image that has more, and none was chosen."""
+    return Status("ready", f"The image has {count} channels; channels 0, 1 and 2 are looked at. Click on an object.")
+
+
+def labels_put_back(name: str) -> Status:
+    """Return why labels that were moved lie on their image again."""
+    return Status("ready", f"{name!r} was put back onto its image, pixel on pixel. Move the image to move both.")
+
+
 def flipped(now: bool) -> Status:
     """Return what the buttons mean; `now` where they are swapped."""
     words = ("excludes", "includes") if now else ("includes", "excludes")
