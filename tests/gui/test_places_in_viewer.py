@@ -37,7 +37,8 @@ def test_labels_without_a_place_are_put_onto_the_image(bench, plane, cells, plac
     assert b.labels.name == "cells"
     np.testing.assert_allclose(b.labels.data_to_world((45, 45)), b.viewer.layers[0].data_to_world((45, 45)))
     b.click(*b.viewer.layers[0].data_to_world((45, 45)))
-    assert "object 2" in b.status
+    np.testing.assert_allclose(b.session.clicks[0].position, (45, 45), atol=NEAR)
+    assert b.session.label == 2 or "object 2" in b.status
 
 
 def test_labels_placed_elsewhere_are_not_taken_and_it_is_said_why(bench, plane, cells):

@@ -15,8 +15,11 @@ from napari_clickseg.storage.output_checks import (
     check_input,
     check_paths,
     check_place,
+    folder_of,
     in_labels_group,
+    name_of,
     named_paths,
+    usable_folder,
 )
 
 links = pytest.mark.skipif(sys.platform == "win32", reason="links need a right of their own there")
@@ -194,3 +197,68 @@ def test_the_value_of_an_option_is_one_path_or_several_or_none() -> None:
     assert named_paths("reads", "--data", None) == []
     assert [one.path for one in named_paths("reads", "--data", [Path("a"), Path("b")])] == [Path("a"), Path("b")]
     assert named_paths("file", "--events", Path("e.csv")) == [NamedPath(Path("e.csv"), "--events", "file")]
+
+
+# -- where to, if nobody has said --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [
+        ("a.tif", "."),
+        ("sub/a.tif", "sub"),
+        ("sub/img.zarr", "sub"),
+        ("sub/img.zarr/0", "sub"),
+        ("sub/img.ome.zarr/A/1/0", "sub"),
+        ("plate/A/1", "."),
+        ("plate/A/1/0", "."),
+    ],
+)
+def test_the_folder_of_an_image_is_outside_of_any_zarr(here: Path, source: str, folder: str) -> None:
+    assert folder_of(here / source) == (here / folder).resolve()
+    assert folder_of((here / source).as_uri()) == (here / folder).resolve()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        None,
+        "",
+        "https://example.org/data/img.zarr",
+        "http://localhost:8000/a.tif",
+        "s3://bucket/img.zarr/0",
+        "gs://bucket/img.zarr",
+        "https:/example.org/img.zarr",
+    ],
+)
+def test_what_is_elsewhere_has_no_folder_here(source: str | None) -> None:
+    assert folder_of(source) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "layer", "name"),
+    [
+        ("/data/cells.tif", "x", "cells"),
+        ("/data/cells.ome.tif", "x", "cells"),
+        ("/data/cells.1.tif", "x", "cells.1"),
+        ("/data/img.zarr", "x", "img"),
+        ("/data/img.ome.zarr/0", "x", "img"),
+        ("https://example.org/a/img.zarr/0", "x", "img"),
+        ("https://example.org/a/cells.tif", "x", "cells"),
+        (None, "cells layer 0", "cells layer 0"),
+        (None, "a/b\\c:d*e?", "a-b-c-d-e-"),
+        (None, "", "image"),
+        (None, "..", "image"),
+        (None, "n" * 300, "n" * 100),
+        (None, "zellen µm [1]", "zellen µm [1]"),
+    ],
+)
+def test_files_about_an_image_are_called_as_it_is(source: str | None, layer: str, name: str) -> None:
+    assert name_of(source, layer) == name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_the_first_folder_that_takes_files_is_proposed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert usable_folder((None, Path("/proc"), here / "gone", here / "sub", here)) == here / "sub"
+    monkeypatch.setattr(Path, "home", classmethod(lambda cls: here))
+    assert usable_folder((None, Path("/proc"))) == here

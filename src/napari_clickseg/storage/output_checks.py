@@ -8,6 +8,7 @@ are resolved.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -15,11 +16,17 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from napari_clickseg.storage.paths import home
 
 Role = Literal["reads", "model", "file", "labels", "result", "folder"]
 """What becomes of a path: it is read (and must be there, unless it may be the name of a model), written as a file, as
 labels (a file or a zarr), as a result folder that is replaced as a whole, or it is a folder that files are added to."""
 
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:(//|/[^/])", re.I)
+"""How the address of something elsewhere begins, also after `Path` took a slash off; a drive has one letter."""
 ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")
 INSIDE = "labels"
 """The group of an OME-Zarr image that holds its labels."""
@@ -225,6 +232,51 @@ def _probe(path: Path, folder: Path) -> None:
         ) from error
     os.close(handle)
     os.unlink(name)
+
+
+# -- where to, if nobody has said --------------------------------------------------------------------------------------
+
+
+def folder_of(source: str | os.PathLike[str] | None) -> Path | None:
+    """Return the folder on this computer in which an image lies, outside of any zarr; None where there is none.
+
+    >>> folder_of("https://example.org/cells.zarr"), folder_of("")
+    (None, None)
+    """
+    text = os.fspath(source) if source else ""
+    if text.startswith("file://"):
+        text = url2pathname(urlsplit(text).path)
+    if not text or ADDRESS.match(text):
+        return None
+    path = Path(text).absolute()
+    inside = [folder for folder in (path, *path.parents) if folder.suffix.lower() == ".zarr" or holds_zarr(folder)]
+    return (inside[-1] if inside else path).parent
+
+
+def name_of(source: str | os.PathLike[str] | None, otherwise: str) -> str:
+    """Return what files about an image are called: as its own file, or its zarr; else a name fit for files.
+
+    >>> name_of("https://example.org/cells.ome.zarr", "layer"), name_of(None, "a/b: c?")
+    ('cells', 'a-b- c-')
+    """
+    parts = re.split(r"[\\/]", os.fspath(source).rstrip("\\/")) if source else []
+    containers = [part for part in parts if part.lower().endswith(".zarr")]
+    name = (containers or parts or [""])[0 if containers else -1]
+    stem = re.sub(r"\.ome$", "", name.rpartition(".")[0] or name, flags=re.I)
+    fit = re.sub(r"[^\w .,()\[\]#+=@-]", "-", stem or otherwise).strip(" .")
+    return fit[:100] or "image"
+
+
+def usable_folder(candidates: Iterable[Path | None]) -> Path:
+    """Return the first folder that takes new files; at last the user's own, and that of temporary files."""
+    for folder in (*candidates, home(), Path(tempfile.gettempdir())):
+        if folder is not None and folder.is_dir():
+            try:
+                _probe(folder, folder)
+            except OSError:
+                continue
+            return folder
+    return Path.cwd()
 
 
 def named_paths(role: Role, name: str, value: object) -> Sequence[NamedPath]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import PathKind
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.storage.event_log import Journal
-from napari_clickseg.storage.paths import home
+from napari_clickseg.storage.output_checks import folder_of, holds, in_labels_group, name_of, same, usable_folder
 from napari_clickseg.storage.read_labels import read_labels
 from napari_clickseg.storage.recovery import recover
 from napari_clickseg.storage.session_file import Past, save_session
@@ -69,6 +69,8 @@ class Saving:
         self._ask_path = ask_path
         self._ticket: Ticket | None = None
         self._beside: Path | None = None
+        self._saved_to: Path | None = None
+        self._opened_from: Path | None = None
         workspace.switched.connect(self._on_workspace_switched)
 
     @property
@@ -114,7 +116,7 @@ class Saving:
             Where the file is one that is open.
         """
         pair = self._free_pair()
-        _check_not_open(path, pair)
+        _check_not_open(path, pair, [option.value for option in self._workspace.picks().images])
         labels, geometry = pair.session.labels, pair.placement.geometry
         self._write("labels", path, pair, partial(_labels_written, path, labels, geometry))
 
@@ -135,8 +137,12 @@ class Saving:
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _ask(self, kind: PathKind) -> None:
-        source = _source(self._free_pair().image_layer)
-        self._ask_path(kind, str(source.with_name(NAMES[kind].format(source.stem))))
+        pair = self._free_pair()
+        own, labels = _path_of(pair.image_layer), _path_of(pair.labels_layer)
+        folder = usable_folder(
+            (folder_of(own), folder_of(labels), self._saved_to, self._opened_from, _working_folder())
+        )
+        self._ask_path(kind, str(folder / NAMES[kind].format(name_of(own, pair.image_name))))
 
     def _free_pair(self) -> LayerPair:
         if self._workspace.current is None:
@@ -156,6 +162,7 @@ class Saving:
         if outcome.error is not None:
             self._reports.report(messages.not_saved(outcome.error))
             return
+        self._saved_to = path.parent
         if whole and kind == "labels":
             self._recovery.saved(pair)
         self._reports.report(messages.saved(path.name, whole))
@@ -174,31 +181,46 @@ class Saving:
     def _on_workspace_switched(self, pair: LayerPair | None) -> None:
         """Offer the labels that were saved for an image that has none yet."""
         self._beside = None
+        if pair is not None:
+            self._opened_from = folder_of(_path_of(pair.image_layer)) or self._opened_from
         if pair is not None and pair.made and not pair.session.step:
             self._beside = next((path for path in _saved_for(pair.image_layer) if path.exists()), None)
             if self._beside is not None:
                 self._reports.hold(messages.saved_labels(self._beside.name))
 
 
-def _source(layer: Any) -> Path:
-    """The image's file; where it has none, one of the layer's name in the user's own folder."""
-    path = getattr(layer.source, "path", None)
-    return Path(path) if path else (home() or Path.cwd()) / layer.name.replace("/", "-")
+def _working_folder() -> Path | None:
+    """The folder that the program was started in, where somebody has chosen it: not the root of all."""
+    here = Path.cwd()
+    return None if here == Path(here.anchor) else here
+
+
+def _path_of(layer: Any) -> str | None:
+    """The file of a layer, or of the layer that it is a copy of."""
+    source = layer.source
+    parent = getattr(source, "parent", None)
+    if not source.path and parent is not None and parent() is not None:
+        return _path_of(parent())
+    return source.path or None
 
 
 def _saved_for(layer: Any) -> list[Path]:
-    path = getattr(layer.source, "path", None)
-    return [Path(path).with_name(name.format(Path(path).stem)) for name in SAVED_AS] if path else []
+    path, folder = _path_of(layer), folder_of(_path_of(layer))
+    names = {name_of(path, layer.name), Path(path).stem} if path else set()
+    return [] if folder is None else [folder / pattern.format(name) for name in sorted(names) for pattern in SAVED_AS]
 
 
-def _check_not_open(path: Path, pair: LayerPair) -> None:
-    """Refuse to write over the image, or over labels that are drawn straight into their file."""
-    open_files = {pair.image_layer.source.path: "the image"}
+def _check_not_open(path: Path, pair: LayerPair, images: Iterable[Any]) -> None:
+    """Refuse to write over an image, or over labels that are drawn straight into their file."""
+    open_files = [(_path_of(layer), f"the image {layer.name!r}") for layer in images]
     if type(pair.session.labels) is not np.ndarray:
-        open_files[pair.labels_layer.source.path] = "the labels that are drawn into now"
-    for name, what in open_files.items():
-        if name and Path(name).resolve() in (path.resolve(), *path.resolve().parents):
-            raise ValueError(f"{path.name} is the file of {what}; choose another name.")
+        open_files.append((pair.labels_layer.source.path, "the labels that are drawn into now"))
+    for name, what in open_files:
+        inside_labels = in_labels_group(path) and what.startswith("the image")
+        if name and folder_of(name) is not None:
+            own = Path(name)
+            if same(own, path) or holds(path, own) or (holds(own, path) and not inside_labels):
+                raise ValueError(f"{path.name} is the file of {what}; choose another name.")
 
 
 # -- jobs: on the thread of files --------------------------------------------------------------------------------------
@@ -219,4 +241,4 @@ def _log_written(
     recorded = recover(journal.path)
     past = Past(pair.session, recorded.began, recorded.highest, recorded.entries)
     weights = {entry.name: entry.path for entry in list_all() if entry.path is not None}
-    save_session(path, past, pair.image_layer.source.path, weights)
+    save_session(path, past, _path_of(pair.image_layer), weights)
