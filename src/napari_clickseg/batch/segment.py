@@ -24,8 +24,9 @@ from napari_clickseg.core.requests import Predictor, Segmenter
 from napari_clickseg.models.load import load_model
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage import cell_tracking
+from napari_clickseg.storage.formats import suffixes_of_images
 from napari_clickseg.storage.image_label_pairs import images_below
-from napari_clickseg.storage.read_images import read_image, suffixes_of_images
+from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.storage.read_labels import read_labels_for
 from napari_clickseg.storage.tables import read_clicks_csv
 from napari_clickseg.storage.write_labels import check_ids, check_labels_path, id_range, write_or_keep

@@ -27,10 +27,10 @@ from napari_clickseg.gui.layer_choice import (
 )
 from napari_clickseg.gui.layer_pair import LayerPair, why_not_writable
 from napari_clickseg.gui.panel_state import Reports
-from napari_clickseg.gui.placement import TRANSFORMS, Channel, Placement, offered_channels, units_of_view
+from napari_clickseg.gui.placement import TRANSFORMS, Placement, offered_channels, units_of_view
 from napari_clickseg.gui.plugin_layers import POLARITIES, plain, role_of
 from napari_clickseg.gui.view import messages
-from napari_clickseg.gui.view.protocol import Option, Picks
+from napari_clickseg.gui.view.protocol import Channel, Option, Picks
 from napari_clickseg.session.drawing import Protect
 from napari_clickseg.session.session import Session
 
