@@ -16,6 +16,20 @@ settings.load_profile("patient")
 SCREEN = pytest.StashKey[subprocess.Popen[bytes]]()
 
 
+KILLS = 6
+"""So many tries of each kind the crash laboratory makes in the normal suite."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=KILLS, help="tries of each kind in the crash laboratory (-m crash)")
+
+
+@pytest.fixture
+def kills(pytestconfig: pytest.Config) -> int:
+    """How many tries of each kind the crash laboratory makes."""
+    return int(pytestconfig.getoption("--kills"))
+
+
 def _lacks_screen() -> bool:
     wanted = {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"}
     return sys.platform.startswith("linux") and not wanted & os.environ.keys()
