@@ -24,6 +24,8 @@ METHODS = (
 """Acts that are named as the method of Session that does them. The names are written in files: they never change."""
 SETTINGS = ("threshold", "diameter", "protect")
 """Acts that set the attribute of this name."""
+UNDOABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+"""What an act may raise that is done again and does not fit what was done before it, or that was never one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,7 @@ from napari_clickseg.core.images import Image
 from napari_clickseg.core.labels import drawable, highest_id
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Nobody
-from napari_clickseg.session.replay import Act
+from napari_clickseg.session.replay import UNDOABLE, Act
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.event_log import COPIED_BYTES
 from napari_clickseg.storage.image_identity import Identity, Samples
@@ -42,8 +42,6 @@ from napari_clickseg.storage.serialization import PAINT, TRAVELS, Entry, Setting
 
 KEPT_DAYS = 30
 DAY = 24 * 60 * 60
-UNDOABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
-"""What an act may raise that does not fit what was done before it."""
 CHANGED = "The labels were changed since that session ended; they stay as they are, and it goes on in a copy of them."
 TOLD = 3
 """So many acts that could not be done again are named one by one."""
@@ -315,8 +313,12 @@ def recover(path: Path) -> Recovered:
     head = head_of(lines)
     if head is None:
         raise ValueError(f"{path} is no journal of this version, or its first line is damaged.")
-    image, began = Identity.from_json(head["image"]), Settings.from_json(head["settings"])
-    dtype, kept, copied = str(head["labels_dtype"]), "unknown", set()
+    try:
+        image, began = Identity.from_json(head["image"]), Settings.from_json(head["settings"])
+        dtype, highest = str(np.dtype(head["labels_dtype"])), int(head["highest"])
+    except MALFORMED as error:
+        raise ValueError(f"{path} is no journal that can be read: {error}.") from error
+    kept, copied = "unknown", set[tuple[int, ...]]()
     entries: list[Entry] = []
     before: list[tuple[Region, npt.NDArray[Any]]] = []
     problems: list[str] = []
@@ -340,7 +342,7 @@ def recover(path: Path) -> Recovered:
         path,
         image,
         began,
-        int(head["highest"]),
+        highest,
         tuple(entries),
         problems,
         dtype,

@@ -6,6 +6,7 @@ Arrays are packed (zlib, base64): booleans as bits, numbers in the narrowest typ
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -40,6 +41,8 @@ Json = Any
 
 TAG = "$"
 FASTEST = 1
+MOST_BYTES = 1 << 28
+"""The arrays of an act, or of a session file, take no more memory than this."""
 NARROWER = {"f": (np.float16, np.float32), "i": (np.uint8, np.int16, np.uint16, np.int32), "u": (np.uint8, np.uint16)}
 """By kind of dtype: the types to try, the narrowest first."""
 
@@ -121,16 +124,66 @@ def pack_array(array: npt.NDArray[Any]) -> Json:
 
 
 def unpack_array(value: Json) -> npt.NDArray[Any]:
-    """Return the array that `pack_array` packed."""
-    shape, dtype = tuple(value["shape"]), np.dtype(value["dtype"])
-    flat = np.frombuffer(zlib.decompress(base64.b64decode(value["data"])), np.uint8)
-    count = int(np.prod(shape))
+    """Return the array that `pack_array` packed.
+
+    Raises
+    ------
+    ValueError
+        Where it did not: what is said of the array is checked before anything is unpacked, so that a few bytes cannot
+        become more than the array takes, nor an array more than `MOST_BYTES`.
+    """
+    try:
+        shape, dtype, narrow = unpacked_shape(value)
+        count = math.prod(shape)
+        wanted = -(-count // 8) if dtype.kind == "b" else count * narrow.itemsize
+        unzip = zlib.decompressobj()
+        flat = np.frombuffer(unzip.decompress(base64.b64decode(value["data"]), wanted + 1), np.uint8)
+    except (TypeError, KeyError, AttributeError, IndexError, ValueError, OverflowError, zlib.error) as error:
+        raise ValueError(f"This is no array that was packed here: {error}.") from error
+    if flat.size != wanted:
+        raise ValueError(f"This is no array that was packed here: {wanted} bytes should come out, not {flat.size}.")
     if dtype.kind == "b":
         return np.unpackbits(flat, count=count).astype(bool).reshape(shape)
-    narrow = np.dtype(value["as"])
     values = np.ascontiguousarray(flat.reshape(narrow.itemsize, count).T).view(narrow)
     array: npt.NDArray[Any] = values.reshape(shape).astype(dtype)
     return array
+
+
+def unpacked_shape(value: Json) -> tuple[tuple[int, ...], np.dtype[Any], np.dtype[Any]]:
+    """Return the shape, the type and the narrow type of a packed array, after a look at whether these can be.
+
+    Raises
+    ------
+    ValueError
+        Where they cannot, or the array would take more than `MOST_BYTES`.
+    """
+    shape, dtype = tuple(value["shape"]), np.dtype(value["dtype"])
+    narrow = np.dtype(value.get("as", dtype))
+    if not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError(f"its shape is {shape}")
+    if dtype.kind not in "biuf" or narrow.kind not in "biuf":
+        raise ValueError(f"its type is {dtype}")
+    size = math.prod(shape) * dtype.itemsize
+    if size > MOST_BYTES:
+        raise ValueError(f"it would unpack to {size / 1e9:,.1f} GB")
+    return shape, dtype, narrow
+
+
+def check_unpacked_size(value: Json) -> None:
+    """Raise ValueError where all arrays in a value together would unpack to more than `MOST_BYTES`."""
+    if (size := _unpacked_size(value)) > MOST_BYTES:
+        raise ValueError(f"its arrays would unpack to {size / 1e9:,.1f} GB")
+
+
+def _unpacked_size(value: Json) -> int:
+    if isinstance(value, list):
+        return sum(map(_unpacked_size, value))
+    if not isinstance(value, dict):
+        return 0
+    if value.keys() >= {"dtype", "shape", "data"}:
+        shape, dtype, _ = unpacked_shape(value)
+        return math.prod(shape) * dtype.itemsize
+    return sum(map(_unpacked_size, value.values()))
 
 
 def _narrowest(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -227,6 +280,13 @@ class Settings:
             settings = cls(**value)
         except TypeError as error:
             raise ValueError(f"These are no settings of a session: {error}.") from error
+        diameter = settings.diameter
+        if not isinstance(settings.model, str) or type(settings.ndim) is not int:
+            raise ValueError("A session's settings name its model and a number of axes.")
+        if not isinstance(settings.threshold, int | float) or not 0 <= settings.threshold <= 1:
+            raise ValueError(f"threshold={settings.threshold!r} is no probability.")
+        if diameter is not None and (not isinstance(diameter, int | float) or not 0 < diameter < float("inf")):
+            raise ValueError(f"diameter={diameter!r} is no number of pixels.")
         if settings.protect not in get_args(Protect):
             raise ValueError(f"protect={settings.protect!r} is none of {', '.join(get_args(Protect))}.")
         return settings

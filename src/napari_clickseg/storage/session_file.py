@@ -20,11 +20,20 @@ from napari_clickseg import __version__
 from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.requests import Predictor
-from napari_clickseg.session.replay import Act
+from napari_clickseg.session.replay import UNDOABLE, Act
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.atomic import checksum, written_whole
 from napari_clickseg.storage.image_identity import Identity
-from napari_clickseg.storage.serialization import PAINT, START, TRAVELS, Entry, Json, Settings, check_new
+from napari_clickseg.storage.serialization import (
+    PAINT,
+    START,
+    TRAVELS,
+    Entry,
+    Json,
+    Settings,
+    check_new,
+    check_unpacked_size,
+)
 
 LASTING = (PAINT, "reserve")
 """Acts that undo does not take back."""
@@ -264,8 +273,9 @@ def load_session(path: str | Path) -> Saved:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
         if value.get("kind") != KIND or value.get("format") != FORMAT:
             raise ValueError(f"wanted is a JSON file of the kind {KIND!r}, format {FORMAT}")
+        check_unpacked_size(value["entries"])
         return _saved(value)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is no session file that can be read: {error}.") from error
 
 
@@ -301,7 +311,7 @@ class Replay:
             try:
                 self._set(entry.settings, entry.act.name not in TRAVELS)
                 self._do(entry)
-            except ValueError as error:
+            except UNDOABLE as error:
                 self.problems.append(f"Act {number} ({entry.act.name}, object {label}): {error}")
                 if entry.act.name == "commit":
                     self.session.cancel()
