@@ -54,14 +54,16 @@ def damaged(content: bytes, damage: list[tuple[float, str, int]]) -> bytes:
 
 def read_or_refused(read: Callable[[], Any]) -> None:
     """It reads something, or says in a sentence why not."""
+    sentence = "read"
     tracemalloc.start()
     try:
         read()
     except (ValueError, OSError) as error:
-        assert str(error)
+        sentence = str(error)
     finally:
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
+    assert sentence
     assert most < MEMORY
 
 
