@@ -198,7 +198,7 @@ class JudgedPredictor(ClickPredictor):
         logits: Tensor, qualities: Tensor | None, windows: Sequence[Region], shape: Sequence[int]
     ) -> list[Prediction]:
         assert qualities is not None
-        judged = zip(windows, logits.split(1), qualities.tolist(), strict=True)
+        judged = zip(windows, torch.split(logits, 1), qualities.tolist(), strict=True)
         return [
             Prediction(*put_back(one, window, shape), window=window, quality=quality) for window, one, quality in judged
         ]

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.labels import read_block
@@ -159,4 +157,4 @@ def others_near(labels: Any, request: Request, own: int) -> Others | None:
 def _overlap(one: Prediction, other: Prediction) -> float:
     both = one.region.union(other.region)
     first, second = one.mask_on(both), other.mask_on(both)
-    return np.count_nonzero(first & second) / max(np.count_nonzero(first | second), 1)
+    return float((first & second).sum()) / max(float((first | second).sum()), 1.0)

@@ -35,7 +35,7 @@ def squared_distances(sites: Tensor) -> Tensor:
     squares = (along * along).clamp_max(FARTHEST**2 // 2).to(torch.int16)
     line = torch.arange(sites.shape[2], device=sites.device, dtype=torch.int16)
     apart = (line[:, None] - line[None, :]) ** 2
-    parts = [(part[:, :, None, :] + apart).amin(dim=3) for part in squares.split(CHUNK)]
+    parts = [(part[:, :, None, :] + apart).amin(dim=3) for part in torch.split(squares, CHUNK)]
     return torch.cat(parts).int()
 
 

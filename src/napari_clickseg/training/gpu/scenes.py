@@ -39,7 +39,7 @@ def borrow(planes: Sequence[PackedPlane], rng: np.random.Generator) -> Loan:
     """Return the textures of planes, and some of their objects."""
     from napari_clickseg.training.synthetic import Cutout
 
-    textures = [plane.pixels.astype(np.float32) / 255 for plane in planes]
+    textures = [plane.pixels.astype(np.float32) / np.float32(255) for plane in planes]
     cutouts = []
     for plane, texture in zip(planes, textures, strict=True):
         boxes = [(k, box) for k, box in enumerate(ndimage.find_objects(plane.labels), 1) if box is not None]

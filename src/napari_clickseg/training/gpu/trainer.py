@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -92,8 +92,8 @@ def train_on_gpu(task: Task, weights: Mapping[str, float], plan: GpuPlan, say: S
         if plan.start is not None:
             say(take_weights(network, plan.start))
         average = copy.deepcopy(network).eval().requires_grad_(False)
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = average.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = _channels_last(network)
+        average = _channels_last(average)
         if plan.compile:
             network.encode = torch.compile(network.encode)  # type: ignore[method-assign]
             network.answer = torch.compile(network.answer)  # type: ignore[method-assign]
@@ -105,7 +105,8 @@ def train_on_gpu(task: Task, weights: Mapping[str, float], plan: GpuPlan, say: S
         say(f"{time.monotonic() - began:.1f} s: ready, {pool.newest} scenes drawn")
         run = _Run(stepper, plan, began, say)
         return run.loop(
-            lambda: list(ready(scenes, PLANES_PER_STEP)) if slots else [], lambda: examine(average, exams, task)
+            lambda: [] if scenes is None else list(ready(scenes, PLANES_PER_STEP)),
+            lambda: examine(average, exams, task),
         )
 
 
@@ -206,15 +207,20 @@ def _wait(marks: list[Any], device: torch.device) -> None:
     """Let the host run a few steps ahead of the device, no more."""
     if device.type != "cuda":
         return
-    mark = torch.cuda.Event()
+    mark = torch.cuda.Event()  # type: ignore[no-untyped-call]
     mark.record()
     marks.append(mark)
     if len(marks) > AHEAD:
         marks.pop(0).synchronize()
 
 
+def _channels_last(network: LiteClickNet) -> LiteClickNet:
+    return cast(LiteClickNet, network.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+
+
 def _make_fast(device: torch.device) -> None:
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.benchmark_limit = 3  # more tries cost most of a minute and find nothing faster
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True
