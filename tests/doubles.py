@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Request
+from napari_clickseg.core.requests import Others, Request, Seed
 
 
 def disk(shape: tuple[int, ...], centre: tuple[float, ...], radius: float) -> npt.NDArray[np.bool_]:
@@ -87,3 +89,53 @@ class Finding(Disks):
         for number, centre in enumerate(centres):
             found[disk(shape, tuple(1.0 + self.step * k for k in centre), 1.5)] = 3 + 4 * number
         return found
+
+
+@dataclass(frozen=True)
+class Seeing(Disks):
+    """Sees each connected part of pixels above 0 as an object: its seed in the middle, its quality the brightest pixel.
+
+    At a size that is not that of the object (by two octaves) it sees nothing.
+    """
+
+    name: str = "seeing"
+
+    def seeds(
+        self, image: Image, frame: Frame, diameter: float, region: Region | None = None, stop: Stop = NEVER
+    ) -> tuple[Seed, ...]:
+        stop.check()
+        whole = Region.whole(image.frame_shape(2))
+        parts, count = ndimage.label(self._plane(image, frame) > 0)
+        sizes = np.bincount(parts.ravel(), minlength=count + 1)
+        middles = ndimage.center_of_mass(parts > 0, parts, range(1, count + 1))
+        return tuple(
+            Seed(tuple(map(float, middle)), 1.0)
+            for label, middle in enumerate(middles, start=1)
+            if (region or whole).contains(middle) and abs(np.log2(np.sqrt(4 * sizes[label] / np.pi) / diameter)) < 2
+        )
+
+    def answer_many(
+        self,
+        image: Image,
+        frame: Frame,
+        positions: Sequence[Sequence[float]],
+        diameter: float,
+        others: Others | None = None,
+        stop: Stop = NEVER,
+    ) -> tuple[Prediction, ...]:
+        stop.check()
+        plane = self._plane(image, frame)
+        parts, _ = ndimage.label(plane > 0)
+        found = []
+        for position in positions:
+            mask = parts == parts[tuple(round(p) for p in position)]
+            box = Region.of_mask(mask)
+            assert box is not None
+            quality = float(plane[mask].max())
+            answer = Prediction.from_mask(mask[box.slices], box)
+            found.append(Prediction(box, answer.logits, quality=quality))
+        return tuple(found)
+
+    @staticmethod
+    def _plane(image: Image, frame: Frame) -> npt.NDArray[np.float32]:
+        return image.block(frame, Region.whole(image.frame_shape(2)))[0]

@@ -20,7 +20,7 @@ import numpy as np
 from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Predictor, Segmenter
+from napari_clickseg.core.requests import Predictor, Proposer, Segmenter
 from napari_clickseg.models.load import load_model
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage import cell_tracking
@@ -56,6 +56,8 @@ class Job:
         As in `read_image` and `Session`.
     tracks : Path or None
         A result folder of the Cell Tracking Challenge to write beside the labels.
+    least : float or None
+        Without clicks: the quality, 0 to 1, from which on objects are taken that a click model suggests.
     """
 
     image: Path
@@ -68,6 +70,7 @@ class Job:
     channel: int | None = None
     diameter: float | None = None
     tracks: Path | None = None
+    least: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
         session = Session(image, predictor, labels, diameter=job.diameter, highest=None if prior is not None else 0)
         left_out: tuple[int, ...] = ()
         if objects is None:
-            count = find_all(session, watch)
+            count = find_all(session, watch, job.least)
         else:
             count, left_out = len(objects), click_all(session, objects, watch)
         write_or_keep(job.output, labels, image.label_axes, image.spacing, image.geometry)
@@ -193,8 +196,13 @@ def click_all(
     return tuple(left_out)
 
 
-def find_all(session: Session, watch: Watch[Any] = _unwatched) -> int:
+def find_all(session: Session, watch: Watch[Any] = _unwatched, least: float | None = None) -> int:
     """Let the model find the objects of every frame; return how many came.
+
+    Parameters
+    ----------
+    least : float, optional
+        The quality from which on suggestions of a click model are taken; the usual one where absent.
 
     Raises
     ------
@@ -202,18 +210,23 @@ def find_all(session: Session, watch: Watch[Any] = _unwatched) -> int:
         Where the model only answers clicks.
     """
     check_finds(session.predictor)
-    first = session.label
+    count = 0
     for frame in watch(list(np.ndindex(*session.image.frames_shape(session.ndim))), "frame"):
-        session.edit({frame: session.segmented(frame)})
-    return session.label - first
+        if isinstance(session.predictor, Segmenter):
+            edit = session.segmented(frame)
+            session.edit({frame: edit})
+            count += len(edit.ids())
+        else:
+            count += len(session.accept(session.suggest(frame, like=()).at_least(least)))
+    return count
 
 
 def check_finds(predictor: Predictor) -> None:
     """Raise ValueError where a model only answers clicks."""
-    if not isinstance(predictor, Segmenter):
+    if not isinstance(predictor, (Proposer, Segmenter)):
         raise ValueError(
             f"{predictor.name} answers clicks: name a table of them (--clicks), "
-            "or a model that finds objects itself, as clickseg convert makes it."
+            "the default model, or one that finds objects itself, as clickseg convert makes it."
         )
 
 

@@ -149,6 +149,14 @@ def size(text: str) -> float:
     return number
 
 
+def share(text: str) -> float:
+    """Return a number between 0 and 1; argparse refuses anything else with a sentence."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} must lie between 0 and 1")
+    return number
+
+
 DEFAULT = " (default: %(default)s)"
 
 

@@ -23,6 +23,7 @@ from napari_clickseg.commands.options import (
     count,
     find_named,
     refuse_unused,
+    share,
     size,
     warn,
 )
@@ -39,6 +40,8 @@ FOR_FOLDERS = {"format", "jobs", "scheduler"}
 def run_segment(chosen: argparse.Namespace) -> None:
     """Segment an image, or every image of a folder, and write the labels."""
     find_named(chosen.model)  # refused before an image is read
+    if chosen.clicks is not None and chosen.min_quality is not None:
+        raise ValueError("--min-quality is about objects that a model finds itself; with --clicks, leave it out.")
     folder = is_folder_of_images(chosen.image)
     for path, what in ((chosen.clicks, "a folder of tables"), (chosen.labels, "a folder of labels")):
         if path is not None and is_folder_of_images(path) != folder:
@@ -65,6 +68,7 @@ def _job(chosen: argparse.Namespace, **paths: Any) -> Job:
     from napari_clickseg.batch.segment import Job
 
     settings = {name: getattr(chosen, name) for name in ("device", "axes", "channel", "diameter")}
+    settings["least"] = chosen.min_quality
     model = str(Path(chosen.model).resolve()) if Path(chosen.model).is_file() else chosen.model
     return Job(**paths, **settings, model=model)
 
@@ -242,6 +246,12 @@ COMMAND = Command(
         DEVICE,
         AXES,
         CHANNEL,
+        Option.of(
+            "--min-quality",
+            type=share,
+            metavar="Q",
+            help="without --clicks: take suggested objects of at least this quality, 0 to 1 (default: 0.6)",
+        ),
         Option.of("--diameter", type=size, metavar="PIXELS", help="expected object diameter; else estimated"),
         Option.of(
             "--format",

@@ -177,6 +177,16 @@ class Proposer(Predictor, Protocol):
         """
 
 
+@runtime_checkable
+class Describer(Predictor, Protocol):
+    """A predictor whose features tell objects apart."""
+
+    def describe(
+        self, image: Image, frame: Frame, masks: Sequence[Prediction], diameter: float, stop: Stop = NEVER
+    ) -> npt.NDArray[np.float64]:
+        """Return numbers about the look of each object, as (masks, numbers); comparable at one diameter."""
+
+
 @dataclass(frozen=True, slots=True)
 class Nobody:
     """Stands where a predictor would, in a session that repeats clicks and answers recorded elsewhere.

@@ -41,8 +41,12 @@ TOGETHER = 8
 """Clicks, or windows, of one batch."""
 SEED_SCALE = 2.0
 """Seeds are looked for in windows so many times larger than those that are clicked in: four times fewer."""
+SEED_RIM = 8
+"""Of such a window, what lies nearer to its rim than its side over this is taken from the next one."""
 SEED_DEPTH = 0.4
 """From this depth (over the largest in its object) on, a peak of the depth map is a seed."""
+DESCRIBED = 4
+"""An object's appearance is what so many of the coarser maps show under its mask."""
 SEED_DISTANCE = 0.35
 """Seeds are at least this share of a diameter apart."""
 
@@ -102,6 +106,24 @@ class JudgedPredictor(ClickPredictor):
 
     def _on_cpu(self, note: str) -> JudgedPredictor:
         return JudgedPredictor.of(self._copy_on_cpu(), self.card, torch.device("cpu"), note)
+
+    def describe(
+        self, image: Image, frame: Frame, masks: Sequence[Prediction], diameter: float, stop: Stop = NEVER
+    ) -> npt.NDArray[np.float64]:
+        """Return the mean features under each mask, at strides 2 to 16, as (masks, numbers)."""
+        rows = []
+        for mask in masks:
+            stop.check()
+            window = lattice_window(_middle(mask), diameter / self.rule.object_share, self.rule)
+            inside = functional.interpolate(
+                torch.from_numpy(mask.mask_on(window).astype(np.float32))[None, None],
+                size=(self.card.side, self.card.side),
+                mode="area",
+            ).to(self.torch_device)
+            with torch.inference_mode():
+                features = self.cache.get(image, (frame, window), lambda w=window: self._encode(image, frame, w))
+                rows.append(pooled(features[-DESCRIBED:], inside))
+        return np.stack(rows) if rows else np.zeros((0, 0))
 
     # -- first clicks ----------------------------------------------------------------------------------------------
 
@@ -208,12 +230,11 @@ class JudgedPredictor(ClickPredictor):
     def _depth(
         self, image: Image, frame: Frame, diameter: float, region: Region, stop: Stop
     ) -> npt.NDArray[np.float32]:
-        """The depth map on a region: windows half of whose side overlaps, of which the middle is taken."""
+        """The depth map on a region: windows on a lattice of its own, without their rims, where little is seen."""
         side = lattice_window((0, 0), SEED_SCALE * diameter / self.rule.object_share, self.rule).shape[0]
-        half, quarter = side // 2, side // 4
-        starts = [
-            range(a // half * half - quarter, b - quarter, half) for a, b in zip(region.start, region.stop, strict=True)
-        ]
+        rim = side // SEED_RIM
+        step = side - 2 * rim
+        starts = [range(a // step * step - rim, b - rim, step) for a, b in zip(region.start, region.stop, strict=True)]
         windows = [Region((y, x), (y + side, x + side)) for y in starts[0] for x in starts[1]]
         depth = np.zeros(region.shape, np.float32)
         for begin in range(0, len(windows), TOGETHER):
@@ -222,7 +243,7 @@ class JudgedPredictor(ClickPredictor):
             with torch.inference_mode():
                 maps = self._seen_depths(image, frame, some)
             for window, values in zip(some, maps, strict=True):
-                middle = window.grow(-quarter).intersection(region)
+                middle = window.grow(-rim).intersection(region)
                 depth[middle.within(region).slices] = values[middle.within(window).slices]
         return depth
 
@@ -258,6 +279,24 @@ def peaks(
 def _first(points: Points) -> tuple[float, ...]:
     """The first positive click, the first one where none is."""
     return next((point for point, positive in points if positive), points[0][0])
+
+
+def pooled(features: Sequence[Tensor], mask: Tensor) -> npt.NDArray[np.float64]:
+    """Return the means of a window's maps under a mask (1, 1, side, side), one after the other.
+
+    >>> pooled([torch.arange(4.0).reshape(1, 1, 2, 2)], torch.tensor([[[[1.0, 0.0], [0.0, 0.0]]]]))
+    array([0.])
+    """
+    means = []
+    for maps in features:
+        weight = functional.adaptive_avg_pool2d(mask, maps.shape[-2:]) + 1e-6
+        means.append(((maps[:1].float() * weight).sum((2, 3)) / weight.sum()).flatten())
+    return torch.cat(means).cpu().numpy().astype(np.float64).round(6)
+
+
+def _middle(mask: Prediction) -> tuple[float, ...]:
+    box = Region.of_mask(mask.mask())
+    return (mask.region if box is None else box.placed_in(mask.region)).centre
 
 
 def _repeated(feature: Tensor, count: int, views: int) -> Tensor:

@@ -76,6 +76,10 @@ class Committed:
         """The ids that were reserved: redo does not write over their pixels."""
         return self._by_others
 
+    def objects(self, count: int) -> list[Kept]:
+        """Return the objects kept last, without edits, the last one first."""
+        return [kept for kept in reversed(tuple(self._kept)) if kept.diameter is not None][:count]
+
     def reserve(self, label: int) -> bool:
         """Take note that somebody else uses an id; tell whether that was news."""
         news = label > self._taken

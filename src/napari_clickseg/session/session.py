@@ -21,6 +21,7 @@ from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.session import candidates as candidates_
 from napari_clickseg.session import checks, object_operations, prompts, replay
+from napari_clickseg.session import suggest as suggest_
 from napari_clickseg.session.active_object import ActiveObject
 from napari_clickseg.session.committed import Committed
 from napari_clickseg.session.drawing import Protect
@@ -449,6 +450,12 @@ class Session:
     relabel = object_operations.relabel
     swap = object_operations.swap
     copy_from = object_operations.copy_from
+
+    # -- suggestions -----------------------------------------------------------------------------------------------
+
+    can_suggest = property(suggest_.can_suggest)
+    suggest = suggest_.suggest
+    accept = suggest_.accept
 
     # -- frames ----------------------------------------------------------------------------------------------------
 

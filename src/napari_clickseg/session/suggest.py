@@ -1,0 +1,201 @@
+"""Suggest and accept: objects that the model finds without clicks; functions that become methods of Session.
+
+A search changes nothing: what it finds are values (`core.suggestions`). Accepted ones are written as an edit, one step
+of undo, so that journals and replay know them. Dismissing them is up to those who show them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.edits import Edit
+from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.core.labels import blocks_with, read_block
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Proposer, Segmenter
+from napari_clickseg.core.suggestions import Suggestion, Suggestions
+from napari_clickseg.session import checks
+from napari_clickseg.session.object_search import Example, search
+
+if TYPE_CHECKING:
+    from napari_clickseg.session.session import Session
+
+MOST_EXAMPLES = 10
+"""So many of the objects kept last show what is looked for."""
+WRITTEN_AT_ONCE = 2048
+"""Accepted objects are written in squares of this side, so that large frames need not fit into memory."""
+
+
+def can_suggest(session: Session) -> bool:
+    """Tell whether the model finds objects without clicks."""
+    return isinstance(session.predictor, (Proposer, Segmenter))
+
+
+def suggest(
+    session: Session,
+    frame: Frame | None = None,
+    region: Region | None = None,
+    like: Sequence[int] | None = None,
+    stop: Stop = NEVER,
+) -> Suggestions:
+    """Look for objects that are not drawn yet. Changes nothing; any thread may call it.
+
+    Their size is the one set, else that of the examples, else the one at which the model is surest.
+
+    Parameters
+    ----------
+    frame : Frame, optional
+        One frame; where absent, all frames that were not confirmed.
+    region : Region, optional
+        Where on each frame; everywhere where absent.
+    like : sequence of int, optional
+        Ids of objects that show what is looked for: those unlike all of them are not offered. The objects kept last
+        where absent; none of them with `()`.
+    stop : Stop
+        Ends the search; `stop.done` says how far it is.
+
+    Raises
+    ------
+    ValueError
+        Where the model only answers clicks, there is no such frame or object, or the region is not in the frame.
+    Stopped
+        Where `stop` was requested before the search was over.
+    """
+    if not can_suggest(session):
+        raise ValueError(
+            f"{session.predictor.name} answers clicks, but does not find objects by itself; choose the default model "
+            "or a converted one."
+        )
+    whole = Region.whole(session.image.frame_shape(session.ndim))
+    if region is not None and (region.ndim != whole.ndim or not region.size or region.intersection(whole) != region):
+        raise ValueError(f"The region {region} does not lie inside a frame of shape {whole.stop}.")
+    if frame is not None:
+        session._check_frame(frame)
+    frames = [frame] if frame is not None else _unconfirmed(session)
+    return search(
+        session.image,
+        session.predictor,
+        session.labels,
+        frames,
+        whole if region is None else region,
+        _examples(session, like, frames),
+        session.diameter,
+        stop,
+    )
+
+
+def accept(session: Session, suggestions: Suggestions | Iterable[Suggestion]) -> tuple[int, ...]:
+    """Write suggestions into the labels, as one step of undo; return the id of each, 0 where nothing of it was free.
+
+    Only background is written: what was drawn since the search stays. The object being drawn is put away first.
+
+    Raises
+    ------
+    ValueError
+        Where one does not fit the image, or the labels cannot hold as many ids; nothing is changed then.
+    """
+    some = tuple(suggestions)
+    if not some:
+        return ()
+    whole = Region.whole(session.image.frame_shape(session.ndim))
+    for one in some:
+        session._check_frame(one.frame)
+        checks.check_region(one.region, whole)
+    checks.check_id(session._object.next_id + len(some), np.dtype(session.labels.dtype))
+    session.put_away()
+    step = session.step
+    ids: dict[int, int] = {}
+    number: int | None = None
+    try:
+        for frame, members in _together(some):
+            edit = _edit(session, frame, members)
+            if number is None:
+                number = session.edit({frame: edit})
+            else:
+                session.extend({frame: edit}, number)
+            ids.update(_ids_of(session, frame, edit, members))
+    except BaseException:
+        if session.step > step:
+            session.undo()
+        raise
+    return tuple(ids.get(id(one), 0) for one in some)
+
+
+# -- inside ------------------------------------------------------------------------------------------------------------
+
+
+def _unconfirmed(session: Session) -> list[Frame]:
+    frames = np.ndindex(*session.image.frames_shape(session.ndim))
+    return [frame for frame in frames if frame not in session.confirmed]
+
+
+def _examples(session: Session, like: Sequence[int] | None, frames: Sequence[Frame]) -> tuple[Example, ...]:
+    """The objects that show what is looked for, as they are in the labels."""
+    if like is None:
+        return _kept(session)
+    every = np.ndindex(*session.image.frames_shape(session.ndim))
+    order = list(dict.fromkeys([*frames, *every]))
+    return tuple(_named(session, int(label), order) for label in list(dict.fromkeys(like))[:MOST_EXAMPLES])
+
+
+def _kept(session: Session) -> tuple[Example, ...]:
+    """The objects kept last, each on the frame where it is largest."""
+    found: dict[int, Example] = {}
+    for kept in session._object.committed.objects(MOST_EXAMPLES):
+        frame, patch = max(kept.patches.items(), key=lambda item: item[1].count(kept.label))
+        ndim = len(patch.region.start) - len(frame)
+        region = Region(patch.region.start[-ndim:], patch.region.stop[-ndim:])
+        example = _example(session, kept.label, frame, region)
+        if example is not None:
+            found.setdefault(kept.label, example)
+    return tuple(found.values())
+
+
+def _named(session: Session, label: int, frames: Sequence[Frame]) -> Example:
+    whole = Region.whole(session.image.frame_shape(session.ndim))
+    if label > 0:
+        for frame, region, _ in blocks_with(session.labels, [label], frames, whole):
+            example = _example(session, label, frame, region)
+            if example is not None:
+                return example
+    raise ValueError(f"There is no object {label} that could show what to look for.")
+
+
+def _example(session: Session, label: int, frame: Frame, region: Region) -> Example | None:
+    mask = np.asarray(read_block(session.labels, frame, region) == label)
+    shown = Suggestion.of(frame, region, mask, 1.0)
+    return None if shown is None else Example(label, shown)
+
+
+def _together(some: Sequence[Suggestion]) -> Iterable[tuple[Frame, list[Suggestion]]]:
+    """Suggestions by frame and square, in a fixed order."""
+    squares: dict[tuple[Frame, tuple[int, ...]], list[Suggestion]] = defaultdict(list)
+    for one in some:
+        squares[one.frame, tuple(a // WRITTEN_AT_ONCE for a in one.region.start)].append(one)
+    for (frame, _), members in sorted(squares.items(), key=lambda item: item[0]):
+        yield frame, members
+
+
+def _edit(session: Session, frame: Frame, members: Sequence[Suggestion]) -> Edit:
+    """The edit of fresh objects that writes suggestions where there is background; the earlier one goes first."""
+    region = members[0].region
+    for one in members[1:]:
+        region = region.union(one.region)
+    values = np.zeros(region.shape, np.int32)
+    for number, one in enumerate(members, start=1):
+        part = values[one.region.within(region).slices]
+        part[one.mask & (part == 0)] = number
+    free = read_block(session.labels, frame, region) == 0
+    return Edit(region, (values > 0) & free, values, fresh=True)
+
+
+def _ids_of(session: Session, frame: Frame, edit: Edit, members: Sequence[Suggestion]) -> Mapping[int, int]:
+    """The ids that suggestions (by their identity) got; those of which nothing was written are left out."""
+    numbers, first = np.unique(edit.values[edit.written], return_index=True)
+    there = read_block(session.labels, frame, edit.region)[edit.written][first]
+    return {id(members[number - 1]): int(label) for number, label in zip(numbers, there, strict=True)}
