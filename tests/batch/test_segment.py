@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import tifffile
 import zarr
 from skimage.measure import label as components
 
-from doubles import Disks
+from doubles import Disks, Seeing
 from napari_clickseg.batch import segment as batch
 from napari_clickseg.batch.segment import Job, attempt, find_images, room_for, segment_image
 from napari_clickseg.core.images import Image
@@ -85,6 +85,21 @@ def test_objects_that_are_there_stay_and_new_ones_come_into_the_background(tmp_p
     labels = tifffile.imread(tmp_path / "out.tif")
     np.testing.assert_array_equal(labels == 3, prior == 3)
     assert labels[1].max() > 3
+
+
+def test_a_click_model_that_sees_objects_segments_without_clicks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane = np.zeros((2, 96, 96), np.float32)
+    plane[0, 10:24, 10:24], plane[0, 50:64, 60:74], plane[1, 30:44, 30:44] = 0.9, 0.7, 0.5
+    np.save(tmp_path / "a.npy", plane)
+    monkeypatch.setattr(batch, "_loaded", lambda model, device: Seeing())
+    job = Job(tmp_path / "a.npy", tmp_path / "out.tif", model="seeing", axes="TYX")
+    assert segment_image(job).objects == 2
+    assert segment_image(replace(job, least=0.8)).objects == 1
+    done = segment_image(replace(job, least=0.4, diameter=16.0))
+    assert done.objects == 3
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif") > 0, plane > 0)
 
 
 def test_a_model_that_only_answers_clicks_asks_for_them(tmp_path: Path) -> None:

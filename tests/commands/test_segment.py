@@ -229,6 +229,16 @@ def test_a_model_that_only_answers_clicks_asks_for_a_table(capsys: pytest.Captur
     )
 
 
+def test_a_least_quality_is_a_share(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        segment("--min-quality", "1.5")
+    assert "1.5 must lie between 0 and 1" in capsys.readouterr().err
+
+
+def test_a_least_quality_is_about_found_objects(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "with --clicks, leave it out" in refused(capsys, segment("--min-quality", "0.7"))
+
+
 def test_a_folder_without_clicks_is_refused_once_for_such_a_model(
     plate: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

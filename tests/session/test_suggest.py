@@ -205,11 +205,17 @@ def test_a_suggestion_outside_the_image_is_refused_and_nothing_is_written() -> N
 
 
 def test_labels_too_narrow_for_the_ids_are_named_before_anything_is_written() -> None:
-    one = session(labels=np.zeros(SHAPE, np.uint8), highest=254)
+    labels = np.zeros((300, 128), np.uint8)
+    labels[100:, 0].flat = np.r_[1:201]
+    labels[200:254, 1] = np.r_[201:255]
+    image = np.zeros(labels.shape, np.float32)
+    image[: SHAPE[0]] = plane()
+    one, before = Session(image, Seeing(), labels, diameter=15), labels.copy()
     found = one.suggest()
+    assert len(found) == 4
     with pytest.raises(ValueError, match="holds ids up to 255"):
         one.accept(found)
-    assert not one.labels.any()
+    assert (labels == before).all()
 
 
 def test_acts_of_accepting_make_the_same_labels_without_a_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,14 +115,11 @@ class JudgedPredictor(ClickPredictor):
         for mask in masks:
             stop.check()
             window = lattice_window(_middle(mask), diameter / self.rule.object_share, self.rule)
-            inside = functional.interpolate(
-                torch.from_numpy(mask.mask_on(window).astype(np.float32))[None, None],
-                size=(self.card.side, self.card.side),
-                mode="area",
-            ).to(self.torch_device)
+            side = (self.card.side, self.card.side)
+            inside = torch.from_numpy(mask.mask_on(window).astype(np.float32))[None, None]
+            inside = functional.interpolate(inside, size=side, mode="area").to(self.torch_device)
             with torch.inference_mode():
-                features = self.cache.get(image, (frame, window), lambda w=window: self._encode(image, frame, w))
-                rows.append(pooled(features[-DESCRIBED:], inside))
+                rows.append(pooled(self._features(image, frame, window)[-DESCRIBED:], inside))
         return np.stack(rows) if rows else np.zeros((0, 0))
 
     # -- first clicks ----------------------------------------------------------------------------------------------
@@ -197,13 +194,14 @@ class JudgedPredictor(ClickPredictor):
             logits, qualities = self._answer(features, torch.cat([maps for _, maps in seen]))
         return self._predictions(logits, qualities, windows, image.frame_shape(2))
 
+    def _features(self, image: Image, frame: Frame, window: Region) -> Sequence[Tensor]:
+        return self.cache.get(image, (frame, window), lambda: self._encode(image, frame, window))
+
     def _answers(self, image: Image, request: Request, window: Region, clicks: Sequence[Points]) -> list[Prediction]:
         """Answers to several clicks in one window, each for itself."""
         side, count = self.card.side, len(clicks)
         with torch.inference_mode():
-            features = self.cache.get(
-                image, (request.frame, window), lambda: self._encode(image, request.frame, window)
-            )
+            features = self._features(image, request.frame, window)
             views = features[0].shape[0]
             repeated = tuple(_repeated(feature, count, views) for feature in features)
             nothing = torch.zeros((count, 1, side, side), device=self.torch_device)
@@ -289,9 +287,9 @@ def pooled(features: Sequence[Tensor], mask: Tensor) -> npt.NDArray[np.float64]:
     """
     means = []
     for maps in features:
-        weight = functional.adaptive_avg_pool2d(mask, maps.shape[-2:]) + 1e-6
-        means.append(((maps[:1].float() * weight).sum((2, 3)) / weight.sum()).flatten())
-    return torch.cat(means).cpu().numpy().astype(np.float64).round(6)
+        weight = functional.adaptive_avg_pool2d(mask, (maps.shape[-2], maps.shape[-1]))
+        means.append(((maps[:1].float() * weight).sum((2, 3)) / weight.sum().clamp_min(1e-6)).flatten())
+    return torch.cat(means).cpu().numpy().astype(np.float64)
 
 
 def _middle(mask: Prediction) -> tuple[float, ...]:

@@ -106,7 +106,8 @@ def accept(session: Session, suggestions: Suggestions | Iterable[Suggestion]) ->
     for one in some:
         session._check_frame(one.frame)
         checks.check_region(one.region, whole)
-    checks.check_id(session._object.next_id + len(some), np.dtype(session.labels.dtype))
+    highest = max(session._object.free_ids(len(some), session.label))
+    checks.check_id(highest, np.dtype(session.labels.dtype))
     session.put_away()
     step = session.step
     ids: dict[int, int] = {}
