@@ -106,3 +106,33 @@ def test_one_of_several_outputs_is_picked_by_number():
     assert pick({"a": one, "b": other}, rule, (2, 2)) is other
     with pytest.raises(ValueError, match="no output 1"):
         pick([one], rule, (2, 2))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-9])
+def test_means_and_deviations_of_each_channel(scale: float) -> None:
+    """As of ImageNet, for values as stored, whatever their size."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (16, 16, 3)) * scale
+    means, deviations = (
+        (123.675 * scale, 116.28 * scale, 103.53 * scale),
+        (58.395 * scale, 57.12 * scale, 57.375 * scale),
+    )
+    conventions = Conventions(channels=3, normalise="fixed", means=means, deviations=deviations)
+    image = Image.of(pixels, "YXC")
+    given = feed(image, (), Region.whole((16, 16)), conventions, statistics(image, (), conventions))[0].numpy()
+    wanted = np.moveaxis((pixels - means) / deviations, -1, 0)
+    np.testing.assert_allclose(given, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"means": (1.0,), "deviations": (1.0, 2.0)}, "must hold 2 numbers each"),
+        ({"means": (1.0,), "deviations": (1.0,)}, "must hold 2 numbers each"),
+        ({"means": (1.0, 2.0), "deviations": (1.0, 0.0)}, "must be above 0"),
+        ({"means": (1.0, float("nan")), "deviations": (1.0, 1.0)}, "must be numbers"),
+    ],
+)
+def test_means_and_deviations_that_cannot_be(values: dict, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Conventions(channels=2, normalise="fixed", **values)

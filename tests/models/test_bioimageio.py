@@ -192,7 +192,7 @@ def refusal(folder: Path, description: dict[str, Any]) -> str:
         ),
         (
             {"preprocessing": [step("fixed_zero_mean_unit_variance", mean=[1, 2], std=[1, 1])]},
-            "normalises each channel by other numbers [1.0, 2.0].",
+            "normalises 2 channels, but takes 1.",
         ),
         ({"postprocessing": [step("stardist_postprocessing")]}, "makes objects by stardist_postprocessing, which"),
     ],
@@ -201,6 +201,31 @@ def test_a_description_that_cannot_be_followed_is_one_sentence(
     tmp_path: Path, changes: dict[str, Any], sentence: str
 ) -> None:
     assert sentence in refusal(tmp_path, described(**changes))
+
+
+@pytest.mark.parametrize(
+    ("steps", "means", "deviations"),
+    [
+        ([step("fixed_zero_mean_unit_variance", mean=[1, 2], std=[3, 4], axis="channel")], (1, 2), (3, 4)),
+        ([step("fixed_zero_mean_unit_variance", mean=[1, 2], std=3)], (1, 2), (3, 3)),
+        ([step("scale_linear", gain=[2, 4], offset=[-2, 0], axis="channel")], (1, 0), (0.5, 0.25)),
+        (
+            [
+                step("scale_linear", gain=1 / 255),
+                step("fixed_zero_mean_unit_variance", mean=[0.4, 0.5], std=[0.2, 0.1]),
+            ],
+            (102, 127.5),
+            (51, 25.5),
+        ),
+    ],
+)
+def test_means_and_deviations_of_each_channel_are_followed(
+    tmp_path: Path, steps: list, means: tuple, deviations: tuple
+) -> None:
+    told = bioimage._before(steps, 2)
+    assert told["normalise"][0] == "fixed"
+    assert told["means"][0] == pytest.approx(means)
+    assert told["deviations"][0] == pytest.approx(deviations)
 
 
 def test_weights_that_are_not_what_the_package_says_are_refused(tmp_path: Path) -> None:

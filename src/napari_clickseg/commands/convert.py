@@ -135,6 +135,11 @@ def _numbers(text: str) -> list[int]:
     return [] if text == NOTHING else [int(number) for number in text.split(",")]
 
 
+def _sizes(text: str) -> list[float]:
+    """Read "0.5,2"; "none" is an empty list."""
+    return [] if text == NOTHING else [float(number) for number in text.split(",")]
+
+
 def _number_or_none(text: str) -> int | None:
     return None if text == NOTHING else int(text)
 
@@ -163,6 +168,7 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "bool": (_truth, "yes|no"),
     "str": (str, "NAME"),
     "tuple[int, ...]": (_numbers, "N,N.."),
+    "tuple[float, ...]": (_sizes, "X,X.."),
 }
 """How an option of each kind of convention is read, and what its value is called."""
 EXPLAINED = {
@@ -185,6 +191,8 @@ EXPLAINED = {
     "threshold": "what lies above is object",
     "split": "touching objects are split by shape",
     "smallest": "objects of fewer pixels are dropped",
+    "means": "under fixed: what is subtracted from each channel, in place of --low",
+    "deviations": "under fixed: what each channel is divided by, in place of --high",
 }
 """Every convention, for `--help`."""
 

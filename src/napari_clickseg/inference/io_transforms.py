@@ -78,7 +78,9 @@ def statistics(image: Image, frame: Frame, conventions: Conventions) -> Tensor:
         "range": (conventions.low, conventions.high - conventions.low),
     }
     if conventions.normalise in fixed:
-        return torch.tensor([_levelled(image, channel, *fixed[conventions.normalise]) for channel in channels]).T
+        pairs = list(zip(conventions.means, conventions.deviations, strict=True))
+        pairs = pairs or [fixed[conventions.normalise]] * len(channels)
+        return torch.tensor([_levelled(image, k, *pair) for k, pair in zip(channels, pairs, strict=True)]).T
     step = math.ceil((math.prod(image.frame_shape(conventions.ndim)) / OVERVIEW) ** (1 / conventions.ndim))
     seen = [_one(image, channel).everywhere(frame, step, conventions.ndim)[0] for channel in dict.fromkeys(channels)]
     together = [np.stack(seen)] * len(seen) if not conventions.per_channel else seen

@@ -224,7 +224,9 @@ def _told(described: Table) -> tuple[Told, str]:
     space = [axis for axis in taken["axes"] if axis["type"] == "space"]
     told: Told = {"ndim": (len(space), SAYS), "channels": (_channels(taken["axes"]), SAYS)}
     told |= _sides(space) | _halo(given["axes"])
-    told |= _before(sequence(taken.get("preprocessing"))) | _after(sequence(given.get("postprocessing")))
+    told |= _before(sequence(taken.get("preprocessing")), _channels(taken["axes"])) | _after(
+        sequence(given.get("postprocessing"))
+    )
     return told | _outputs(given["axes"]), axes
 
 
@@ -273,18 +275,46 @@ def _named(name: str, words: Sequence[str]) -> bool:
     return any(word in name for word in words)
 
 
-def _before(steps: Sequence[Table]) -> Told:
-    """Tell the normalisation: statistics undo what a line before them did, so the last step counts."""
+def _before(steps: Sequence[Table], channels: int) -> Told:
+    """Tell the normalisation: statistics undo what a line before them did, and lines one after another are a line."""
     told: Told = {"normalise": ("none", "the package's description names no normalisation")}
-    counted = [step for step in steps if step["id"] not in WITHOUT_EFFECT]
-    for number, step in enumerate(counted):
-        if step["id"] not in NORMALISATIONS:
-            raise ValueError(f"The package prepares images by {step['id']}, which cannot be followed. {UNSETTLED}")
-        if number and step["id"] not in STATISTICS:
+    line: Line | None = None
+    for number, step in enumerate(step for step in steps if step["id"] not in WITHOUT_EFFECT):
+        kwargs = step.get("kwargs") or {}
+        if step["id"] in LINES and (line is not None or not number):
+            line = LINES[step["id"]](kwargs, channels).after(line)
+            follows = line.told()
+        elif step["id"] in STATISTICS:
+            line, follows = None, STATISTICS[step["id"]](kwargs)
+        elif step["id"] in LINES:
             raise ValueError(f"The package prepares images by {step['id']} after other steps. {UNSETTLED}")
-        follows = NORMALISATIONS[step["id"]](step.get("kwargs") or {})
+        else:
+            raise ValueError(f"The package prepares images by {step['id']}, which cannot be followed. {UNSETTLED}")
         told = {name: (value, f"{SAYS}: {step['id']}") for name, value in follows}
     return told
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """(value - low) / high, for each channel."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def after(self, before: Line | None) -> Line:
+        """Return both lines as one, `before` being the first."""
+        if before is None:
+            return self
+        low = tuple(b + own * scale for own, b, scale in zip(self.low, before.low, before.high, strict=True))
+        return Line(low, tuple(own * scale for own, scale in zip(self.high, before.high, strict=True)))
+
+    def told(self) -> Iterator[tuple[str, Any]]:
+        """Give the conventions: two numbers where all channels have the same."""
+        yield "normalise", "fixed"
+        if len(set(self.low)) == len(set(self.high)) == 1:
+            yield from (("low", self.low[0]), ("high", self.high[0]))
+        else:
+            yield from (("means", self.low), ("deviations", self.high))
 
 
 def _mean_sd(kwargs: Table) -> Iterator[tuple[str, Any]]:
@@ -296,28 +326,31 @@ def _percentiles(kwargs: Table) -> Iterator[tuple[str, Any]]:
     yield from (("normalise", "percentile"), ("low", low), ("high", high), ("per_channel", not _has_channel(kwargs)))
 
 
-def _fixed(kwargs: Table) -> Iterator[tuple[str, Any]]:
-    yield from (("normalise", "fixed"), ("low", _one(kwargs["mean"])), ("high", _one(kwargs["std"])))
+def _fixed(kwargs: Table, channels: int) -> Line:
+    return Line(_each(kwargs["mean"], channels), _each(kwargs["std"], channels))
 
 
-def _line(kwargs: Table) -> Iterator[tuple[str, Any]]:
+def _line(kwargs: Table, channels: int) -> Line:
     """Gain x value + offset is (value - low) / high."""
-    gain, offset = _one(kwargs.get("gain", 1)), _one(kwargs.get("offset", 0))
-    yield from (("normalise", "fixed"), ("low", -offset / gain), ("high", 1 / gain))
+    gains, offsets = _each(kwargs.get("gain", 1), channels), _each(kwargs.get("offset", 0), channels)
+    pairs = list(zip(gains, offsets, strict=True))
+    return Line(tuple(-offset / gain for gain, offset in pairs), tuple(1 / gain for gain, _ in pairs))
 
 
-def _one(value: Any) -> float:
-    """Return a number that may be given once or for each channel.
+def _each(value: Any, channels: int) -> tuple[float, ...]:
+    """Return a number for each channel, which may be given once.
 
     Raises
     ------
     ValueError
-        Where the channels' numbers differ.
+        Where there are several, but not as many as channels.
     """
-    values = {float(v) for v in (value if isinstance(value, list | tuple) else [value])}
-    if len(values) > 1:
-        raise ValueError(f"The package normalises each channel by other numbers {sorted(values)}. {UNSETTLED}")
-    return values.pop()
+    numbers = tuple(float(v) for v in (value if isinstance(value, list | tuple) else [value]))
+    if len(numbers) == 1:
+        return numbers * channels
+    if len(numbers) != channels:
+        raise ValueError(f"The package normalises {len(numbers)} channels, but takes {channels}. {UNSETTLED}")
+    return numbers
 
 
 def _has_channel(kwargs: Table) -> bool:
@@ -326,15 +359,13 @@ def _has_channel(kwargs: Table) -> bool:
     return axes is None or "channel" in axes
 
 
-NORMALISATIONS: Mapping[str, Callable[[Table], Iterator[tuple[str, Any]]]] = {
+STATISTICS: Mapping[str, Callable[[Table], Iterator[tuple[str, Any]]]] = {
     "zero_mean_unit_variance": _mean_sd,
     "scale_range": _percentiles,
-    "fixed_zero_mean_unit_variance": _fixed,
-    "scale_linear": _line,
 }
-"""Each step of preparation that can be followed."""
-STATISTICS = ("zero_mean_unit_variance", "scale_range")
-"""Steps whose result does not depend on a line before them."""
+"""Steps of preparation whose result does not depend on a line before them."""
+LINES: Mapping[str, Callable[[Table, int], Line]] = {"fixed_zero_mean_unit_variance": _fixed, "scale_linear": _line}
+"""Steps that subtract and divide by numbers of their own."""
 
 
 def _after(steps: Sequence[Table]) -> Told:

@@ -14,17 +14,17 @@ from typing import Any, Self
 NORMALISATIONS = {
     "percentile": "the percentiles `low` and `high` of the frame become 0 and 1",
     "mean-sd": "less the frame's mean, divided by its standard deviation",
-    "fixed": "less `low`, divided by `high`",
+    "fixed": "less `low`, divided by `high`; or less `means`, divided by `deviations`, one for each channel",
     "range": "the values `low` and `high` become 0 and 1",
     "none": "as in the file",
 }
 """What becomes of the image before the network sees it; statistics are those of the whole frame."""
 IDLE = {
-    "percentile": (),
-    "mean-sd": ("low", "high"),
+    "percentile": ("means", "deviations"),
+    "mean-sd": ("low", "high", "means", "deviations"),
     "fixed": ("per_channel",),
-    "range": ("per_channel",),
-    "none": ("low", "high", "per_channel"),
+    "range": ("per_channel", "means", "deviations"),
+    "none": ("low", "high", "per_channel", "means", "deviations"),
 }
 """What does not count under a normalisation."""
 ACTIVATIONS = {
@@ -78,6 +78,9 @@ class Conventions:
         Touching objects are split by their distance to the background.
     smallest : int
         Objects of fewer image pixels are dropped.
+    means, deviations : tuple of float
+        What is subtracted from each of the network's channels, and what it is then divided by, under "fixed". Empty:
+        `low` and `high`, for all channels.
 
     Raises
     ------
@@ -112,6 +115,8 @@ class Conventions:
     threshold: float = 0.5
     split: bool = False
     smallest: int = 0
+    means: tuple[float, ...] = ()
+    deviations: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for complaint in (*_wrong_numbers(self), *_contradictions(self)):
@@ -205,7 +210,16 @@ def _contradictions(c: Conventions) -> list[str]:
         and not 0 <= c.low < c.high <= 100,
         f"normalise=range needs low below high, not {c.low:g} and {c.high:g}": c.normalise == "range"
         and not c.low < c.high,
-        f"normalise=fixed divides by high={c.high:g}, which must be above 0": c.normalise == "fixed" and c.high <= 0,
+        f"normalise=fixed divides by high={c.high:g}, which must be above 0": c.normalise == "fixed"
+        and not c.deviations
+        and c.high <= 0,
+        f"means={c.means} and deviations={c.deviations} must hold {c.channels} numbers each, one for each channel": len(
+            c.means
+        )
+        != len(c.deviations)
+        or len(c.means) not in (0, c.channels),
+        f"means={c.means} must be numbers": not all(map(math.isfinite, c.means)),
+        f"deviations={c.deviations} must be above 0": not all(0 < d < math.inf for d in c.deviations),
         f"tile={c.tile} holds no side that is a multiple of {c.divisible} and at least {c.smallest_side}": longest
         < max(c.smallest_side, c.divisible),
         f"halo={c.halo} on both sides leaves nothing of a tile of {longest} pixels; it must be below {longest // 2}": (
@@ -219,6 +233,7 @@ def _as(kind: str, name: str, value: Any) -> Any:
     """Return a plain value as the type of a convention."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     numbers = isinstance(value, list | tuple) and all(isinstance(v, int) and not isinstance(v, bool) for v in value)
+    sizes = isinstance(value, list | tuple) and all(isinstance(v, int | float) and v is not True for v in value)
     fits = {
         "int": whole,
         "int | None": whole or value is None,
@@ -226,9 +241,12 @@ def _as(kind: str, name: str, value: Any) -> Any:
         "bool": isinstance(value, bool),
         "str": isinstance(value, str),
         "tuple[int, ...]": numbers,
+        "tuple[float, ...]": sizes,
     }[kind]
     if not fits:
         raise ValueError(f"{name}={value!r} must be {WORDS[kind]}.")
+    if kind == "tuple[float, ...]":
+        return tuple(float(number) for number in value)
     return {"tuple[int, ...]": tuple, "float": float}.get(kind, lambda same: same)(value)
 
 
@@ -239,5 +257,6 @@ WORDS = {
     "bool": "true or false",
     "str": "a word",
     "tuple[int, ...]": "a list of whole numbers",
+    "tuple[float, ...]": "a list of numbers",
 }
 """Each type of a convention, for people."""

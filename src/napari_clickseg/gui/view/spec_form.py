@@ -144,6 +144,20 @@ class ChannelNumbers(QLineEdit):
             self.edited.emit()
 
 
+class Numbers(ChannelNumbers):
+    """Numbers with decimals, such as "123.7, 116.3"."""
+
+    def value(self) -> tuple[float, ...]:  # type: ignore[override]
+        try:
+            return tuple(float(part) for part in self.text().replace(",", " ").split())
+        except ValueError:
+            raise ValueError(f"{self.text()!r} are no numbers; write them such as 123.7, 116.3.") from None
+
+    def show_value(self, value: Sequence[float]) -> None:
+        self._shown = ", ".join(f"{number:.10g}" for number in value)
+        self.setText(self._shown)
+
+
 class CalmWheel(QObject):
     """Lets the wheel scroll a form, where it would otherwise change the field that the cursor happens to pass over."""
 
@@ -196,6 +210,10 @@ GROUPS: tuple[tuple[str, tuple[Row, ...]], ...] = (
                 partial(Choice, NORMALISATIONS)),
             Row("low", "Low", "The lower of the two numbers that normalisation takes.", partial(Number, ANY_NUMBER)),
             Row("high", "High", "The upper of the two numbers that normalisation takes.", partial(Number, ANY_NUMBER)),
+            Row("means", "Means", "What is subtracted from each channel, in place of one number for all.",
+                partial(Numbers, "one for all")),
+            Row("deviations", "Deviations", "What each channel is divided by, in place of one number for all.",
+                partial(Numbers, "one for all")),
             Row("per_channel", "Per channel", "Each channel has its own statistics; else all share them.", Flag),
             Row("channels", "Channels", "How many channels the network takes.", _whole("channels")),
             Row("use", "Use", "Which channels of the image feed them, counted from 0, in this order.",
@@ -328,6 +346,9 @@ class ConventionForm(QWidget):
     def _show_numbers(self, normalise: str) -> None:
         """Name the two numbers of a normalisation, or hide them."""
         names = NUMBERS_OF[normalise]
+        for field in ("means", "deviations"):
+            form, _, cell = self._rows[field]
+            form.setRowVisible(cell, normalise == "fixed")
         for k, field in enumerate(("low", "high")):
             form, label, cell = self._rows[field]
             form.setRowVisible(cell, names is not None)
