@@ -198,6 +198,28 @@ def test_two_files_of_labels_for_one_image_are_refused(capsys: pytest.CaptureFix
     assert not Path("out").exists()
 
 
+@pytest.mark.parametrize("folder", ["hcs.zarr", "hcs", "in/hcs.zarr"])
+def test_a_plate_is_segmented_field_by_field(folder: str) -> None:
+    import zarr
+
+    plate = zarr.open_group(folder, mode="w", zarr_format=2)
+    plate.attrs["plate"] = {"wells": [{"path": "A/1"}, {"path": "B/2"}], "version": "0.4"}
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    scale = [{"type": "scale", "scale": [1.0, 1.0]}]
+    for well in ("A/1", "B/2"):
+        plate.create_group(well).attrs["well"] = {"images": [{"path": "0"}], "version": "0.4"}
+        field = plate.create_group(f"{well}/0")
+        field.create_array("0", data=discs())
+        levels = [{"path": "0", "coordinateTransformations": scale}]
+        field.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": levels}]
+    inner = "" if folder.startswith("hcs") else "hcs.zarr/"
+    for well in ("A/1", "B/2"):
+        table(f"tables/{inner}{well}/0.csv")
+    command = ["segment", folder.split("/")[0], "--clicks", "tables", "--output", "out", "--model", "geodesic"]
+    assert main(command) == 0
+    assert written() == [f"{inner}A/1/0.tif", f"{inner}B/2/0.tif"]
+
+
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".pgm", ".ppm", ".jp2", ".bmp", ".lsm"])
 def test_segment_bench_and_train_know_the_same_images(suffix: str) -> None:
     from napari_clickseg.storage.image_label_pairs import files_in, images_below

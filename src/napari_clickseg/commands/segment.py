@@ -55,8 +55,12 @@ def run_segment(chosen: argparse.Namespace) -> None:
 
 
 def is_folder_of_images(path: Path) -> bool:
-    """Tell whether a path is a folder of files, and not a zarr."""
-    return path.is_dir() and path.suffix.lower() != ".zarr" and not holds_zarr(path)
+    """Tell whether a path holds images: a folder of files, or a zarr of several images, as a plate is."""
+    if holds_zarr(path):
+        from napari_clickseg.storage.read_images import images_in
+
+        return images_in(path) != [path]
+    return path.is_dir() and path.suffix.lower() != ".zarr"
 
 
 def _kind(path: Path) -> str:

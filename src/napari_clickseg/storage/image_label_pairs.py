@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_clickseg.storage.ome_zarr import is_zarr
 from napari_clickseg.storage.paths import expanded
-from napari_clickseg.storage.read_images import images_in, is_image, is_zarr
+from napari_clickseg.storage.read_images import images_in, is_image
 from napari_clickseg.storage.read_labels import read_labels as read_labels
 from napari_clickseg.storage.tables import read_table
 
@@ -191,7 +192,7 @@ def images_of(folder: Path) -> list[Path]:
 
 
 def images_below(folder: Path, output: Path | None = None) -> list[Path]:
-    """Return the images in a folder and in those below it, by name.
+    """Return the images in a folder and in those below it, by name; of a zarr of several images, these.
 
     Left out are hidden files, the insides of zarr, label images beside their images and in folders of labels, folders
     of labels that we wrote, and whatever a link leads back to.
@@ -201,6 +202,8 @@ def images_below(folder: Path, output: Path | None = None) -> list[Path]:
     output : Path, optional
         A folder of labels that is left out, too.
     """
+    if is_zarr(folder):
+        return images_in(folder)
     root = folder.resolve()
     seen = {root, *root.parents} | ({output.resolve()} if output is not None else set())
     return list(_images_below(folder, seen))
