@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_clickseg.commands.bench_suggestions import bench_suggestions
 from napari_clickseg.commands.options import (
     DEFAULT,
     DEVICE,
@@ -115,6 +116,7 @@ USED = {
     "report": ("page", "out", "robot", "max_clicks"),
     "correct": (*DATA, "images", "failures", "seed", "record"),
     "sequences": (*DATA, "frames", "side"),
+    "suggest": (*DATA, "seed"),
     "gui": ("models", "out"),
 }
 """The options that count where bench does something else than to click, by what it is to do."""
@@ -139,6 +141,8 @@ def run_bench(chosen: argparse.Namespace) -> None:
         return _bench_report(chosen)
     if chosen.correct:
         return bench_corrections(chosen)
+    if chosen.suggest:
+        return bench_suggestions(chosen)
     if chosen.sequences:
         return bench_sequences(chosen)
     return _bench_gui(chosen) if chosen.gui else _bench(chosen)
@@ -384,6 +388,12 @@ COMMAND = Command(
             default=10,
             metavar="N",
             help="with --correct: failures of an image that are corrected one by one" + DEFAULT,
+        ),
+        Option.of(
+            "--suggest",
+            type=count,
+            metavar="N",
+            help="instead, let one model suggest all objects in the middle of N planes per source",
         ),
         Option.of(
             "--worst",

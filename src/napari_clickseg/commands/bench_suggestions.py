@@ -1,0 +1,47 @@
+"""clickseg bench --suggest: how many of the objects of images are suggested without clicks."""
+
+from __future__ import annotations
+
+import argparse
+
+TABLE = "suggestions.csv"
+
+
+def bench_suggestions(chosen: argparse.Namespace) -> None:
+    """Suggest all objects in crops of each source, and print a table; what is in the CSV already is not done again.
+
+    Raises
+    ------
+    ValueError
+        Where more than one model is named, or there are no planes with objects.
+    """
+    from napari_clickseg.benchmark.datasets import find_sources, read_items
+    from napari_clickseg.benchmark.suggestion_runs import (
+        KEPT,
+        SIDE,
+        append_rows,
+        read_rows,
+        run_item,
+        sample_planes,
+        suggestion_table,
+    )
+    from napari_clickseg.models.load import load_model
+    from napari_clickseg.storage.image_label_pairs import find_data
+
+    if len(chosen.models) != 1:
+        raise ValueError(f"--suggest measures one model, but got {len(chosen.models)}: {', '.join(chosen.models)}.")
+    predictor = load_model(chosen.models[0], chosen.device)
+    sources = find_sources(find_data(chosen.data), chosen.sources)
+    items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
+    planes = sample_planes(items, chosen.suggest, chosen.seed)
+    if not planes:
+        raise ValueError(f"There are no planes with objects in the split {chosen.split!r} of {', '.join(sources)}.")
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    path = chosen.out / TABLE
+    done = {(row.source, row.image, row.frame) for row in read_rows(path)}
+    for item, frame in planes:
+        if (item.source, item.name, " ".join(map(str, frame))) not in done:
+            print(f"{item.source} {item.name}", flush=True)
+            append_rows(path, run_item(predictor, item, frame, SIDE, KEPT, chosen.seed))
+    print(suggestion_table(read_rows(path)))
+    print(f"written: {path}")
