@@ -268,6 +268,9 @@ class PreviewDouble:
     def mark(self, pair: Any, position: Any, large: bool = False) -> None:
         self.marks.append(position)
 
+    def trace(self, pair: Any, tool: str, positions: Any) -> None:
+        self.marks = list(positions)
+
     def show_ahead(self, pair: Any, frame: Any, shown: Any) -> None:
         self.ahead = shown
 

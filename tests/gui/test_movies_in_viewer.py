@@ -248,7 +248,7 @@ def test_an_object_gets_another_id_on_all_frames(opened, qtbot):
     b.key(Qt.Key.Key_R)
     field = b.panel.corrections.id_field
     assert field.isVisible()
-    assert b.status.startswith("Type the new id of object 1 in the panel")
+    assert b.status.startswith("Type the new number of object 1 in the panel")
     qtbot.keyClicks(field, "9")
     qtbot.keyClick(field, Qt.Key.Key_Return)
     b.until(lambda: set(np.unique(b.labels.data)) == {0, 2, 9})

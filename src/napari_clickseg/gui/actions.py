@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Run = Callable[[str], None]
 Bindings = dict[str, Callable[[Any], None] | None]
-Owner = Literal["objects", "corrections", "propagation", "review", "suggestions", "saving", "hover"]
+Owner = Literal["objects", "tools", "corrections", "propagation", "review", "suggestions", "saving", "hover"]
 """Who does it: the attribute of the controller."""
 OF_NAPARI: dict[str, frozenset[str]] = {"polygon": frozenset(("Enter", "Escape"))}
 """Keys that a tool of napari's needs itself, by the mode of the layer: they are given back while the tool is used."""
@@ -73,6 +73,16 @@ ACTIONS = (
     ),
     Action("start_new", "N", "N", "New", "Keep what is drawn and start a new object.", "objects"),
     Action("flip", "T", "T", "Swap buttons", "Swap the mouse buttons: include and exclude.", "objects"),
+    Action(
+        "stroke",
+        "Shift-W",
+        "Shift+W",
+        "Stroke",
+        "Draw along an object, as many clicks; right button: exclude.",
+        "tools",
+    ),
+    Action("next_candidate", ".", ".", "Next", "Show the next candidate: part, cell, cluster.", "objects"),
+    Action("previous_candidate", ",", ",", "Previous", "Show the candidate before.", "objects"),
     Action(
         *("toggle_hover", "Shift-H", "Shift+H", "Look ahead"),
         "Show, where the pointer rests, the mask that a click would give; again: do not.",

@@ -87,7 +87,14 @@ class Controller:
         self.frames = Frames(self.workspace, self.viewport, self.background)
         self.objects = Objects(self.workspace, self.layers, self.viewport, self.models, self.reports)
         self.hover = Hover(
-            self.workspace, self.objects, self.models, self.viewport, self.background, self.preview, self.reports, hover
+            self.workspace,
+            self.objects,
+            self.models,
+            self.viewport,
+            self.background,
+            self.preview,
+            self.reports,
+            hover,
         )
         self.tools = Tools(self.workspace, self.objects, self.layers, self.preview, self.reports)
         self.corrections = Corrections(
@@ -226,6 +233,7 @@ class Controller:
             (requests.threshold_set, objects.set_threshold),
             (requests.diameter_set, objects.set_diameter),
             (requests.protect_chosen, objects.choose_protect),
+            (requests.candidate_chosen, objects.choose_candidate),
             (requests.opacity_set, self.set_opacity),
             (requests.model_chosen, self.models.choose_model),
             (requests.device_chosen, self.models.choose_device),

@@ -157,6 +157,8 @@ def _object(workspace: Workspace, objects: Objects, pair: LayerPair | None, coun
         threshold=session.threshold,
         diameter=pair.known_diameter(),
         diameter_known=session.diameter is not None,
+        candidates=objects.thumbnails,
+        candidate=session.candidate_shown,
     )
 
 

@@ -19,12 +19,12 @@ from napari_clickseg.gui.controllers.tools import Tools
 OWNERS = {
     "hover": Hover,
     "objects": Objects,
-    "tools": Tools,
     "corrections": Corrections,
     "propagation": Propagation,
     "review": Reviewing,
     "suggestions": Suggestions,
     "saving": Saving,
+    "tools": Tools,
 }
 OF_NAPARI = {"Shift-A", "Shift-L", "Shift-P", "Shift-V", "C", "S", "Space", "Tab"}
 

@@ -12,7 +12,15 @@ from stage import PairDouble, Stage
 @pytest.fixture
 def stage():
     made = Stage()
-    parts = (made.workspace, made.objects, made.models, made.viewport, made.background, made.preview, made.reports)
+    parts = (
+        made.workspace,
+        made.objects,
+        made.models,
+        made.viewport,
+        made.background,
+        made.preview,
+        made.reports,
+    )
     made.hover = Hover(*parts)
     made.hover.open()
     made.show(PairDouble())

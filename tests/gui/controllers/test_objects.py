@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 
+from doubles import Disks
 from stage import PairDouble, Stage
 
 
@@ -171,3 +174,37 @@ def test_points_of_a_foreign_layer_are_copied(stage):
     stage.answer()
     assert [click.position for click in session(stage).clicks] == mine
     assert len(mine) == 2
+
+
+@dataclass(frozen=True)
+class Unsure(Disks):
+    """Knows a small and a large answer."""
+
+    def predict(self, image, request, stop):
+        small = super().predict(image, request, stop)
+        large = Disks(radius=2 * self.radius).predict(image, request, stop)
+        return replace(small, candidates=(small, large))
+
+
+def test_candidates_go_round_by_key_and_by_their_pictures_as_steps_of_undo():
+    stage = Stage()
+    stage.show(PairDouble(predictor=Unsure(radius=5)))
+    stage.click(30, 30)
+    stage.answer()
+    small = session(stage).area()
+    assert len(stage.objects.thumbnails) == 2
+    stage.objects.next_candidate()
+    assert session(stage).area() > 2 * small
+    stage.objects.next_candidate()
+    assert session(stage).area() == small
+    stage.objects.choose_candidate(1)
+    stage.objects.undo()
+    assert session(stage).area() == small
+
+
+def test_where_there_is_no_choice_the_key_says_so(stage):
+    stage.click(20, 20)
+    stage.answer()
+    assert stage.objects.thumbnails == ()
+    with pytest.raises(ValueError, match="no other candidate"):
+        stage.objects.next_candidate()

@@ -230,6 +230,18 @@ class Models:
             self.ask(pair, following)
         else:
             self.answered.emit(pair, perf_counter() - self._asked_at, outcome.value.note)
+            self._explore(pair)
+
+    def _explore(self, pair: LayerPair) -> None:
+        """Look for further candidates while nothing else is asked; a click ends that."""
+        request = pair.session.unexplored()
+        if request is not None and pair.session.pending is None:
+            job = partial(pair.session.explore, request)
+            self._background.answers.submit(job, partial(self._on_explored, pair, request))
+
+    def _on_explored(self, pair: LayerPair, request: Request, outcome: Outcome) -> None:
+        if outcome.error is None and pair in self._workspace:
+            pair.session.add_candidates(request, outcome.value)
 
     def _on_prepared(self, model: LatePredictor, outcome: Outcome) -> None:
         """Take note that the model is there, or why it cannot be used."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psygnal import Signal
 
 from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Request
 from napari_clickseg.gui.view import messages
-from napari_clickseg.gui.view.protocol import Status
+from napari_clickseg.gui.view.protocol import Status, Thumbnail
 from napari_clickseg.session.state import ObjectState
 
 if TYPE_CHECKING:
@@ -29,6 +33,8 @@ AtPlace = Callable[["LayerPair", Position], None]
 """What to do with the place that is clicked next."""
 MARGIN = 3.0
 """A click so many screen pixels inside an existing object corrects it; nearer to its border it begins another."""
+THUMBNAIL = 36
+"""Side of the pictures of candidates."""
 LEFTOVER = 0.1
 """A new object of which other objects leave less than this share is not drawn."""
 
@@ -72,6 +78,7 @@ class Objects:
         self._queue: deque[Queued] = deque()
         self._tool: Tool | None = None
         self._other_labels: Any = None
+        self._pictured: tuple[tuple[Prediction, ...], tuple[Thumbnail, ...]] = (), ()
         self.flipped = False
         """Whether the left button excludes."""
         self.interrupts: tuple[Callable[[], bool], ...] = ()
@@ -125,6 +132,34 @@ class Objects:
     def redo(self) -> None:
         """Go one step forward."""
         self._travel(forward=True)
+
+    def next_candidate(self) -> None:
+        """Show the next of the masks that the clicks may mean."""
+        self._choose(1)
+
+    def previous_candidate(self) -> None:
+        """Show the one before."""
+        self._choose(-1)
+
+    def choose_candidate(self, number: int) -> None:
+        """Show one of the masks that the clicks may mean."""
+        pair = self._workspace.current
+        if pair is not None:
+            self._choose(number - pair.session.candidate_shown)
+
+    @property
+    def thumbnails(self) -> tuple[Thumbnail, ...]:
+        """Small pictures of the masks that the clicks may mean, all at one scale; none where there is no choice."""
+        pair = self._workspace.current
+        candidates = () if pair is None else pair.session.candidates()
+        if candidates != self._pictured[0]:
+            self._pictured = candidates, thumbnails_of(candidates)
+        return self._pictured[1]
+
+    def _choose(self, steps: int) -> None:
+        pair = self._workspace.current
+        if pair is not None and steps and not pair.session.next_candidate(steps):
+            raise ValueError("There is no other candidate; click on what is missing, right-click on what is too much.")
 
     def flip(self) -> None:
         """Swap what the left and the right button mean."""
@@ -366,6 +401,31 @@ class Objects:
             self._reports.resume()
         else:
             self.ask(pair, pair.session.pending)
+
+
+def thumbnails_of(candidates: Sequence[Prediction]) -> tuple[Thumbnail, ...]:
+    """Return small pictures of masks on the region that holds them all.
+
+    >>> from napari_clickseg.core.regions import Region
+    >>> whole, part = np.ones((8, 8), bool), np.zeros((8, 8), bool)
+    >>> masks = [Prediction.from_mask(mask, Region((0, 0), (8, 8))) for mask in (whole, part)]
+    >>> [sum(thumbnail.pixels) > 0 for thumbnail in thumbnails_of(masks)]
+    [True, False]
+    """
+    if not candidates or candidates[0].region.ndim != 2:
+        return ()
+    region = reduce(Region.union, (one.region for one in candidates))
+    masks = [one.mask_on(region) for one in candidates]
+    box = Region.of_mask(reduce(np.logical_or, masks)) or Region.whole(region.shape)
+    side = max(*box.shape, 1)
+    rows, columns = (
+        (np.arange(THUMBNAIL) + 0.5) * side / THUMBNAIL + start - (side - n) / 2
+        for start, n in zip(box.start, box.shape, strict=True)
+    )
+    inside = [(k >= 0) & (k < n) for k, n in zip((rows, columns), region.shape, strict=True)]
+    index = np.ix_(*(np.clip(k.astype(int), 0, n - 1) for k, n in zip((rows, columns), region.shape, strict=True)))
+    there = inside[0][:, None] & inside[1][None, :]
+    return tuple(Thumbnail(THUMBNAIL, (230 * (mask[index] & there)).astype(np.uint8).tobytes()) for mask in masks)
 
 
 def travelled(before: ObjectState, after: ObjectState, forward: bool) -> str:

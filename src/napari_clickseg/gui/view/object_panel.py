@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSlider, QWidget
+from qtpy.QtCore import QSignalBlocker, QSize, Qt
+from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QPushButton, QSlider, QWidget
 
-from napari_clickseg.gui.view.protocol import ObjectState, Requests
+from napari_clickseg.gui.view.protocol import ObjectState, Requests, Thumbnail
 from napari_clickseg.gui.view.widgets import (
     ACCENT_BUTTON,
     GAP,
@@ -19,6 +20,10 @@ from napari_clickseg.gui.view.widgets import (
 )
 
 DIAMETERS = (2.0, 5000.0)
+SIDE = 30
+"""Of the pictures of candidates, on the screen."""
+CHOSEN = "QPushButton { border: 2px solid #26a9c4; padding: 0; }"
+UNCHOSEN = "QPushButton { border: 2px solid transparent; padding: 0; }"
 ROWS = (("keep", "cancel"), ("undo", "redo", "start_new"))
 LEGEND = {
     False: "<b>Left</b> click adds <span style='color:#3ddc84'>●</span>   "
@@ -70,6 +75,48 @@ class ObjectPanel(QWidget):
         self.legend.setText(LEGEND[state.flipped])
 
 
+class CandidateRow(QWidget):
+    """The masks that the clicks may mean, as small pictures; a press shows one. Its place stays free without any."""
+
+    def __init__(self, requests: Requests) -> None:
+        super().__init__()
+        self._requests = requests
+        self.buttons: list[QPushButton] = []
+        self._shown: tuple[Thumbnail, ...] = ()
+        self._none = QLabel("keys , and . where there is a choice")
+        self._none.setStyleSheet(GREY)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(3)
+        self._row.addWidget(self._none)
+        self._row.addStretch(1)
+        self.setFixedHeight(SIDE + 8)
+
+    def show_candidates(self, candidates: tuple[Thumbnail, ...], chosen: int) -> None:
+        """Show these, the one drawn framed."""
+        if candidates != self._shown:
+            self._shown = candidates
+            for button in self.buttons:
+                self._row.removeWidget(button)
+                button.deleteLater()
+            self.buttons = [self._button(k, one) for k, one in enumerate(candidates)]
+            for k, button in enumerate(self.buttons):
+                self._row.insertWidget(k, button)
+            self._none.setVisible(not candidates)
+        for k, button in enumerate(self.buttons):
+            button.setStyleSheet(CHOSEN if k == chosen else UNCHOSEN)
+
+    def _button(self, number: int, thumbnail: Thumbnail) -> QPushButton:
+        side = thumbnail.side
+        image = QImage(thumbnail.pixels, side, side, side, QImage.Format.Format_Grayscale8)
+        button = plain_button("", f"candidate_{number}", "Draw this one.  [, .]")
+        button.setIcon(QIcon(QPixmap.fromImage(image.copy())))
+        button.setIconSize(QSize(SIDE, SIDE))
+        button.setFixedSize(SIDE + 6, SIDE + 6)
+        button.clicked.connect(lambda: self._requests.candidate_chosen.emit(number))
+        return button
+
+
 class ShapePanel(QWidget):
     """Where the object ends, and how large cells are."""
 
@@ -100,12 +147,15 @@ class ShapePanel(QWidget):
         row.addWidget(looser)
         row.addWidget(self.threshold, 1)
         row.addWidget(tighter)
+        self.candidates = CandidateRow(requests)
         form = form_in(self)
+        form.addRow(caption("Candidates"), self.candidates)
         form.addRow(caption("Outline"), slider)
         form.addRow(caption("Cell size"), side_by_side(self.diameter, self.automatic))
 
     def show_object(self, state: ObjectState) -> None:
-        """Show the threshold, which every object has its own of, and the expected size."""
+        """Show the candidates, the threshold, which every object has its own of, and the expected size."""
+        self.candidates.show_candidates(state.candidates, state.candidate)
         with QSignalBlocker(self.threshold):
             self.threshold.setValue(round(100 * state.threshold))
         with QSignalBlocker(self.diameter):

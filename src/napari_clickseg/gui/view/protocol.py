@@ -70,6 +70,14 @@ class Picks:
 
 
 @dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small grey picture: its side in pixels, and one byte for each, row by row."""
+
+    side: int
+    pixels: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectState:
     """The object being drawn, and what makes sense now.
 
@@ -83,8 +91,8 @@ class ObjectState:
         The action that waits for a click on the canvas; none where empty.
     flipped : bool
         The left button excludes.
-    candidates : int
-        How many masks a key goes through; the one shown is number `candidate`.
+    candidates : tuple of Thumbnail
+        The masks that a key goes through; the one shown is number `candidate`.
     """
 
     label: int | None = None
@@ -98,7 +106,7 @@ class ObjectState:
     diameter: float | None = None
     diameter_known: bool = False
     """It was set by hand."""
-    candidates: tuple[Any, ...] = ()
+    candidates: tuple[Thumbnail, ...] = ()
     candidate: int = 0
 
 
