@@ -304,10 +304,9 @@ def test_spacing_and_axes_are_changed_in_the_panel(opened):
 def test_frames_of_an_axis_that_nobody_named_are_called_frames(bench, movie):
     b = bench(movie)
     assert b.session.image.axes == "ZYX"
-    title = b.panel.frames.title
-    assert title.text() == f"Frame {b.viewer.dims.current_step[0]}, last {COUNT - 1}"
+    assert b.panel.frames.title.text() == f"Frame {b.viewer.dims.current_step[0]}, last {COUNT - 1}"
     b.viewer.layers[0].axis_labels = ("z", "y", "x")
-    assert title.text().startswith("Plane")
+    assert b.panel.frames.title.text().startswith("Plane")
 
 
 def test_a_trip_ends_where_something_was_drawn_last(bench, movie, truth):
@@ -327,10 +326,9 @@ def test_time_and_depth_are_told_apart_and_objects_go_along_either(bench, movie,
     image = np.stack([movie, movie])
     b = bench(image, lambda viewer: viewer.add_labels(labels, name="given"), axis_labels=("t", "z", "y", "x"))
     b.viewer.dims.set_current_step((0, 1), (1, 0))
-    panel = b.panel.frames
-    assert panel.along.values == ["T", "Z"]
+    assert b.panel.frames.along.values == ["T", "Z"]
     b.panel.requests.along_chosen.emit("Z")
-    assert panel.title.text() == "Plane 0, last 5"
+    assert b.panel.frames.title.text() == "Plane 0, last 5"
     b.panel.requests.reach_set.emit(2)
     b.key(Qt.Key.Key_Right, SHIFT)
     carried(b)
