@@ -252,7 +252,7 @@ def test_an_object_gets_another_id_on_all_frames(opened, qtbot):
     qtbot.keyClicks(field, "9")
     qtbot.keyClick(field, Qt.Key.Key_Return)
     b.until(lambda: set(np.unique(b.labels.data)) == {0, 2, 9})
-    assert not field.isVisible()
+    assert not b.panel.corrections.id_field.isVisible()
     assert all(9 in frame for frame in b.labels.data)
     b.key(Qt.Key.Key_Z, CONTROL)
     assert set(np.unique(b.labels.data)) == {0, 1, 2}

@@ -73,14 +73,6 @@ ACTIONS = (
     ),
     Action("start_new", "N", "N", "New", "Keep what is drawn and start a new object.", "objects"),
     Action("flip", "T", "T", "Swap buttons", "Swap the mouse buttons: include and exclude.", "objects"),
-    Action(
-        "stroke",
-        "Shift-W",
-        "Shift+W",
-        "Stroke",
-        "Draw along an object, as many clicks; right button: exclude.",
-        "tools",
-    ),
     Action("next_candidate", ".", ".", "Next", "Show the next candidate: part, cell, cluster.", "objects"),
     Action("previous_candidate", ",", ",", "Previous", "Show the candidate before.", "objects"),
     Action(

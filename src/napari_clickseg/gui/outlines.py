@@ -24,7 +24,7 @@ PATIENCE_MS = 80
 """The picture follows so long after the last change: while the view moves it moves with it."""
 LARGEST = 1600
 """Sides of the picture, in screen pixels; larger windows get coarser lines."""
-SHADOW = (10, 10, 20, 200)
+SHADOW = np.array((10, 10, 20, 200), np.uint8)
 """Of the line around the line, which shows on bright images."""
 
 
@@ -143,7 +143,8 @@ def sampled(labels: Any, frame: Frame, start: Any, step: float, shape: Any) -> n
     )
     where = (*frame, slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     block = np.asarray(labels[where])
-    return block.take(rows - rows[0], axis=0).take(columns - columns[0], axis=1)
+    found: npt.NDArray[Any] = block.take(rows - rows[0], axis=0).take(columns - columns[0], axis=1)
+    return found
 
 
 def outlined(ids: npt.NDArray[Any], without: int = 0) -> npt.NDArray[np.uint8]:
@@ -162,7 +163,5 @@ def outlined(ids: npt.NDArray[Any], without: int = 0) -> npt.NDArray[np.uint8]:
     rows, columns = np.nonzero(rim)
     there = ids[rows, columns]
     picture = np.zeros((*ids.shape, 4), np.uint8)
-    picture[rows, columns] = np.where(
-        (there == 0)[:, None], np.uint8(SHADOW), COLOURS[(there - 1) % (len(COLOURS) - 1) + 1]
-    )
+    picture[rows, columns] = np.where((there == 0)[:, None], SHADOW, COLOURS[(there - 1) % (len(COLOURS) - 1) + 1])
     return picture

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_clickseg.core.jobs import Stop
+from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import Status
 from napari_clickseg.session.session import Session
@@ -216,7 +216,7 @@ def _restored(found: Found, beside: LayerPair, labels: Any, stop: Stop) -> Resto
     except BaseException:
         for journal in journals:
             journal.saved()
-            _ended(journal)
+            _ended(journal, NEVER)
         raise
     (journal,) = journals
     try:
