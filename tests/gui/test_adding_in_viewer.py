@@ -28,7 +28,12 @@ class Hand:
     """Uses the assistant as a user does: with keys and the left mouse button."""
 
     def __init__(self, b):
-        self.b, self.view = b, b.panel.assistant
+        self.b = b
+
+    @property
+    def view(self):
+        """The assistant, as it is once it was painted."""
+        return self.b.panel.assistant
 
     @property
     def status(self):

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.viewer
 
 @pytest.fixture
 def movie():
-    return np.random.default_rng(2).integers(0, 99, (3, 64, 64), np.uint8)
+    return np.random.default_rng(2).integers(0, 99, (5, 64, 64), np.uint8)
 
 
 def settled(b):
@@ -112,12 +112,12 @@ def test_the_button_asks_for_a_name_beside_the_image_and_cancelling_writes_nothi
     tifffile.imwrite(path, movie, photometric="minisblack")
     b = bench(None, before=lambda viewer: viewer.open(path, plugin="napari"))
     row = b.panel.files
-    for request, name in (("save_labels", "cells objects.tif"), ("save_session", "cells session.json")):
-        qtbot.mouseClick(row.buttons[request], Qt.MouseButton.LeftButton)
+    for button, name in ((row.save, "cells objects.tif"), (b.panel.drawing.log, "cells clicks.json")):
+        button.click()
         assert row.dialog.selectedFiles() == [str(tmp_path / name)]
         row.dialog.reject()
     assert sorted(p.name for p in tmp_path.glob("cells*")) == ["cells.tif"]
-    qtbot.mouseClick(row.buttons["save_labels"], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(row.save, Qt.MouseButton.LeftButton)
     row.dialog.accept()
     b.until((tmp_path / "cells objects.tif").exists)
 
