@@ -154,3 +154,25 @@ def test_images_of_a_folder_are_found_at_any_depth_but_not_inside_zarr(tmp_path:
     assert found == ["b.tif", "plate/A1/a.PNG", "plate/z.zarr"]
     with pytest.raises(FileNotFoundError, match="There are no images in"):
         find_images(tmp_path / "plate" / "z.zarr")
+
+
+def test_alpha_is_written_beside_the_labels(tmp_path: Path) -> None:
+    """One disk, certain inside: its alpha is 1 there and 0 elsewhere; the largest of all objects counts."""
+    image = np.zeros((20, 24), np.float32)
+    tifffile.imwrite(tmp_path / "image.tif", image)
+    (tmp_path / "clicks.csv").write_text("object,positive,y,x\n1,1,10,10\n")
+    job = Job(tmp_path / "image.tif", tmp_path / "labels.tif", tmp_path / "clicks.csv", model="disks")
+    segment_image(replace(job, alpha=tmp_path / "alpha.tif"))
+    alpha, labels = (tifffile.imread(tmp_path / name) for name in ("alpha.tif", "labels.tif"))
+    assert alpha.dtype == np.float32
+    assert alpha.shape == labels.shape
+    np.testing.assert_array_equal(alpha > 0.5, labels > 0)
+
+
+def test_alpha_wants_clicks_and_a_tiff(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "image.tif", np.zeros((20, 24), np.float32))
+    job = Job(tmp_path / "image.tif", tmp_path / "labels.tif", alpha=tmp_path / "alpha.tif")
+    with pytest.raises(ValueError, match="name a table of clicks"):
+        segment_image(job)
+    with pytest.raises(ValueError, match=r"name a \.tif, not"):
+        segment_image(replace(job, clicks=tmp_path / "clicks.csv", alpha=tmp_path / "alpha.png"))

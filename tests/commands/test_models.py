@@ -101,3 +101,22 @@ def test_a_card_that_cannot_be_read_is_one_sentence(
     monkeypatch.setenv("CLICKSEG_MODELS", str(here))
     (here / "mine.safetensors").write_bytes(b"")
     assert sentence in refused(capsys, main(["models", name]))
+
+
+def test_a_weights_file_is_added_under_the_name_of_its_card(
+    capsys: pytest.CaptureFixture[str], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLICKSEG_MODELS", str(here / "mine"))
+    save_file({"w": np.zeros(1, np.float32)}, here / "download.safetensors", TINY.to_metadata())
+    for _ in range(2):  # the same file again is no fault
+        assert main(["models", "--add", str(here / "download.safetensors")]) == 0
+        assert f"added: {here / 'mine' / 'tiny.safetensors'}" in capsys.readouterr().out
+    save_file({"w": np.ones(1, np.float32)}, here / "other.safetensors", TINY.to_metadata())
+    assert "There is another model 'tiny'" in refused(
+        capsys, main(["models", "--add", str(here / "other.safetensors")])
+    )
+
+
+def test_a_file_without_a_card_is_not_added(capsys: pytest.CaptureFixture[str], here: Path) -> None:
+    (here / "bad.safetensors").write_bytes(b"nothing")
+    assert "is no readable weights file" in refused(capsys, main(["models", "--add", str(here / "bad.safetensors")]))

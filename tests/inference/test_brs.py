@@ -44,6 +44,13 @@ from napari_clickseg.networks.catalogue import streams_of
 from napari_clickseg.networks.unet import UNet
 from napari_clickseg.training.recipe import list_recipes, read_recipe
 
+
+@pytest.fixture(autouse=True)
+def small_images(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+    """Toy networks hardly look at their maps: the inertial energy counts as little as in one small image."""
+    monkeypatch.setattr(brs, "PAPER_PIXELS", 64 * 64)
+
+
 PATIENT = Budget(seconds=math.inf, looks=60)
 CLOSED = Budget(seconds=math.inf, looks=0)
 
@@ -480,3 +487,9 @@ def test_refinements_are_switched_by_name(tmp_path: Path):
     found = [load_model(f"{tmp_path / 'a.safetensors'}{name}", "cpu").card.refinements for name in names]
     assert found == [("brs",), (), ("fbrs",), ("brs", "flip")]
     assert set(VARIABLES) <= set(REFINEMENTS)
+
+
+def test_inertia_counts_for_more_where_fewer_pixels_are_summed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(brs, "PAPER_PIXELS", 480 * 320)
+    asked = Asked(Nameless(), (), torch.rand((1, 3, 128, 128)), 2, lambda network, features, maps: maps[:, 2:])
+    assert brs.click_maps(asked).inertia == pytest.approx(INERTIA * 9.375)

@@ -160,6 +160,18 @@ def test_a_mask_that_fills_the_window_is_shallow_at_its_rim():
     assert maps[-1, 4].tolist() == [0.5, 1, 1, 1, 1, 1, 1, 0.5]
 
 
+def test_the_outside_prior_is_the_distance_to_the_mask_and_a_flag():
+    maps = drawn(Encoding("disk", (1.0,), "outside"), said(), square(slice(0, 8), slice(0, 3)))
+    assert maps[-2, 4].tolist() == [0, 0, 0, 0.5, 1, 1, 1, 1]
+    assert maps[-1, 4].tolist() == [1] * 8
+
+
+def test_without_a_mask_the_outside_prior_is_far_everywhere():
+    maps = drawn(Encoding("disk", (1.0,), "outside"), said())
+    assert maps[-2].unique().tolist() == [1]
+    assert maps[-1].unique().tolist() == [0]
+
+
 # The superpixel box
 
 ALL = [[1, 1, 1, 1]] * 4
@@ -191,18 +203,18 @@ def test_clicks_in_a_row_span_a_box_half_as_high_as_wide():
     ]
 
 
-def test_later_positive_clicks_add_their_superpixel_and_negative_ones_remove_theirs():
+def test_later_positive_clicks_extend_the_box_and_negative_ones_remove_their_superpixel():
     pair = (3, 3, POSITIVE), (2, 4, NEGATIVE)
     assert box(said(*pair, (7, 7, POSITIVE), (2, 2, NEGATIVE))) == [
         [0, 0, 0, 0],
-        [0, 0, 1, 0],
-        [0, 1, 1, 0],
-        [0, 0, 0, 1],
+        [0, 0, 1, 1],
+        [0, 1, 1, 1],
+        [0, 1, 1, 1],
     ]
 
 
 def test_which_click_comes_first_decides_on_the_box():
-    first, second = (3, 3, POSITIVE), (7, 7, POSITIVE)
+    first, second = (3, 3, POSITIVE), (7, 3, POSITIVE)
     beside = (2, 4, NEGATIVE)
     assert box(said(first, second, beside)) != box(said(second, first, beside))
     assert box(said(first, beside, second)) == box(said(beside, first, second))
@@ -212,13 +224,18 @@ def test_around_a_mask_the_box_encloses_it_and_every_click_refines_it():
     mask = square(slice(2, 3), slice(2, 3)) + square(slice(5, 6), slice(4, 5))
     enclosing = [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
     assert box(said(), mask) == enclosing
-    assert box(said((0, 0, POSITIVE)), mask) == [[1, 0, 0, 0], *enclosing[1:]]
+    assert box(said((0, 0, POSITIVE)), mask) == [[1, 1, 1, 0]] * 3 + [[0, 0, 0, 0]]
     assert box(said((2, 4, NEGATIVE)), mask) == [[0, 0, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
 
 
-def test_a_pair_of_clicks_says_more_than_the_mask():
+def test_a_given_mask_draws_the_box_whatever_pair_is_clicked():
     pair = said((3, 3, POSITIVE), (2, 4, NEGATIVE))
-    assert box(pair, square(slice(6, 8), slice(6, 8))) == box(pair)
+    assert box(pair, square(slice(6, 8), slice(6, 8))) == [
+        [0, 0, 0, 0],
+        [0, 1, 0, 1],
+        [0, 1, 1, 1],
+        [0, 1, 1, 1],
+    ]
 
 
 # All of them

@@ -13,7 +13,7 @@ from napari_clickseg.networks.pyramid import PyramidNet
 def test_it_decides_at_the_stride_asked_for(stride: int):
     network = PyramidNet(3, stride=stride).eval()
     with torch.inference_mode():
-        features = network.encoder(torch.zeros(1, 6, 64, 96))
+        features = network.encoder(torch.zeros(1, 3, 64, 96), torch.zeros(1, 3, 64, 96))[-1]
     assert features.shape[-2:] == (64 // stride, 96 // stride)
 
 

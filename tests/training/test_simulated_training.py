@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from doubles import disk
-from napari_clickseg.core.simulated_user import BOX_IOU, NARROWEST
+from napari_clickseg.core.simulated_user import BOX_IOU, NARROWEST, depth
 from napari_clickseg.training import simulated_training as simulation
 from napari_clickseg.training.data import Plane, Pool, Target
 from napari_clickseg.training.recipe import Clicks, Recipe, Schedule
@@ -50,10 +51,23 @@ def scene(
         torch.zeros(len(truths), 3, SIDE, SIDE),
         labels,
         torch.from_numpy(np.stack(truths))[:, None],
+        torch.from_numpy(np.stack(truths))[:, None].float(),
         np.zeros(len(truths), bool),
     )
     settings = Clicks(user, **{"rounds": 3, "robots": {"centre": 1.0}, **clicks})
     return Scene(settings, windows, np.random.default_rng(seed), helpers(0))
+
+
+def slot(seed: int) -> Slot:
+    return Slot(("discs", 0, 0), seed)
+
+
+def pool(side: int = SIDE) -> Pool:
+    """One plane with one disc."""
+    pixels = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    target = Target(1, 22.0, (22.0, 25.0), np.array([[22, 25]], np.float32))
+    plane = Plane((pixels,), torch.from_numpy(LABELS.astype(np.float32))[None, None], (target,))
+    return Pool({"discs": [plane]}, {"discs": 1.0})
 
 
 def nothing_found(ask: Ask) -> Tensor:
@@ -86,7 +100,7 @@ def on(mask: np.ndarray, said: Said) -> list[bool]:
 @pytest.mark.parametrize("user", USERS)
 def test_a_window_without_its_object_is_asked_about_too(user: str):
     for seed in range(8):
-        slots = [Slot(0), Slot(1)]
+        slots = [slot(0), slot(1)]
         asked = play(replace(scene(user, (NOTHING, TRUTH), seed), slots=slots))
         assert all(not positive for ask in asked for _, positive in ask.said[0])
         assert asked[-1].said[1]
@@ -94,19 +108,19 @@ def test_a_window_without_its_object_is_asked_about_too(user: str):
 
 @pytest.mark.parametrize("user", USERS)
 def test_the_last_answer_is_graded(user: str):
-    assert play(replace(scene(user), slots=[Slot(0), Slot(1)]))[-1].graded
+    assert play(replace(scene(user), slots=[slot(0), slot(1)]))[-1].graded
 
 
 @pytest.mark.parametrize("user", USERS)
 def test_clicks_lie_on_the_side_that_they_say(user: str):
-    asked = play(replace(scene(user), slots=[Slot(0), Slot(1)]))
+    asked = play(replace(scene(user), slots=[slot(0), slot(1)]))
     for points in asked[-1].said:
         assert on(TRUTH, points) == [positive for _, positive in points]
 
 
 @pytest.mark.parametrize("user", USERS)
 def test_the_same_seed_asks_the_same(user: str):
-    first, second = (play(replace(scene(user, seed=5), slots=[Slot(0), Slot(1)])) for _ in range(2))
+    first, second = (play(replace(scene(user, seed=5), slots=[slot(0), slot(1)])) for _ in range(2))
     assert [ask.said for ask in first] == [ask.said for ask in second]
 
 
@@ -149,7 +163,9 @@ def test_iterating_grades_the_last_of_its_questions_only():
 
 
 def test_iterating_adds_a_click_and_shows_the_last_answer_at_each_further_question():
-    asked = next(g for g in (play(scene("iterating", seed=s), answer_of_round) for s in SEEDS) if len(g) == 4)
+    asked = next(
+        g for g in (play(scene("iterating", seed=s, from_mask=0.0), answer_of_round) for s in SEEDS) if len(g) == 4
+    )
     first, *rest = counts(asked)
     assert rest == [[n + k for n in first] for k in (1, 2, 3)]
     assert not asked[0].told.any()
@@ -167,7 +183,7 @@ def answer_of_round(ask: Ask) -> Tensor:
 
 
 def test_click_by_click_asks_after_every_click_and_wants_an_update_each_time():
-    asked = play(scene("click by click"), answer_of_round)
+    asked = play(scene("click by click", from_mask=0.0), answer_of_round)
     assert counts(asked) == [[1, 1], [2, 2], [3, 3]]
     assert all(ask.graded and ask.step for ask in asked)
     assert not asked[0].told.any()
@@ -177,7 +193,7 @@ def test_click_by_click_asks_after_every_click_and_wants_an_update_each_time():
 
 def test_click_by_click_clicks_on_the_largest_error():
     half = torch.from_numpy(TRUTH & (np.arange(SIDE)[:, None] < 22)).float()
-    asked = play(scene("click by click", (TRUTH,)), lambda ask: half[None, None])
+    asked = play(scene("click by click", (TRUTH,), from_mask=0.0), lambda ask: half[None, None])
     (y, x), positive = asked[1].said[0][-1]
     assert positive
     assert TRUTH[int(y), int(x)]
@@ -186,20 +202,35 @@ def test_click_by_click_clicks_on_the_largest_error():
 
 def test_users_stop_clicking_where_nothing_is_wrong():
     perfect = torch.from_numpy(TRUTH).float()[None, None]
-    assert counts(play(scene("click by click", (TRUTH,)), lambda ask: perfect)) == [[1], [1], [1]]
+    assert counts(play(scene("click by click", (TRUTH,), from_mask=0.0), lambda ask: perfect)) == [[1], [1], [1]]
 
 
 # -- remembering -------------------------------------------------------------------------------------------------------
 
 
-def test_remembering_asks_once_and_shows_the_mask_of_the_epoch_before_with_one_click_more():
-    slots = [Slot(0), Slot(1)]
+def test_remembering_asks_once_per_epoch_with_one_click_more_and_shows_no_mask_from_scratch():
+    slots = [slot(0), slot(1)]
     half = torch.from_numpy(TRUTH & (np.arange(SIDE) < 25)).float().expand(2, 1, -1, -1)
-    first = play(replace(scene("remembering"), slots=slots), lambda ask: half * 0.9)
-    second = play(replace(scene("remembering", seed=1), slots=slots), lambda ask: half)
-    third = play(replace(scene("remembering", seed=2), slots=slots))
-    assert [len(first), len(second), len(third)] == [1, 1, 1]
-    assert not first[0].told.any()
+    games = [
+        play(replace(scene("remembering", seed=seed, from_mask=0.0), slots=slots), lambda ask: half)
+        for seed in range(3)
+    ]
+    assert [len(asked) for asked in games] == [1, 1, 1]
+    assert not any(asked[0].told.any() for asked in games)
+    for before, after in itertools.pairwise(games):
+        assert [new[:-1] for new in after[0].said] == before[0].said
+
+
+def test_remembering_begins_with_a_click_on_a_damaged_mask_and_then_shows_the_mask_of_the_epoch_before():
+    slots = [slot(0), slot(1)]
+    half = torch.from_numpy(TRUTH & (np.arange(SIDE) < 25)).float().expand(2, 1, -1, -1)
+    first = play(replace(scene("remembering", from_mask=1.0), slots=slots), lambda ask: half * 0.9)
+    second = play(replace(scene("remembering", seed=1, from_mask=1.0), slots=slots), lambda ask: half)
+    third = play(replace(scene("remembering", seed=2, from_mask=1.0), slots=slots))
+    assert counts(first) == [[1, 1]]
+    assert first[0].told.tolist() == [1.0, 1.0]
+    for mask, points in zip(first[0].prior[:, 0] > 0.5, first[0].said, strict=True):
+        assert on((mask.numpy() != TRUTH), points) == [True]
     for before, after in ((first, second), (second, third)):
         assert counts(after) == [[n + 1 for n in counts(before)[0]]]
         assert [new[:-1] for new in after[0].said] == before[0].said
@@ -210,25 +241,25 @@ def test_remembering_asks_once_and_shows_the_mask_of_the_epoch_before_with_one_c
 def test_memory_goes_round_its_slots_and_returns_to_them_after_an_epoch(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(simulation, "MEMORY", 6)
     memory, rng = Memory(), np.random.default_rng(0)
-    epoch = [memory.next_slots(2, rng) for _ in range(3)]
+    epoch = [memory.next_slots(2, pool(), rng) for _ in range(3)]
     assert len({slot.seed for pair in epoch for slot in pair}) == 6
-    assert [slot.seed for slot in memory.next_slots(2, rng)] == [slot.seed for slot in epoch[0]]
+    assert [slot.seed for slot in memory.next_slots(2, pool(), rng)] == [slot.seed for slot in epoch[0]]
 
 
 def test_batch_larger_than_what_is_left_of_an_epoch_begins_the_next_one(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(simulation, "MEMORY", 3)
     memory, rng = Memory(), np.random.default_rng(0)
-    first, second = memory.next_slots(2, rng), memory.next_slots(2, rng)
+    first, second = memory.next_slots(2, pool(), rng), memory.next_slots(2, pool(), rng)
     assert second[1] is first[0]
 
 
 def test_memory_resets_clicked_objects_as_often_as_it_should(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(simulation, "MEMORY", 1000)
     memory, rng = Memory(), np.random.default_rng(0)
-    before = memory.next_slots(1000, rng)
+    before = memory.next_slots(1000, pool(), rng)
     for slot in before[:800]:
         slot.said = [((1.0, 1.0), True)]
-    after = memory.next_slots(1000, rng)
+    after = memory.next_slots(1000, pool(), rng)
     kept = [new is old for new, old in zip(after, before, strict=True)]
     assert 1 - sum(kept[:800]) / 800 == pytest.approx(simulation.RESET, abs=0.05)
     assert all(kept[800:])
@@ -238,7 +269,7 @@ def test_memory_resets_clicked_objects_as_often_as_it_should(monkeypatch: pytest
 def test_memory_passes_through_its_state_exactly(monkeypatch: pytest.MonkeyPatch, tmp_path):
     monkeypatch.setattr(simulation, "MEMORY", 4)
     memory = Memory()
-    slots = memory.next_slots(2, np.random.default_rng(0))
+    slots = memory.next_slots(2, pool(), np.random.default_rng(0))
     play(replace(scene("remembering"), slots=slots))
     torch.save(memory.to_state(), tmp_path / "state.pt")
     back = Memory.of_state(torch.load(tmp_path / "state.pt", weights_only=True))
@@ -246,18 +277,15 @@ def test_memory_passes_through_its_state_exactly(monkeypatch: pytest.MonkeyPatch
     assert [(slot.seed, slot.said) for slot in back.slots] == [(slot.seed, slot.said) for slot in memory.slots]
     for mine, theirs in zip(back.slots[:2], memory.slots[:2], strict=True):
         assert torch.equal(mine.mask, theirs.mask)
-    chosen = [one.next_slots(4, np.random.default_rng(7)) for one in (memory, back)]
+    chosen = [one.next_slots(4, pool(), np.random.default_rng(7)) for one in (memory, back)]
     assert [slot.seed for slot in chosen[0]] == [slot.seed for slot in chosen[1]]
 
 
 def test_same_slot_shows_the_same_window_in_every_epoch(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(simulation, "MEMORY", 2)
     recipe = Recipe("x", "x", "x", side=32, clicks=Clicks("remembering"), schedule=Schedule(batch=2))
-    pixels = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    target = Target(1, 22.0, (22.0, 25.0), np.array([[22, 25]], np.float32))
-    plane = Plane((pixels,), torch.from_numpy(LABELS.astype(np.float32))[None, None], (target,))
-    pool, memory, rng = Pool({"discs": [plane]}, {"discs": 1.0}), Memory(), np.random.default_rng(0)
-    first, second = (open_scene(recipe, pool, rng, helpers(0), memory) for _ in range(2))
+    memory, rng = Memory(), np.random.default_rng(0)
+    first, second = (open_scene(recipe, pool(), rng, helpers(0), memory) for _ in range(2))
     assert torch.equal(first.windows.images, second.windows.images)
     assert torch.equal(first.windows.truths, second.windows.truths)
     assert not torch.equal(first.windows.images[0], first.windows.images[1])
@@ -295,7 +323,7 @@ def test_medoid_clicks_off_the_object_lie_in_the_band_around_it():
     away = np.hypot(*(np.indices(TRUTH.shape) - np.array([22, 25])[:, None, None])) - 11
     scale = simulation.BAND_SIDE / SIDE
     for seed in SEEDS:
-        said = medoid_clicks(TRUTH, np.random.default_rng(seed))
+        said = medoid_clicks(TRUTH, LABELS, np.random.default_rng(seed))
         beside = [away[int(y), int(x)] * scale for (y, x), positive in said if not positive]
         assert len(beside) <= simulation.MOST_NEGATIVE
         assert all(simulation.BAND[0] - scale <= far <= simulation.BAND[1] + scale for far in beside)
@@ -319,14 +347,14 @@ def overlaps(truth: np.ndarray, middle: tuple[float, ...], half: np.ndarray) -> 
 
 
 def test_boxing_asks_once_without_a_mask():
-    (ask,) = play(scene("boxing"))
+    (ask,) = play(scene("boxing", from_mask=0.0))
     assert ask.graded
     assert not ask.told.any()
 
 
 def test_first_two_clicks_span_a_box_that_fits_the_object_or_the_best_there_is():
     for seed in SEEDS:
-        said = box_clicks(TRUTH, np.random.default_rng(seed))
+        said = box_clicks(TRUTH, LABELS, np.random.default_rng(seed))
         assert [sign for _, sign in said[:2]] == [True, False][: len(said)]
         if len(said) > 1:
             middle, corner = said[0][0], said[1][0]
@@ -338,7 +366,7 @@ def test_later_clicks_mend_the_box_on_the_object_outside_and_beside_it_inside():
     long = disk((SIDE, SIDE), (24, 24), 6) | (np.abs(np.indices((SIDE, SIDE)) - 24).max(axis=0) < 3)
     long[22:27, 8:40] = True
     for seed in SEEDS:
-        said = box_clicks(long, np.random.default_rng(seed))
+        said = box_clicks(long, LABELS, np.random.default_rng(seed))
         for point, positive in said[2:]:
             half = half_sides(said[0][0], said[1][0])
             inside = bool((np.abs(np.subtract(point, said[0][0])) <= half).all())
@@ -347,13 +375,15 @@ def test_later_clicks_mend_the_box_on_the_object_outside_and_beside_it_inside():
 
 
 def test_some_objects_get_the_pair_alone_and_some_the_first_click_alone():
-    numbers = [len(box_clicks(TRUTH, np.random.default_rng(seed))) for seed in range(300)]
+    numbers = [len(box_clicks(TRUTH, LABELS, np.random.default_rng(seed))) for seed in range(300)]
     assert numbers.count(1) / 300 == pytest.approx(simulation.DROPPED, abs=0.06)
     assert numbers.count(2) / 300 == pytest.approx(simulation.DROPPED, abs=0.06)
 
 
 def test_object_without_surroundings_is_clicked_once():
-    assert [sign for _, sign in box_clicks(np.ones((9, 9), bool), np.random.default_rng(0))] == [True]
+    assert [
+        sign for _, sign in box_clicks(np.ones((9, 9), bool), np.ones((9, 9), np.int32), np.random.default_rng(0))
+    ] == [True]
 
 
 # -- sampled clicks ----------------------------------------------------------------------------------------------------
@@ -367,18 +397,44 @@ def test_sampled_clicks_are_1_to_5_inside_and_at_most_5_outside():
     assert all(on(TRUTH, said) == some for said, some in zip(games, signs, strict=True))
 
 
-def test_sampled_clicks_keep_off_the_objects_rim():
-    away = np.hypot(*(np.indices(TRUTH.shape) - np.array([22, 25])[:, None, None]))
+def test_sampled_clicks_on_the_object_keep_off_its_outline_and_apart():
+    inner = depth(TRUTH)
     for seed in SEEDS:
         said = sampled_clicks(TRUTH, LABELS, np.random.default_rng(seed))
-        assert all(away[int(y), int(x)] <= 0.7 * 11 + 1 for (y, x), positive in said if positive)
+        inside = [point for point, positive in said if positive]
+        assert all(inner[int(y), int(x)] >= simulation.MARGIN[0] * SIDE for y, x in inside)
+        for one, other in itertools.combinations(inside, 2):
+            assert np.hypot(*np.subtract(one, other)) >= simulation.SPACING[0] * SIDE
 
 
-def test_sampled_clicks_reach_the_band_the_neighbours_and_everything_else():
+def test_sampled_clicks_beside_the_object_reach_the_band_and_the_neighbours_and_nothing_else():
     off = [
         point for s in range(100) for point in sampled_clicks(TRUTH, LABELS, np.random.default_rng(s)) if not point[1]
     ]
     band = disk((SIDE, SIDE), (22, 25), 11 + SIDE / 8)
     assert 0.2 < np.mean(on(NEIGHBOUR, off)) < 0.7
     assert 0.2 < np.mean(on(band, off)) < 0.8
-    assert not all(on(band | NEIGHBOUR, off))
+    assert all(on(band | NEIGHBOUR, off))
+
+
+def test_boxing_around_a_given_mask_clicks_on_its_errors():
+    asked = [play(scene("boxing", from_mask=1.0, seed=seed))[0] for seed in SEEDS]
+    for ask in asked:
+        assert ask.told.tolist() == [1.0, 1.0]
+        for mask, points in zip(ask.prior[:, 0] > 0.5, ask.said, strict=True):
+            assert all(on(mask.numpy() != TRUTH, points))
+    assert {len(points) for ask in asked for points in ask.said} - {0} == {1, 2, 3, 4}
+
+
+def test_iterating_begins_with_a_corrective_click_where_a_mask_is_given():
+    for seed in SEEDS:
+        first = play(scene("iterating", from_mask=1.0, seed=seed))[0]
+        assert first.told.tolist() == [1.0, 1.0]
+        for mask, points in zip(first.prior[:, 0] > 0.5, first.said, strict=True):
+            assert len(points) == int((mask.numpy() != TRUTH).any())
+            assert all(on(mask.numpy() != TRUTH, points))
+
+
+def test_an_object_alone_in_its_window_is_now_and_then_given_no_click():
+    games = [box_clicks(TRUTH, TRUTH.astype(np.int32), np.random.default_rng(seed)) for seed in range(300)]
+    assert sum(not said for said in games) / 300 == pytest.approx(simulation.DROPPED, abs=0.06)

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
+import tifffile
 
 from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.images import Image
@@ -24,6 +26,7 @@ from napari_clickseg.core.requests import Predictor, Proposer, Segmenter
 from napari_clickseg.models.load import load_model
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage import cell_tracking
+from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.formats import suffixes_of_images
 from napari_clickseg.storage.image_label_pairs import images_below
 from napari_clickseg.storage.read_images import read_image
@@ -58,6 +61,8 @@ class Job:
         A result folder of the Cell Tracking Challenge to write beside the labels.
     least : float or None
         Without clicks: the quality, 0 to 1, from which on objects are taken that a click model suggests.
+    alpha : Path or None
+        A TIFF to write how much of each pixel belongs to any object that was clicked, 0 to 1 in single precision.
     """
 
     image: Path
@@ -71,6 +76,7 @@ class Job:
     diameter: float | None = None
     tracks: Path | None = None
     least: float | None = None
+    alpha: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,7 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
         With a sentence, where something cannot be read or written; no labels are written then.
     """
     check_labels_path(job.output)
+    _check_alpha(job)
     image = read_image(job.image, job.axes, job.channel)
     check_labels_path(job.output, image.label_axes)
     cell_tracking.check_target(job.tracks, image.label_axes)
@@ -136,11 +143,28 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
         if objects is None:
             count = find_all(session, watch, job.least)
         else:
-            count, left_out = len(objects), click_all(session, objects, watch)
+            alpha = None if job.alpha is None else np.zeros(image.shape, np.float32)
+            count, left_out = len(objects), click_all(session, objects, watch, alpha)
+            if job.alpha is not None and alpha is not None:
+                _write_alpha(job.alpha, alpha, image)
         write_or_keep(job.output, labels, image.label_axes, image.spacing, image.geometry)
         if job.tracks is not None:
             _write_tracks(job, labels)
     return Done(job, count, left_out, f"{predictor.name} on {predictor.device}", channels=image.channels)
+
+
+def _check_alpha(job: Job) -> None:
+    if job.alpha is None:
+        return
+    if job.clicks is None:
+        raise ValueError("--alpha writes the alpha of objects that are clicked: name a table of clicks (--clicks).")
+    if job.alpha.suffix.lower() not in (".tif", ".tiff"):
+        raise ValueError(f"Alpha is written as a TIFF in single precision: name a .tif, not {job.alpha}.")
+
+
+def _write_alpha(path: Path, alpha: npt.NDArray[np.float32], image: Image) -> None:
+    with written_whole(path) as unfinished:
+        tifffile.imwrite(unfinished, alpha, compression="zlib", metadata={"axes": image.label_axes.upper()})
 
 
 def _check_ids(job: Job, prior: Any | None, more: Collection[int]) -> int:
@@ -173,11 +197,19 @@ def _check_content(image: Image, ndim: int, objects: Mapping[int, Sequence[Click
 
 
 def click_all(
-    session: Session, objects: Mapping[int, Sequence[Click]], watch: Watch[Any] = _unwatched
+    session: Session,
+    objects: Mapping[int, Sequence[Click]],
+    watch: Watch[Any] = _unwatched,
+    alpha: npt.NDArray[np.float32] | None = None,
 ) -> tuple[int, ...]:
     """Segment objects in the order of their ids; return those whose clicks give no pixels, which are left out.
 
     Objects that the labels hold already are taken up and corrected.
+
+    Parameters
+    ----------
+    alpha : ndarray of float32, optional
+        Of the image's shape: takes the alpha of the objects, the largest where several have one.
     """
     there = _ids_among(session.labels, objects)
     left_out = []
@@ -188,6 +220,8 @@ def click_all(
             session.start_new(number)
         for click in objects[number]:
             session.click(click.position, click.positive)
+        for frame in {click.frame(session.ndim) for click in objects[number]} if alpha is not None else ():
+            alpha[frame] = np.maximum(alpha[frame], session.alpha(frame))
         if number in there or session.area():
             session.commit()
         else:

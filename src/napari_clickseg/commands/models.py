@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_clickseg.commands.convert import written
@@ -19,9 +20,40 @@ TOLD_ABOVE = ("name", "title", "description", "credits")
 
 
 def run_models(chosen: argparse.Namespace) -> None:
-    """List the models, or describe one."""
+    """List the models, describe one, or add the weights file of one to one's own."""
+    if chosen.add is not None:
+        if chosen.name is not None:
+            raise ValueError(f"Describe {chosen.name!r}, or add {chosen.add}: one at a time.")
+        print(f"added: {_add(chosen.add)}")
+        return
     for line in _table() if chosen.name is None else _told(chosen.name):
         print(line)
+
+
+def _add(path: Path) -> Path:
+    """Copy a weights file into the folder of one's own models, under the name that its card says.
+
+    Raises
+    ------
+    ValueError
+        Where it is no weights file with a card, or another model of its name is there.
+    """
+    from napari_clickseg.models.card import READABLE, read_card
+    from napari_clickseg.models.registry import SUFFIX
+    from napari_clickseg.storage.atomic import checksum, written_whole
+    from napari_clickseg.storage.paths import user_folder
+
+    name = read_card(path).name
+    place = user_folder() / f"{name}{SUFFIX}"
+    if place.exists():
+        if checksum(place) == checksum(path):
+            return place
+        raise ValueError(f"There is another model {name!r} in {place}: move it away first.")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(place) as unfinished:
+        unfinished.write_bytes(path.read_bytes())
+        unfinished.chmod(READABLE)
+    return place
 
 
 def _table() -> Iterator[str]:
@@ -136,7 +168,7 @@ def _number(measured: Mapping[str, float], head: str) -> str:
 
 COMMAND = Command(
     "models",
-    "List the models there are, or describe one.",
+    "List the models there are, describe one, or add one.",
     run_models,
     (
         Option.of(
@@ -144,6 +176,13 @@ COMMAND = Command(
             nargs="?",
             metavar="NAME_OR_PATH",
             help="describe this one: where it comes from, how it was trained, what was measured on which images",
+        ),
+        Option.of(
+            "--add",
+            role="reads",
+            type=Path,
+            metavar="FILE",
+            help="copy a weights file, as of a checkout or a release, into the folder of your own models",
         ),
     ),
 )

@@ -80,13 +80,15 @@ def _job(chosen: argparse.Namespace, **paths: Any) -> Job:
 def _segment_one(chosen: argparse.Namespace) -> None:
     from napari_clickseg.batch.segment import segment_image
 
-    paths = {name: getattr(chosen, name) for name in ("image", "output", "clicks", "labels")}
+    paths = {name: getattr(chosen, name) for name in ("image", "output", "clicks", "labels", "alpha")}
     done = segment_image(_job(chosen, **paths, tracks=chosen.ctc), _watched)
     _tell_left_out(done)
     _tell_channels([done])
     print(f"written: {done.job.output} ({_objects(done)}, {done.model})")
     if chosen.ctc is not None:
         print(f"written: {chosen.ctc}")
+    if chosen.alpha is not None:
+        print(f"written: {chosen.alpha}")
 
 
 def _watched(items: Sequence[Any], word: str) -> Iterable[Any]:
@@ -103,6 +105,8 @@ def _segment_folder(chosen: argparse.Namespace) -> None:
     from napari_clickseg.core.jobs import connected
     from napari_clickseg.models.load import load_model
 
+    if chosen.alpha is not None:
+        raise ValueError(f"--alpha takes one image, but {chosen.image} is a folder of images; name one of them.")
     if chosen.ctc is not None:
         raise ValueError(f"--ctc takes one movie, but {chosen.image} is a folder of images; name one of them.")
     if chosen.clicks is None:
@@ -244,6 +248,13 @@ COMMAND = Command(
             type=Path,
             metavar="PRIOR",
             help="labels to start from; clicked ids are corrected",
+        ),
+        Option.of(
+            "--alpha",
+            role="file",
+            type=Path,
+            metavar="TIFF",
+            help="also write how much of each pixel belongs to an object that was clicked, 0 to 1",
         ),
         CTC,
         MODEL,

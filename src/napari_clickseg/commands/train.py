@@ -144,10 +144,27 @@ def _train_plan(chosen: argparse.Namespace) -> tuple[Recipe, Plan]:
         raise FileNotFoundError(f"There is no run in {out} to resume: it has no {CHECKPOINT}.")
     resume = chosen.resume is not False
     plan = Plan(
-        folders[0], out, chosen.device, start, chosen.minutes, chosen.jobs, chosen.seed, resume=resume, places=places
+        folders[0],
+        out,
+        chosen.device,
+        start,
+        _encoder(recipe) if start is None else None,
+        chosen.minutes,
+        chosen.jobs,
+        chosen.seed,
+        resume=resume,
+        places=places,
     )
     _check_start(start, out, name)
     return recipe, plan
+
+
+def _encoder(recipe: Recipe) -> Path | None:
+    """The shipped default model, for networks that begin with its pretrained encoder; None for others."""
+    from napari_clickseg.models.registry import DEFAULT, find_model
+    from napari_clickseg.networks.catalogue import PRETRAINED
+
+    return find_model(DEFAULT).path if recipe.network in PRETRAINED else None
 
 
 def _check_start(start: Path | None, out: Path, name: str) -> None:

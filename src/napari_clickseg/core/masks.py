@@ -88,6 +88,18 @@ class Prediction:
         """Return the mask on the whole frame of this shape."""
         return self.mask_on(Region.whole(shape), threshold)
 
+    def alpha_on(self, region: Region) -> npt.NDArray[np.float32]:
+        """Return how much of each pixel on another region is the object's, 0 to 1.
+
+        The probability, stretched so that pixels as sure as those that are known to belong, or not to, are 1 and 0.
+
+        >>> Prediction(Region((0,), (3,)), np.array([-6, 0, 6], np.float32)).alpha_on(Region((0,), (4,))).tolist()
+        [0.0, 0.5, 1.0, 0.0]
+        """
+        probability = 1 / (1 + np.exp(-np.clip(self.logits_on(region), -CERTAIN, CERTAIN).astype(np.float64)))
+        least = 1 / (1 + np.exp(CERTAIN))
+        return np.asarray(((probability - least) / (1 - 2 * least)).round(6), np.float32)
+
     def logits_on(self, region: Region) -> npt.NDArray[np.float32]:
         """Return the logits on another region, -CERTAIN where this one says nothing."""
         values = np.full(region.shape, -CERTAIN, np.float32)

@@ -52,6 +52,10 @@ class Request:
         Expected object diameter in pixels; None lets the predictor estimate it.
     estimated : bool
         The diameter is only an estimate from the image, so it pays to look at several scales.
+    initial : Prediction or None
+        The mask that the object began with, before any click; None where it began with nothing.
+    corrects : bool
+        The initial mask is an object that is there already and is corrected, not a rough prompt.
     others : Others or None
         Where other objects lie around the clicks; None where that is not known.
     """
@@ -62,6 +66,8 @@ class Request:
     diameter: float | None = None
     estimated: bool = False
     others: Others | None = None
+    initial: Prediction | None = None
+    corrects: bool = False
 
     def points(self, ndim: int) -> tuple[tuple[tuple[float, ...], bool], ...]:
         """Return (position within the frame, positive) of every click."""

@@ -30,6 +30,7 @@ HAND_SPREAD, FARTHEST_SLIP = 1.0, 3
 """By how many pixels a hand misses what it aims at: standard deviation along each axis, and at most."""
 BOX_IOU = 0.7
 """The box that two clicks span must overlap the object's own box by this (Majumder et al. 2020, section 3.4)."""
+DISTANCES_TRIED = 20
 NARROWEST = 0.5
 """A box spanned by two clicks is at least this high for its width, and this wide for its height."""
 
@@ -59,7 +60,7 @@ def largest_component(error: Mask) -> Mask:
 def pick_centre(error: Mask, earlier: Sequence[tuple[float, ...]], rng: np.random.Generator) -> tuple[int, ...]:
     """The pixel of the largest error component farthest from its boundary and from earlier clicks in it.
 
-    Ties are broken at random. The robot of ITIS, and the one that all papers report.
+    Ties are broken at random. The robot of ITIS; RITM and Forte et al. evaluate with the same rule.
     """
     return _deepest(largest_component(error), earlier, rng)
 
@@ -98,6 +99,11 @@ def pick_human(error: Mask, earlier: Sequence[tuple[float, ...]], rng: np.random
     return tuple(int(k) for k in nearest)
 
 
+def pick_deepest(error: Mask, earlier: Sequence[tuple[float, ...]], rng: np.random.Generator) -> tuple[int, ...]:
+    """The error pixel farthest from the boundary of all errors and from earlier clicks (BRS, of one kind of error)."""
+    return _deepest(error, earlier, rng)
+
+
 def hand_slip(rng: np.random.Generator, ndim: int) -> npt.NDArray[np.intp]:
     """A pixel or so along each axis, never more than `FARTHEST_SLIP`."""
     slip: npt.NDArray[np.intp] = np.rint(rng.normal(0, HAND_SPREAD, ndim)).astype(np.intp)
@@ -109,9 +115,11 @@ def pick_beside(
 ) -> tuple[int, ...] | None:
     """The background pixel that spans, with a first click in its middle, a box around the object (superpixel box).
 
-    Of the pixels whose box overlaps the object's own by `BOX_IOU` (where there is none: the best), the one whose
-    distance from the first click is nearest to d of Majumder et al. 2020, equation 7, in halves of the object's width
-    and height. None where there is no background around the object.
+    Of the pixels whose box overlaps the object's own by `BOX_IOU` (where there is none: the best), one at least d of
+    Majumder et al. 2020, equation 7, away from the first click; d is drawn anew until there is one, at most
+    `DISTANCES_TRIED` times, then it is the farthest. Width and height count half: of a compact object, no pixel as far
+    off as the equation says as printed spans a box that overlaps so well. None where there is no background around the
+    object.
     """
     box = Region.of_mask(truth)
     if box is None:
@@ -124,11 +132,15 @@ def pick_beside(
     overlap = _box_overlap(np.abs(offsets), np.array(first), box)
     fits = off & (overlap >= min(BOX_IOU, float(overlap[off].max())))
     height, width = box.shape[0] / 2, box.shape[-1] / 2
-    uniform, normal = rng.random(), rng.normal()
-    wanted = (uniform - normal) * width + (1 + normal) * height
-    missed = np.where(fits, np.abs(np.sqrt((offsets**2).sum(axis=0)) - wanted), np.inf)
-    chosen = _one_of(missed == missed.min(), rng)
-    return tuple(k + a for k, a in zip(chosen, near.start, strict=True))
+    away = np.sqrt((offsets**2).sum(axis=0))
+    for _ in range(DISTANCES_TRIED):
+        uniform, normal = rng.random(), rng.normal()
+        far = fits & (away >= (uniform - normal) * width + (1 + normal) * height)
+        if far.any():
+            break
+    else:
+        far = fits & (away == away[fits].max())
+    return tuple(k + a for k, a in zip(_one_of(far, rng), near.start, strict=True))
 
 
 def _box_overlap(reach: Distances, middle: npt.NDArray[np.float64], box: Region) -> Distances:
@@ -150,7 +162,10 @@ ROBOTS: dict[str, Pick] = {
     "eroded": pick_eroded,
     "human": pick_human,
     "pair": pick_centre,
+    "dominant": pick_deepest,
 }
+ONE_SIDED = frozenset(("dominant",))
+"""Robots that look only at the kind of error, missing or too much, that has more pixels in all (BRS, section 4)."""
 SLIPS: dict[str, Slip] = {"human": hand_slip}
 """Robots that miss what they aim at."""
 SECOND_CLICKS: dict[str, Beside] = {"pair": pick_beside}
@@ -208,6 +223,9 @@ def next_click(
         beside = SECOND_CLICKS[robot](truth, background, earlier[0].position, rng)
         if beside is not None:
             return Click(tuple(map(float, beside)), False)
+    if robot in ONE_SIDED:
+        missing, spilled = error & truth, error & ~truth
+        error = spilled if spilled.sum() > missing.sum() else missing
     points = [tuple(np.subtract(click.position, box.start)) for click in earlier]
     aim = np.add(ROBOTS[robot](error[box.slices], points, rng), box.start)
     slip = SLIPS[robot](rng, truth.ndim) if robot in SLIPS else 0

@@ -23,6 +23,9 @@ from napari_clickseg.inference.device import Features
 
 INERTIA = 1e-3
 """Lambda, the weight of the inertial energy."""
+PAPER_PIXELS = 480 * 320
+"""Of the images of Jang and Kim, over whose click maps the inertial energy is summed: a window has fewer, and each
+counts for more."""
 SECONDS = {"cpu": 0.5}
 GPU_SECONDS = 0.1
 """What a click's refinement may take, by the kind of device."""
@@ -115,10 +118,14 @@ def _hats(places: Tensor, length: int) -> Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Variables:
-    """What is changed, as it is at first, and the logits (1, 1, height, width) that a network answers for it."""
+    """What is changed, as it is at first, and the logits (1, 1, height, width) that a network answers for it.
+
+    `inertia` is the weight of how far it is changed, summed over all of it.
+    """
 
     start: Tensor
     respond: Callable[[Tensor], Tensor]
+    inertia: float = INERTIA
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,12 +145,12 @@ class Look:
 
 
 def look_at(variables: Variables, clicked: Clicked, place: Tensor) -> Look:
-    """Return the energy at a place: corrective energy plus `INERTIA` times the inertial one, equation 2."""
+    """Return the energy at a place: corrective energy plus the inertial one with its weight, equation 2."""
     with torch.enable_grad():
         place = place.detach().requires_grad_(True)
         logits = variables.respond(place)
         told = clicked.read(logits)
-        energy = clicked.corrective(told) + INERTIA * ((place - variables.start) ** 2).sum()
+        energy = clicked.corrective(told) + variables.inertia * ((place - variables.start) ** 2).sum()
     return Look(place, float(energy.detach()), logits.detach(), told.detach(), energy)
 
 
@@ -287,8 +294,11 @@ class Asked:
 def click_maps(asked: Asked) -> Variables:
     """The click maps; the prior's channels stay (BRS)."""
     clicks, prior = asked.maps[:, : asked.click_channels], asked.maps[:, asked.click_channels :]
+    height, width = asked.maps.shape[2:]
     return Variables(
-        clicks, lambda changed: asked.decode(asked.network, asked.features, torch.cat((changed, prior), dim=1))
+        clicks,
+        lambda changed: asked.decode(asked.network, asked.features, torch.cat((changed, prior), dim=1)),
+        INERTIA * PAPER_PIXELS / (height * width),
     )
 
 

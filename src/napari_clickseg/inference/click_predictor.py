@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self, cast
@@ -29,6 +28,7 @@ from napari_clickseg.inference.device import (
     ran_out_of_memory,
 )
 from napari_clickseg.inference.guidance import Encoding, Guidance, PointSet
+from napari_clickseg.inference.local_change import merged
 from napari_clickseg.inference.window import (
     Points,
     WindowRule,
@@ -42,10 +42,14 @@ from napari_clickseg.inference.window import (
     normalise,
     put_back,
     to_window,
+    zoom_window,
 )
 from napari_clickseg.models.card import ModelCard
-from napari_clickseg.networks.catalogue import streams_of, switch_filter
+from napari_clickseg.networks.catalogue import Filtering, streams_of, switch_filter
 
+FINEST = 1024
+"""The guided filter works on at most so many pixels of a window's side."""
+IGNORED = "{name} ignores masks: it draws the object anew from the clicks alone."
 PASSES = 3
 """How often a window may be chosen anew within one answer."""
 SCALES = (-1.5, -0.5, 0.5, 1.5)
@@ -114,9 +118,8 @@ class ClickPredictor:
         """
         on = {**dict.fromkeys(self.card.refinements, True), **switches}
         card = replace(self.card, refinements=tuple(name for name, wanted in on.items() if wanted))
-        network = copy.deepcopy(self.network) if "guided" in switches else self.network
-        _fit(network, card)
-        return replace(self, network=network, card=card, cache=FeatureCache())
+        _fit(self.network, card)
+        return replace(self, card=card, cache=FeatureCache())
 
     @property
     def rule(self) -> WindowRule:
@@ -144,9 +147,30 @@ class ClickPredictor:
         answer, prior = self._fitted(image, request, points, diameter, (answer, prior), stop)
         looks = self.budget.spend()
         answer = self._insist(image, request, points, answer, prior, looks, stop)
+        answer = self._finish(image, request, points, diameter, answer, looks, stop)
+        return replace(answer, note=self._note_on(request))
+
+    def _finish(
+        self,
+        image: Image,
+        request: Request,
+        points: Points,
+        diameter: float,
+        answer: Prediction,
+        looks: Iterator[int],
+        stop: Stop,
+    ) -> Prediction:
+        """Look closer, keep what no click speaks of, and obey, as far as the model's card says so."""
         if request.prior is not None and "closer" in self.card.refinements:
             answer = self._look_closer(image, request, points, answer, looks, stop)
-        return replace(self._obedient(answer, points, diameter), note=self.note)
+        if request.prior is not None and request.corrects and "merge" in self.card.refinements:
+            answer = merged(answer, request.prior, points)
+        return self._obedient(answer, points, diameter)
+
+    def _note_on(self, request: Request) -> str:
+        """What the user should know: the network's own sentence, or that it cannot see the mask it is to correct."""
+        blind = request.initial is not None and self.guidance.encoding.prior == "none"
+        return self.note or (IGNORED.format(name=self.name) if blind else "")
 
     def _fitted(
         self,
@@ -180,6 +204,9 @@ class ClickPredictor:
         """Look at the window in use and, while the scale is in doubt, at others; return the best and its prior."""
         shape, doubted = image.frame_shape(2), self._unsure(request)
         windows: dict[Region, float] = {}
+        zoomed = self._zoomed(request, points)
+        if zoomed is not None:
+            return self._look(image, request, zoomed, points, request.prior, stop), request.prior
         if not doubted or request.prior is not None:
             windows[choose_window(points, request.prior, diameter, shape, self.rule)] = 0.0
         for window in self._other_windows(request, points, diameter, shape) if doubted else ():
@@ -191,6 +218,12 @@ class ClickPredictor:
             answers.append((self._score(answer, points, shape) - cost, answer, prior))
         _, best, prior = max(answers, key=lambda scored: scored[0])
         return best, prior
+
+    def _zoomed(self, request: Request, points: Points) -> Region | None:
+        """The window of RITM's zoom-in, where the model's card has it on and there is a mask to zoom in on."""
+        if "zoom" not in self.card.refinements or request.prior is None:
+            return None
+        return zoom_window(points, request.prior, self.rule)
 
     def _look_closer(
         self, image: Image, request: Request, points: Points, answer: Prediction, looks: Iterator[int], stop: Stop
@@ -231,6 +264,7 @@ class ClickPredictor:
         with torch.inference_mode():
             features, maps = self._see(image, request, window, points, prior, stop)
             logits, quality = self._answer(features, maps)
+            logits = self._filtered(image, request.frame, window, features, logits)
         region, values = put_back(logits, window, image.frame_shape(2))
         return Prediction(region, values, window=window, quality=None if quality is None else float(quality))
 
@@ -267,11 +301,19 @@ class ClickPredictor:
         features = self.cache.get(image, (frame, window), lambda: self._encode(image, frame, window))
         stop.check()
         clicks = PointSet.of([to_window(points, window, side)], self.torch_device)
+        prior = self._fed(request, prior)
         mask = torch.zeros((1, 1, side, side)) if prior is None else torch.sigmoid(cut_logits(prior, window, side))
         told = torch.full((1,), 0.0 if prior is None else 1.0, device=self.torch_device)
         others = self._others(request, window)
         maps = guidance(clicks, mask.to(self.torch_device), told, features[: guidance.keeps], others)
         return features[guidance.keeps :], maps
+
+    def _fed(self, request: Request, prior: Prediction | None) -> Prediction | None:
+        """The mask that the network is shown, as its encoding of masks wants it."""
+        feeds = self.guidance.encoding.feeds
+        if feeds == "initial":
+            return request.initial
+        return prior if feeds == "latest" or request.initial is not None else None
 
     def _others(self, request: Request, window: Region) -> Tensor | None:
         """Where other objects lie in a window, where the network takes that and it is known."""
@@ -286,6 +328,18 @@ class ClickPredictor:
             return self._unmirrored(logits), None
         views = 2 if "flip" in self.card.refinements else 1
         return self._unmirrored(logits), torch.sigmoid(quality.float())[:, 0].reshape(views, -1).mean(0)
+
+    def _filtered(self, image: Image, frame: Frame, window: Region, features: Features, logits: Tensor) -> Tensor:
+        """Logits after the guided filter, at the image's own resolution where the window has more pixels than it shows.
+
+        Where the network ends with a filter, it is off while the network runs.
+        """
+        if "guided" not in self.card.refinements:
+            return logits
+        side = min(window.shape[0], FINEST)
+        fine = None if side <= self.card.side else self._ready(normalise(cut_window(image, frame, window, side)))
+        filtering = cast(Filtering, self.network)
+        return filtering.filtered(features[0][:1], logits.to(self.precision), fine)
 
     def _decode(self, network: nn.Module, features: Features, maps: Tensor) -> Tensor:
         return self._unmirrored(streams_of(network).decode(features, self._ready(self._mirrored(maps))))
@@ -316,7 +370,9 @@ class ClickPredictor:
 
 def _fit(network: nn.Module, card: ModelCard) -> None:
     """Make a network ready for its card's refinements, or refuse it with a ValueError."""
-    switch_filter(network, "guided" in card.refinements)
+    if "guided" in card.refinements:
+        switch_filter(network, True)  # refuses a network that has none
+    switch_filter(network, False)
     if "fbrs" in card.refinements:
         check_layer(network)
 

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy import ndimage
 from torch import Tensor
 
 from napari_clickseg.core.simulated_user import NARROWEST
-from napari_clickseg.inference.superpixels import box_of_superpixels, centroid_distances, of_windows
+from napari_clickseg.inference.superpixels import Spread, box_of_superpixels, centroid_distances, of_windows
 
 NOWHERE = -1e4
 """Coordinate that stands for "no click": its Gaussian is zero everywhere."""
 DEEP = 0.25
-"""Depth inside a mask, as a share of the window's shorter side, at which its distance map reaches 1."""
+"""Depth inside a mask, or distance outside, as a share of the window's shorter side, at which its map reaches 1."""
+Fed = Literal["latest", "given", "initial"]
+"""Which mask a network is shown as prior: the one that is shown now; that one, but only where the object began from a
+given mask; the given mask as it was before the first click."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,11 @@ class Encoding:
         return self.click_channels + PRIORS[self.prior].channels + self.others
 
     @property
+    def feeds(self) -> Fed:
+        """Which mask the network is shown as prior."""
+        return PRIORS[self.prior].feeds
+
+    @property
     def on_superpixels(self) -> bool:
         return CLICK_MAPS[self.clicks].on_superpixels or PRIORS[self.prior].on_superpixels
 
@@ -170,20 +179,22 @@ class Guidance:
         """How many tensors `prepare` returns."""
         return int(self.encoding.on_superpixels)
 
-    def prepare(self, images: Tensor) -> tuple[Tensor, ...]:
+    def prepare(self, images: Tensor, spread: Spread = map) -> tuple[Tensor, ...]:
         """Return what the channels of windows need beyond clicks and prior, and what is slow enough to be kept.
 
         Parameters
         ----------
         images : Tensor
             (batch, 3, y, x), normalised or not.
+        spread : callable
+            As `map`; that of an executor computes several windows at a time.
 
         Returns
         -------
         tuple of Tensor
             Superpixels, int32 (batch, 1, y, x), for the encodings that stand on them; nothing for others.
         """
-        return (of_windows(images, self.encoding.superpixels),) if self.encoding.on_superpixels else ()
+        return (of_windows(images, self.encoding.superpixels, spread),) if self.encoding.on_superpixels else ()
 
     def __call__(
         self,
@@ -262,6 +273,7 @@ class PriorMap:
     draw: Callable[[View], tuple[Tensor, ...]]
     channels: int
     on_superpixels: bool = False
+    feeds: Fed = "latest"
 
 
 def distances(points: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -316,34 +328,55 @@ def _prior_mask(view: View) -> tuple[Tensor, ...]:
 
 
 def _prior_distance(view: View) -> tuple[Tensor, ...]:
-    """Depth inside the mask, 0 outside and without a prior, 1 from `DEEP` on; Mahadevan et al. 2018.
+    """Depth inside the mask, 0 outside and without a prior, 1 from `DEEP` on.
 
     What lies beyond the window counts as outside.
     """
     masks = np.pad(view.mask[:, 0].cpu().numpy(), ((0, 0), (1, 1), (1, 1)))
     depths = np.stack([ndimage.distance_transform_edt(mask)[1:-1, 1:-1] for mask in masks])
-    scaled = torch.from_numpy(depths).to(view.prior) / (DEEP * min(view.shape))
-    return (scaled.clamp_max(1.0)[:, None],)
+    return (_scaled(depths, view),)
+
+
+def _prior_outside(view: View) -> tuple[Tensor, ...]:
+    """Distance to the mask, 0 inside and 1 from `DEEP` on, ones without a prior; and whether there is a prior.
+
+    Mahadevan et al. 2018 leave open on which side they measure; their published code measures outside.
+    """
+    masks = view.mask[:, 0].cpu().numpy()
+    flag = view.has_prior.to(view.prior.dtype).reshape(-1, 1, 1, 1).expand_as(view.prior)
+    away = np.stack([ndimage.distance_transform_edt(~mask) if mask.any() else np.inf * ~mask for mask in masks])
+    return _scaled(away, view), flag
+
+
+def _scaled(distances: npt.NDArray[np.float64], view: View) -> Tensor:
+    """Distances (batch, y, x) in pixels as a map (batch, 1, y, x) that reaches 1 at `DEEP`."""
+    return (torch.from_numpy(distances).to(view.prior) / (DEEP * min(view.shape))).clamp_max(1.0)[:, None]
 
 
 def _prior_box(view: View) -> tuple[Tensor, ...]:
     """The superpixels of a box and of later positive clicks, less those of later negative ones.
 
-    The box is that of the first positive and the first negative click where there are both, else the one around the
-    prior's mask, else the whole window: as the paper's guidance dropout has it, its highest value everywhere says that
-    nothing is known. The first two clicks draw the box and then say no more; around a mask all clicks refine it.
-    Majumder et al. 2020, equations 2 to 6.
+    The box is the one around the given mask where there is one, else that of the first positive and the first negative
+    click, else the whole window: as the paper's guidance dropout has it, its highest value everywhere says that nothing
+    is known. Later positive clicks extend the box. The two clicks that draw a box say no more than that; around a mask
+    all clicks refine it. Majumder et al. 2020, sections 3.1, 3.3 and 4.5.
     """
     nobody = view.points.positive.new_full((len(view.prior), 1, 2), NOWHERE)
     positive, negative = (torch.cat((side, nobody), dim=1) for side in (view.points.positive, view.points.negative))
     first_positive, first_negative = positive[:, :1], negative[:, :1]
-    paired = ((first_positive > NOWHERE) & (first_negative > NOWHERE)).all(dim=2).reshape(-1, 1, 1, 1)
-    drawn = _box_of_pair(first_positive, first_negative, view.shape)
-    inside = drawn.where(paired, _box_of_mask(view.mask))
+    given = (view.has_prior > 0).reshape(-1, 1, 1, 1)
+    paired = ((first_positive > NOWHERE) & (first_negative > NOWHERE)).all(dim=2).reshape(-1, 1, 1, 1) & ~given
     added, removed = (
         torch.cat((side[:, :1].where(~paired[..., 0], NOWHERE), side[:, 1:]), dim=1) for side in (positive, negative)
     )
+    begun = _box_of_pair(first_positive, first_negative, view.shape).where(paired, _box_of_mask(view.mask))
+    inside = _box_of_mask(begun | _marked(added, view.shape))
     return (box_of_superpixels(view.kept[0], inside, added, removed),)
+
+
+def _marked(points: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return the pixels nearest to points (batch, clicks, 2), bool (batch, 1, *shape); none beyond the window."""
+    return gaussians(points.round(), shape, 0.1) > 0.5
 
 
 def _box_of_pair(centre: Tensor, corner: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -384,5 +417,6 @@ PRIORS: Mapping[str, PriorMap] = {
     "probability": PriorMap(_prior_probability, 2),
     "mask": PriorMap(_prior_mask, 1),
     "distance": PriorMap(_prior_distance, 1),
-    "box": PriorMap(_prior_box, 1, on_superpixels=True),
+    "outside": PriorMap(_prior_outside, 2, feeds="given"),
+    "box": PriorMap(_prior_box, 1, on_superpixels=True, feeds="initial"),
 }

@@ -5,6 +5,7 @@ What the network is told of them is `guidance`'s affair.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import numpy as np
@@ -14,8 +15,10 @@ from skimage.segmentation import slic
 from torch import Tensor
 from torch.nn import functional
 
+Spread = Callable[..., Iterable[npt.NDArray[np.int32]]]
+"""`map`, or the method of an executor that does the same with several processes."""
 ITERATIONS = 3
-"""Rounds of SLIC; superpixels of a few pixels hardly move after these."""
+"""Rounds of SLIC; small superpixels hardly move after these."""
 COMPACTNESS = 0.1
 """Lying one spacing of the superpixels apart counts as much as this share of an image's range of values."""
 
@@ -51,10 +54,13 @@ def superpixels(image: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.i
     return cast(npt.NDArray[np.int32], labels.astype(np.int32))
 
 
-def of_windows(images: Tensor, count: int) -> Tensor:
-    """Return the superpixels of windows (batch, 3, y, x) as int32 labels (batch, 1, y, x) on the windows' device."""
+def of_windows(images: Tensor, count: int, spread: Spread = map) -> Tensor:
+    """Return the superpixels of windows (batch, 3, y, x) as int32 labels (batch, 1, y, x) on the windows' device.
+
+    `spread` is `map`, or that of an executor, which computes several windows at a time.
+    """
     planes = images.detach().float().cpu().permute(0, 2, 3, 1).contiguous().numpy()
-    labels = np.stack([superpixels(plane, count) for plane in planes])
+    labels = np.stack(list(spread(superpixels, list(planes), [count] * len(planes))))
     return torch.from_numpy(labels)[:, None].to(images.device)
 
 

@@ -27,6 +27,8 @@ Points = Sequence[tuple[tuple[float, ...], bool]]
 
 REDUCED, CLOSE, CLOSE_SHARE = 1.05, 0.5, 0.4
 """From this reduction on there are closer looks, of this side in network windows, at least this share of the window."""
+ZOOM, KEPT_OVERLAP = 1.4, 0.5
+"""Of RITM's zoom-in: the window's side over the box's, and the overlap above which a window is kept."""
 UNUSUAL_COST, LEAVING_COST = 0.05, 0.3
 """What an octave of unusual share, and leaving the window, take from an answer's credibility (chosen on val)."""
 DEVIATIONS = 5.0
@@ -80,6 +82,25 @@ def choose_window(
         return prior.window
     side = max(size / rule.object_share, max(box.shape) / rule.extent_share)
     return _square_around(_with_points(box, points), side, rule)
+
+
+def zoom_window(points: Points, prior: Prediction, rule: WindowRule) -> Region | None:
+    """Return the square window around the mask found so far and the clicks, `ZOOM` times as large; None without a mask.
+
+    RITM's zoom-in, taken over from f-BRS: the prior's own window is kept while it overlaps the new one by half.
+    """
+    shown = Region.of_mask(prior.mask())
+    if shown is None:
+        return None
+    box = _with_points(shown.placed_in(prior.region), points)
+    side = max(rule.smallest_side, math.ceil(ZOOM * max(box.shape)))
+    window = Region.around(box.centre, (side, side))
+    if prior.window is None:
+        return window
+    shared = prior.window.intersection(window).size
+    either = prior.window.size + window.size - shared
+    inside = all(prior.window.contains(point) for point, _ in points)
+    return prior.window if inside and shared > KEPT_OVERLAP * either else window
 
 
 def _fits(

@@ -20,7 +20,9 @@ from napari_clickseg.storage.atomic import written_whole
 KEY = "clickseg"
 FORMAT = 2
 REFINEMENTS = {
-    "closer": "at corrections, looks again at a window where the network sees the image's own pixels (zoom-in of RITM)",
+    "closer": "at corrections, looks again at a window where the network sees the image's own pixels",
+    "zoom": "from the second click on, looks at the box of what it found so far, a little enlarged (zoom-in of RITM)",
+    "merge": "where a given mask is corrected, changes only the pieces of it that clicks lie on",
     "flip": "averages the answers to the window and to its mirror image (RITM)",
     "guided": "ends with the guided-filter layer (Forte et al.)",
     "obey": "gives every clicked pixel and its surroundings their label, whatever the network answers",

@@ -27,6 +27,7 @@ from napari_clickseg.models.safe_archive import check_not_cut, check_size, membe
 from napari_clickseg.models.state_dict import Blueprint, open_state_dict, open_weights
 from napari_clickseg.models.trust import Untrusted, remember, trusted
 from napari_clickseg.networks.catalogue import build_network, judges, sees_objects
+from napari_clickseg.networks.clicked_encoder import ClickedEncoder
 from napari_clickseg.storage.atomic import written_whole
 
 if TYPE_CHECKING:
@@ -148,6 +149,25 @@ def read_weights(network: nn.Module, path: str | Path) -> None:
     except (SafetensorError, RuntimeError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"The weights in {path} do not fit the network {type(network).__name__} ({reason}).") from None
+
+
+def read_encoder(network: nn.Module, path: str | Path) -> None:
+    """Let a network's pretrained encoder begin with the one in a default model's weights file.
+
+    Raises
+    ------
+    ValueError
+        Where the network has none, or the file is missing, corrupt or without such an encoder.
+    """
+    encoders = [module for module in network.modules() if isinstance(module, ClickedEncoder)]
+    if not encoders:
+        raise ValueError(f"The network {type(network).__name__} has no encoder that could be pretrained.")
+    try:
+        weights = {name: value.float() for name, value in load_file(str(path)).items()}
+        for encoder in encoders:
+            encoder.load_pretrained(weights)
+    except (SafetensorError, ValueError, RuntimeError, OSError) as error:
+        raise ValueError(f"The encoder in {path} cannot be used ({str(error).splitlines()[0]}).") from None
 
 
 def save_model(path: str | Path, network: nn.Module, card: ModelCard) -> None:

@@ -19,6 +19,8 @@ NETWORKS = {
     "pyramid": "napari_clickseg.networks.pyramid:PyramidNet",
     "two_stream": "napari_clickseg.networks.two_stream:TwoStreamNet",
 }
+PRETRAINED = frozenset(("coarse_fine", "deeplab", "pyramid", "two_stream"))
+"""Networks whose encoder begins with that of the default model (`networks.clicked_encoder`)."""
 GUIDANCE = "guidance"
 """The argument that every network takes: the channels of the clicks and of the mask shown. No option to choose."""
 
@@ -48,6 +50,13 @@ class Guided(Protocol):
     """A network that may end with a guided filter; whether it does can be switched."""
 
     guided: bool
+
+
+class Filtering(Protocol):
+    """A network whose guided filter can run by itself."""
+
+    def filtered(self, image: Tensor, logits: Tensor, fine: Tensor | None = None) -> Tensor:
+        """Return logits filtered along the edges of an image, of the size of `fine` where that is given."""
 
 
 def switch_filter(network: nn.Module, on: bool) -> None:

@@ -1,9 +1,10 @@
-"""DeepLabV3+ of depth-wise separable convolutions, small: the network of ITIS.
+"""DeepLabV3+ of depth-wise separable convolutions: the network of ITIS, and of RITM with another entry of the clicks.
 
-Chen et al., "Encoder-decoder with atrous separable convolution for semantic image segmentation" (2018). Image and
-guidance enter together. Scaled to small windows: the encoder ends at stride 8, the atrous rates fit a map of 16 x 16,
-the widths are about a third of Xception's. One logit stands for the two-class softmax, and equals it: the softmax of
-two scores is the sigmoid of their difference.
+Chen et al., "Encoder-decoder with atrous separable convolution for semantic image segmentation" (2018). The pretrained
+encoder stands for Xception (ITIS) and for ResNet-34 (RITM, whose DeepLabV3+ is its second backbone beside HRNet).
+Scaled to windows that show an object with about half the pixels per side of the papers' images: the encoder ends at
+stride 8, the atrous rates fit a map of 16 x 16, the low-level skip lies at stride 2 instead of 4. One logit stands for
+the two-class softmax, and equals it: the softmax of two scores is the sigmoid of their difference.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from napari_clickseg.networks.blocks import ClickedNetwork, ConvUnit, resized
+from napari_clickseg.networks.clicked_encoder import WIDTHS, ClickedEncoder, conv1s_entry, joined_entry
 
 
 class SeparableUnit(nn.Sequential):
@@ -26,27 +27,6 @@ class SeparableUnit(nn.Sequential):
             nn.BatchNorm2d(inputs),
             ConvUnit(inputs, outputs, kernel=1),
         )
-
-
-class SeparableResidual(nn.Module):
-    """Three separable convolutions added to their input; the input is projected where shapes differ."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            SeparableUnit(inputs, outputs, dilation=dilation),
-            SeparableUnit(outputs, outputs, dilation=dilation),
-            SeparableUnit(outputs, outputs, stride, dilation),
-        )
-        self.project = (
-            nn.Identity()
-            if inputs == outputs and stride == 1
-            else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        added: Tensor = self.body(x) + self.project(x)
-        return added
 
 
 class AtrousPyramid(nn.Module):
@@ -66,17 +46,19 @@ class AtrousPyramid(nn.Module):
         return joined
 
 
+ENTRIES = {"joined": joined_entry, "conv1s": conv1s_entry}
+"""How guidance enters the encoder."""
+
+
 class DeepLabV3Plus(ClickedNetwork):
-    """Image (batch, 3, y, x) and guidance (batch, g, y, x) -> logits, decided at stride 4 and enlarged.
+    """Image (batch, 3, y, x) and guidance (batch, g, y, x) -> logits, decided at stride 2 and enlarged.
 
     Parameters
     ----------
     guidance : int
         Channels of the guidance.
-    widths : sequence of int
-        Channels at strides 2, 4 and 8.
-    depth : int
-        Residual blocks of the middle flow, at stride 8, every second one with atrous convolutions.
+    entry : str
+        "joined" puts the guidance beside the image (ITIS), "conv1s" lets it pass a block of its own (RITM).
     rates : sequence of int
         Atrous rates of the pyramid.
     pyramid, low : int
@@ -89,28 +71,25 @@ class DeepLabV3Plus(ClickedNetwork):
     def __init__(
         self,
         guidance: int,
-        widths: Sequence[int] = (32, 96, 256),
-        depth: int = 6,
+        entry: str = "joined",
         rates: Sequence[int] = (2, 4, 6),
-        pyramid: int = 128,
+        pyramid: int = 192,
         low: int = 32,
     ) -> None:
         super().__init__()
-        self.enter = ConvUnit(3 + guidance, widths[0], stride=2)
-        self.low_level = SeparableResidual(widths[0], widths[1], stride=2)
-        self.middle = nn.Sequential(
-            SeparableResidual(widths[1], widths[2], stride=2),
-            *(SeparableResidual(widths[2], widths[2], dilation=1 + number % 2) for number in range(depth)),
-        )
-        self.pyramid = AtrousPyramid(widths[2], pyramid, rates)
-        self.narrow = ConvUnit(widths[1], low, kernel=1)
+        if entry not in ENTRIES:
+            raise ValueError(f"Guidance enters a DeepLabV3Plus by {' or '.join(ENTRIES)}, not {entry!r}.")
+        self.encoder = ClickedEncoder(ENTRIES[entry](guidance), stride=8)
+        self.pyramid = AtrousPyramid(WIDTHS[-1], pyramid, rates)
+        self.narrow = ConvUnit(WIDTHS[0], low, kernel=1)
         self.decoder = nn.Sequential(
-            SeparableUnit(pyramid + low, pyramid), SeparableUnit(pyramid, pyramid), nn.Conv2d(pyramid, 1, 1)
+            SeparableUnit(pyramid + low, pyramid // 2),
+            SeparableUnit(pyramid // 2, pyramid // 2),
+            nn.Conv2d(pyramid // 2, 1, 1),
         )
 
     def outputs(self, image: Tensor, guidance: Tensor) -> tuple[Tensor, ...]:
-        low = self.low_level(self.enter(torch.cat((image, guidance), dim=1)))
-        high = self.pyramid(functional.relu(self.middle(low)))
-        low = self.narrow(functional.relu(low))
+        low, *_, high = self.encoder(image, guidance)
+        low, high = self.narrow(low), self.pyramid(high)
         logits = self.decoder(torch.cat((resized(high, low.shape[-2:]), low), dim=1))
         return (resized(logits, image.shape[-2:]),)

@@ -1,9 +1,12 @@
 """Two streams, one for the image and one for clicks and mask, joined late: the network of "Getting to 99 %", scaled.
 
-Forte et al., "Getting to 99 % accuracy in interactive segmentation" (2020), tables 4 and 5: group normalisation with
-weight standardisation, dilated last layers, pyramid pooling, a U-Net decoder with skip connections from both streams
-to full resolution, and a guided filter at the end. Basic residual blocks instead of ResNet-50's, an eighth to a quarter
-of the widths, and a sigmoid in place of ``clip(0, 1)``, whose gradient vanishes where an untrained network starts.
+Forte et al., "Getting to 99 % accuracy in interactive segmentation" (2020), tables 4 and 5: dilated last layers,
+pyramid pooling, a U-Net decoder with skip connections from both streams to full resolution, and a guided filter with a
+learned guide at the end, which works at the image's own resolution. The pretrained encoder stands for ResNet-50. The
+paper's batches are of one image, hence its group normalisation with weight standardisation; here the encoder's batch
+normalisation keeps the statistics of pretraining, and the decoder has group normalisation. The decoder has an eighth to
+a quarter of the paper's widths, and a sigmoid in place of ``clip(0, 1)``, whose gradient vanishes where an untrained
+network starts.
 """
 
 from __future__ import annotations
@@ -12,65 +15,25 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from napari_clickseg.networks.blocks import ClickedNetwork, PyramidPooling, resized
-from napari_clickseg.networks.guided_filter import GuidedFilter
+from napari_clickseg.networks.clicked_encoder import WIDTHS, ClickedEncoder, joined_entry
+from napari_clickseg.networks.guided_filter import GuidedFilter, LearnedGuide
 
-STRIDES = (1, 2, 1, 1)
-DILATIONS = (1, 1, 2, 4)
-"""Of the image stream's four layers."""
 INTERACTION_STRIDES = (1, 2, 1, 2, 2, 1)
 SKIPS = (5, 3, 1)
 """Which of the interaction stream's maps join the decoder, at strides 8, 4 and 2."""
 SLOPE = 0.01
 """Of LeakyReLU below zero."""
+EPSILON = 1e-4
+"""Of the guided filter: the guide's deviation below which a place counts as flat is a hundredth of the window's own."""
 FAINTEST = 1e-4
 """Alphas are kept this far from 0 and 1, where logits are infinite."""
-
-
-class StandardisedConv(nn.Conv2d):
-    """Convolution whose weights have mean 0 and deviation 1 per output channel (Qiao et al. 2019)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        deviation, mean = torch.std_mean(self.weight, dim=(1, 2, 3), keepdim=True)
-        weight = (self.weight - mean) / (deviation + 1e-5)
-        return functional.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation)
 
 
 def _group_norm(width: int) -> nn.GroupNorm:
     """32 groups as in the paper, fewer where a group would have less than four channels."""
     return nn.GroupNorm(min(32, width // 4), width)
-
-
-class GroupUnit(nn.Sequential):
-    """Standardised convolution, group normalisation, ReLU."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> None:
-        super().__init__(
-            StandardisedConv(inputs, outputs, 3, stride, dilation, dilation, bias=False),
-            _group_norm(outputs),
-            nn.ReLU(inplace=True),
-        )
-
-
-class GroupResidual(nn.Module):
-    """Two standardised 3 x 3 convolutions added to their input, which is projected where shapes differ."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> None:
-        super().__init__()
-        self.first = GroupUnit(inputs, outputs, stride, dilation)
-        self.second = nn.Sequential(
-            StandardisedConv(outputs, outputs, 3, 1, dilation, dilation, bias=False), _group_norm(outputs)
-        )
-        self.project = (
-            nn.Identity()
-            if inputs == outputs and stride == 1
-            else nn.Sequential(StandardisedConv(inputs, outputs, 1, stride, bias=False), _group_norm(outputs))
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.second(self.first(x)) + self.project(x), inplace=True)
 
 
 class LeakyUnit(nn.Sequential):
@@ -83,25 +46,6 @@ class LeakyUnit(nn.Sequential):
         conv = nn.Conv2d(inputs, outputs, 3, stride, 1)
         nn.init.kaiming_normal_(conv.weight, SLOPE)
         super().__init__(conv, nn.LeakyReLU(SLOPE, inplace=True), _group_norm(outputs) if normalised else nn.Identity())
-
-
-class ImageStream(nn.Module):
-    """Image and click maps (batch, c, y, x) -> maps at strides 2, 4 and 8, finest first."""
-
-    def __init__(self, inputs: int, stem: int, widths: Sequence[int], depth: int) -> None:
-        super().__init__()
-        self.stem = GroupUnit(inputs, stem, stride=2)
-        self.pool = nn.MaxPool2d(3, 2, 1)
-        layers = []
-        for below, width, stride, dilation in zip((stem, *widths[:-1]), widths, STRIDES, DILATIONS, strict=True):
-            rest = (GroupResidual(width, width, dilation=dilation) for _ in range(depth - 1))
-            layers.append(nn.Sequential(GroupResidual(below, width, stride, dilation), *rest))
-        self.fine, self.coarse = layers[0], nn.Sequential(*layers[1:])
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        stem = self.stem(x)
-        fine = self.fine(self.pool(stem))
-        return stem, fine, self.coarse(fine)
 
 
 class InteractionStream(nn.Module):
@@ -165,8 +109,6 @@ class TwoStreamNet(ClickedNetwork):
         Whether there is an interaction stream. Without one, nothing sees the previous mask (the paper's baseline).
     guided : bool
         Whether the matte is filtered along the image's edges at the end; may be switched afterwards.
-    stem, widths, depth
-        Channels of the image stream's first convolution and of its four layers, and residual blocks per layer.
     interaction_widths : sequence of int
         Channels of the six convolutions of the interaction stream.
     pooled : int
@@ -183,9 +125,6 @@ class TwoStreamNet(ClickedNetwork):
         guidance: int,
         interaction: bool = True,
         guided: bool = True,
-        stem: int = 32,
-        widths: Sequence[int] = (32, 64, 128, 256),
-        depth: int = 2,
         interaction_widths: Sequence[int] = (8, 16, 32, 32, 64, 64),
         pooled: int = 64,
         decoder: Sequence[int] = (128, 64, 16, 16, 8),
@@ -196,23 +135,38 @@ class TwoStreamNet(ClickedNetwork):
                 f"A TwoStreamNet needs click maps and the previous mask as guidance, not {guidance} channel."
             )
         inputs = 3 + guidance - 1
-        self.image_stream = ImageStream(inputs, stem, widths, depth)
+        self.encoder = ClickedEncoder(joined_entry(guidance - 1), stride=8, frozen=True)
         self.interaction_stream = InteractionStream(guidance, interaction_widths) if interaction else None
         said = [interaction_widths[number] if interaction else 0 for number in sorted(SKIPS)]
-        coarse = widths[-1] + said[2]
+        coarse = WIDTHS[3] + said[2]
         self.pooling = PyramidPooling(coarse, pooled, activation=nn.LeakyReLU)
-        self.decoder = Decoder((stem + said[0], widths[0] + said[1], coarse + 4 * pooled), inputs, decoder)
-        self.filter = GuidedFilter()
+        self.decoder = Decoder((WIDTHS[0] + said[0], WIDTHS[1] + said[1], coarse + 4 * pooled), inputs, decoder)
+        self.guide, self.filter = LearnedGuide(), GuidedFilter(epsilon=EPSILON)
         self.guided = guided
 
     def outputs(self, image: Tensor, guidance: Tensor) -> tuple[Tensor, ...]:
-        inputs = torch.cat((image, guidance[:, :-1]), dim=1)
-        maps: Sequence[Tensor] = self.image_stream(inputs)
+        logits = self._unfiltered(image, guidance)
+        return (self.filtered(image, logits),) if self.guided else (logits,)
+
+    def filtered(self, image: Tensor, logits: Tensor, fine: Tensor | None = None) -> Tensor:
+        """Return logits (batch, 1, y, x) filtered along the image's edges, of an alpha matte between 0 and 1.
+
+        Parameters
+        ----------
+        fine : Tensor, optional
+            The same window with more pixels, normalised alike: the answer has its size.
+        """
+        alpha = self.filter(
+            self.guide(image), torch.sigmoid(logits.float()), None if fine is None else self.guide(fine)
+        )
+        return torch.logit(alpha, eps=FAINTEST)
+
+    def _unfiltered(self, image: Tensor, guidance: Tensor) -> Tensor:
+        clicks = guidance[:, :-1]
+        finest, fine, _, coarse = self.encoder(image, clicks)
+        maps: Sequence[Tensor] = (finest, fine, coarse)
         if self.interaction_stream is not None:
             said = self.interaction_stream(guidance)
             maps = [torch.cat(pair, dim=1) for pair in zip(maps, said, strict=True)]
-        logits: Tensor = self.decoder((*maps[:2], self.pooling(maps[2])), inputs)
-        if not self.guided:
-            return (logits,)
-        alpha = self.filter(image, torch.sigmoid(logits.float()))
-        return (torch.logit(alpha, eps=FAINTEST),)
+        logits: Tensor = self.decoder((*maps[:2], self.pooling(maps[2])), torch.cat((image, clicks), dim=1))
+        return logits

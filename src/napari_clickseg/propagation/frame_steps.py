@@ -229,7 +229,7 @@ class Carrier:
         """Ask the model as a user would: a click in the middle of the mask that was moved along."""
         click = Click((*(float(k) for k in frame), *expected.outline.deepest))
         prior = expected.outline.as_prediction()
-        request = Request(frame, (click,), prior, max(expected.outline.diameter, 1.0))
+        request = Request(frame, (click,), prior, max(expected.outline.diameter, 1.0), initial=prior)
         return self.predictor.predict(self.image, request, self.stop)
 
     def _befallen(

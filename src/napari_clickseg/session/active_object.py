@@ -210,6 +210,11 @@ class ActiveObject:
         """Return the mask on a frame, shape of the frame."""
         return mask_of(self.state, frame, self.whole, self.threshold)
 
+    def alpha(self, frame: Frame) -> npt.NDArray[np.float32]:
+        """Return the alpha on a frame, shape of the frame; zero where nothing is shown."""
+        shown = self.state.masks.get(frame)
+        return np.zeros(self.whole.shape, np.float32) if shown is None else shown.alpha_on(self.whole)
+
     def area(self) -> int:
         """Return how many pixels of the labels belong to the object."""
         return self._drawn.area(self.state.label)

@@ -245,6 +245,19 @@ class Session:
         self._check_frame(frame)
         return self._object.mask(frame)
 
+    def alpha(self, frame: Frame = ()) -> npt.NDArray[np.float32]:
+        """Return how much of each pixel belongs to the object being drawn on a frame, 0 to 1, shape of the frame.
+
+        A matte where the model makes one ("forte99"), the probability of other models. The threshold has no part in it.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such frame.
+        """
+        self._check_frame(frame)
+        return self._object.alpha(frame)
+
     def area(self) -> int:
         """Return how many pixels the object being drawn has in the labels."""
         return self._object.area()

@@ -247,7 +247,8 @@ def question(past: Sequence[ObjectState], ndim: int, diameter: float | None) -> 
     prompt = state.prompts.get(frame)
     start = taken_up if prompt is None else prompt.mask
     own_size = None if start is None else equivalent_diameter(int(start.mask().sum()), ndim)
-    return Request(frame, clicks, _prior(past, frame, clicks, ndim), own_size or diameter)
+    prior, corrects = _prior(past, frame, clicks, ndim), prompt is None and taken_up is not None
+    return Request(frame, clicks, prior, own_size or diameter, initial=start, corrects=corrects)
 
 
 def _prior(past: Sequence[ObjectState], frame: Frame, clicks: tuple[Click, ...], ndim: int) -> Prediction | None:

@@ -16,13 +16,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from napari_clickseg.inference.device import choose_precision
 from napari_clickseg.inference.guidance import Encoding
 from napari_clickseg.models.card import ModelCard, read_click_card
-from napari_clickseg.models.load import new_network, read_weights
+from napari_clickseg.models.load import new_network, read_encoder, read_weights
+from napari_clickseg.networks.clicked_encoder import pretrained_parameters
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.tables import write_table
 from napari_clickseg.training.distributed import Team
-from napari_clickseg.training.recipe import Recipe
+from napari_clickseg.training.recipe import Recipe, Schedule
 from napari_clickseg.training.simulated_training import Memory
 
 LOG = "log.csv"
@@ -70,13 +72,14 @@ def write_nothing(rows: Sequence[Row]) -> None:
 
 
 CHECKPOINT = "checkpoint.pt"
+NORMS = (nn.BatchNorm2d, nn.GroupNorm)
 TOLD = {"name", "title", "description", "credits", "refinements"}
 """What a recipe says for the model card alone."""
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
-    "radam": torch.optim.RAdam,
+    "radam": partial(torch.optim.RAdam, decoupled_weight_decay=True),  # as its authors' own implementation does
     "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
 }
 
@@ -95,6 +98,8 @@ class Plan:
         "auto", "cpu", "cuda" .. Several processes have a GPU each.
     start : Path or None
         A weights file to begin from.
+    encoder : Path or None
+        A weights file of a default model, whose encoder a network with a pretrained encoder begins with.
     minutes : float or None
         Train for this long instead of for the recipe's steps; the rate follows the clock.
     jobs : int
@@ -111,6 +116,7 @@ class Plan:
     out: Path
     device: str = "auto"
     start: Path | None = None
+    encoder: Path | None = None
     minutes: float | None = None
     jobs: int = 0
     seed: int = 0
@@ -136,6 +142,7 @@ class Run:
     seconds: float = 0.0
     rows: list[Row] = field(default_factory=list)
     start: ModelCard | None = None
+    half: bool = True
 
     @classmethod
     def begin(cls, recipe: Recipe, plan: Plan, team: Team) -> Run:
@@ -144,17 +151,18 @@ class Run:
         network = new_network(recipe.network, recipe.network_options, Encoding.from_mapping(recipe.encoding))
         if plan.start is not None:
             read_weights(network, plan.start)
+        elif plan.encoder is not None:
+            read_encoder(network, plan.encoder)
         network.load_state_dict(team.share(network.state_dict()))
         network.to(team.device).train()
         schedule = recipe.schedule
-        optimiser = OPTIMISERS[schedule.optimiser](
-            network.parameters(), lr=schedule.rate, weight_decay=schedule.weight_decay
-        )
+        optimiser = OPTIMISERS[schedule.optimiser](parameter_groups(network, schedule), lr=schedule.rate)
         average = copy.deepcopy(network).eval().requires_grad_(False)
         rng = np.random.default_rng([plan.seed, team.rank])
         generator = torch.Generator(team.device).manual_seed(plan.seed + team.rank)
         card = None if plan.start is None else read_click_card(plan.start)
-        return cls(team, _made(recipe), network, average, optimiser, rng, generator, start=card)
+        half = choose_precision(team.device) is torch.bfloat16
+        return cls(team, _made(recipe), network, average, optimiser, rng, generator, start=card, half=half)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, whole or not at all; every process calls this, and the first one writes."""
@@ -191,6 +199,8 @@ class Run:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
+        for group in self.optimiser.param_groups:
+            group.setdefault("share", 1.0)  # a run of version 0.1.0 has one rate for all
         own = state["ranks"][self.team.rank]
         self.rng.bit_generator.state = own["rng"]
         self.generator.set_state(own["generator"])
@@ -204,12 +214,34 @@ class Run:
                 f"{path} belongs to a run of {count} processes, and there are {self.team.size}: "
                 f"go on with {count}, or start anew."
             )
-        others = [name for name, value in self.made.items() if state["made"].get(name) != value]
+        then = _completed(state["made"])
+        others = [name for name, value in self.made.items() if then.get(name) != value]
         if others:
             raise ValueError(
                 f"{path} belongs to another recipe, of another {', '.join(others)}; "
                 "choose another output folder, or start anew."
             )
+
+
+def parameter_groups(network: nn.Module, schedule: Schedule) -> list[dict[str, Any]]:
+    """Return a network's parameters by rate and weight decay; `share` of a group is its rate over the schedule's."""
+    pretrained = pretrained_parameters(network)
+    norms = {p for module in network.modules() if isinstance(module, NORMS) for p in module.parameters()}
+    decay = schedule.weight_decay if schedule.norm_decay is None else schedule.norm_decay
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        share = schedule.encoder_rate if parameter in pretrained else 1.0
+        groups.setdefault((share, decay if parameter in norms else schedule.weight_decay), []).append(parameter)
+    return [
+        {"params": members, "share": share, "lr": share * schedule.rate, "weight_decay": decay}
+        for (share, decay), members in groups.items()
+    ]
+
+
+def _completed(made: Mapping[str, Any]) -> dict[str, Any]:
+    """What an older version said a run is made of, with the usual values of keys that it did not know."""
+    usual = _made(Recipe("", "", ""))
+    return {**usual, **made, "schedule": {**usual["schedule"], **made["schedule"]}}
 
 
 def _made(recipe: Recipe) -> dict[str, Any]:

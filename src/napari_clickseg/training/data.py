@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import ndimage
+from skimage.segmentation import expand_labels
 from torch import Tensor
 from torch.nn import functional
 
@@ -37,7 +38,8 @@ from napari_clickseg.storage.image_label_pairs import (
     split_ranges,
 )
 from napari_clickseg.storage.read_images import read_image
-from napari_clickseg.training.recipe import SYNTHETIC, Recipe, for_sources
+from napari_clickseg.training.mattes import FADING, compose_mattes
+from napari_clickseg.training.recipe import DRAWN, MATTES, SYNTHETIC, Recipe, for_sources
 from napari_clickseg.training.synthetic import Cutout, draw_plane
 
 
@@ -96,6 +98,7 @@ SMALLEST_OBJECT = 30
 """Objects below this many pixels are not trained on."""
 POINTS_PER_OBJECT = 12
 MOST_DRAWN, FEWEST_DRAWN = 400, 40
+MOST_COMPOSED = 160
 WINDOWS_PER_DRAWN = 8
 """A short run draws one plane for this many of its windows."""
 DRAWN_PER_MINUTE = 40
@@ -114,6 +117,8 @@ ISOTROPIC_AXIS = "z"
 ImagePlane = npt.NDArray[np.float32]
 LabelPlane = npt.NDArray[np.int32]
 Tell = Callable[[str], None]
+Pick = tuple[str, int, int]
+"""One object of a pool: its source, and the numbers of its plane and of itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,6 +132,14 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Matte:
+    """The true alpha of a composed plane's objects, and to which object it belongs, (1, 1, y, x) float32 each."""
+
+    alpha: Tensor
+    owners: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Plane:
     """One annotated plane on the device.
 
@@ -136,11 +149,14 @@ class Plane:
         (1, 3, y, x) in 0..1, half precision on a GPU; each level half the size of the one before.
     labels : Tensor of float32
         (1, 1, y, x).
+    matte : Matte or None
+        Of a composed plane, where the answer is to be an alpha.
     """
 
     levels: tuple[Tensor, ...]
     labels: Tensor
     targets: tuple[Target, ...]
+    matte: Matte | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,18 +167,26 @@ class Pool:
     weights: Mapping[str, float]
 
     def drawn(self) -> Pool:
-        """Return the drawn planes alone; all planes where none is drawn."""
-        only = {name: planes for name, planes in self.planes.items() if name == SYNTHETIC}
-        return Pool(only or self.planes, self.weights)
+        """Return the composed planes alone, else the drawn ones; all planes where there are none of either kind."""
+        for kind in (MATTES, SYNTHETIC):
+            if kind in self.planes:
+                return Pool({kind: self.planes[kind]}, self.weights)
+        return self
 
-    def draw(self, rng: np.random.Generator) -> tuple[Plane, Target]:
+    def pick(self, rng: np.random.Generator) -> Pick:
         """Draw a source by its weight, then a plane by the square root of its number of objects, then an object."""
         names = list(self.planes)
         chances = np.array([self.weights[name] for name in names])
-        planes = self.planes[names[rng.choice(len(names), p=chances / chances.sum())]]
-        sizes = np.sqrt([len(plane.targets) for plane in planes])
-        plane = planes[rng.choice(len(planes), p=sizes / sizes.sum())]
-        return plane, plane.targets[rng.integers(len(plane.targets))]
+        name = names[rng.choice(len(names), p=chances / chances.sum())]
+        sizes = np.sqrt([len(plane.targets) for plane in self.planes[name]])
+        number = int(rng.choice(len(sizes), p=sizes / sizes.sum()))
+        return name, number, int(rng.integers(len(self.planes[name][number].targets)))
+
+    def at(self, pick: Pick) -> tuple[Plane, Target]:
+        """Return the plane and the object of a pick."""
+        name, number, target = pick
+        plane = self.planes[name][number]
+        return plane, plane.targets[target]
 
 
 def load_pool(
@@ -199,7 +223,7 @@ def load_pool(
     """
     raw: dict[str, list[tuple[ImagePlane, LabelPlane]]] = {}
     for name in sources:
-        if name != SYNTHETIC:
+        if name not in DRAWN:
             source, colon, modality = name.partition(":")
             place = (places or {}).get(source, folder / source)
             tell(f"reading {name}")
@@ -216,6 +240,12 @@ def load_pool(
             tell(f"drawing planes: {len(raw[SYNTHETIC])} of {drawn}")
     rng = np.random.default_rng(seed)
     planes: dict[str, list[Plane]] = {}
+    if MATTES in sources:
+        planes[MATTES] = []
+        textures = [image for pairs in raw.values() for image, _ in pairs]
+        for image, labels, alpha in compose_mattes(textures, seed, executor, min(drawn, MOST_COMPOSED)):
+            planes[MATTES].append(_with_matte(_to_plane(image, labels, device, first_spread, rng), labels, alpha))
+            tell(f"composing planes: {len(planes[MATTES])}")
     for name, pairs in raw.items():
         planes[name] = []
         for number, (image, labels) in enumerate(pairs, start=1):
@@ -391,6 +421,14 @@ def _to_plane(
     levels = _levels(torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].to(device))
     marks = torch.from_numpy(labels.astype(np.float32))[None, None].to(device)
     return Plane(tuple(level.to(precise) for level in levels), marks, tuple(_targets(labels, spread, rng)))
+
+
+def _with_matte(plane: Plane, labels: LabelPlane, alpha: npt.NDArray[np.float32]) -> Plane:
+    """A plane with the alpha of its objects; what lies near an object, as far as alpha fades, is the object's."""
+    device = plane.labels.device
+    owners = expand_labels(labels, FADING)
+    tensors = (torch.from_numpy(array.astype(np.float32))[None, None].to(device) for array in (alpha, owners))
+    return replace(plane, matte=Matte(*tensors))
 
 
 def _levels(image: Tensor) -> list[Tensor]:

@@ -37,7 +37,7 @@ def normalised_focal(logits: Tensor, target: Tensor, points: PointSet) -> Tensor
 
 
 def soft_iou(logits: Tensor, target: Tensor, points: PointSet) -> Tensor:
-    """1 - sum(a t) / sum(max(a, t)): the first term of Forte et al., equation 2."""
+    """1 - sum(a t) / sum(max(a, t)): the first term of Forte et al., equation 1."""
     alpha = torch.sigmoid(logits)
     shared = (alpha * target).sum(dim=(1, 2, 3))
     either = torch.maximum(alpha, target).sum(dim=(1, 2, 3))
@@ -45,7 +45,7 @@ def soft_iou(logits: Tensor, target: Tensor, points: PointSet) -> Tensor:
 
 
 def click(logits: Tensor, target: Tensor, points: PointSet) -> Tensor:
-    """Sum over clicks of (a_c - t_c)^2: the second term of Forte et al., equation 2."""
+    """Sum over clicks of (a_c - t_c)^2: the second term of Forte et al., equation 1."""
     alpha = torch.sigmoid(logits)[:, 0]
     total = torch.zeros(alpha.shape[0], device=alpha.device)
     for side, wanted in ((points.positive, 1.0), (points.negative, 0.0)):

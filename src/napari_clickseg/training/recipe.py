@@ -58,6 +58,7 @@ LIMITS: Mapping[str, Limit] = {
     "schedule.batch": COUNT,
     "schedule.rate": POSITIVE,
     "schedule.weight_decay": AMOUNT,
+    "schedule.encoder_rate": AMOUNT,
     "schedule.warm_up": COUNT,
     "schedule.average": SHARE,
     "schedule.coarse_until": SHARE,
@@ -111,6 +112,10 @@ def _at(recipe: Mapping[str, Any], key: str) -> Any:
 RECIPES = Path(__file__).parent / "recipes"
 SYNTHETIC = "synthetic"
 """The source that stands for drawn planes."""
+MATTES = "mattes"
+"""The source that stands for planes composed of cut-outs with a true alpha (Forte et al.)."""
+DRAWN = (SYNTHETIC, MATTES)
+"""Sources that are made, not read."""
 DEFAULT = "default"
 """The name of the default recipe's model: what is made of it for folders of one's own bears their names alone."""
 DIGITS = 6
@@ -152,6 +157,10 @@ class Schedule:
     ----------
     optimiser : str
         A name in `training.checkpoint.OPTIMISERS`.
+    encoder_rate : float
+        The rate of weights that were pretrained, over that of the others.
+    norm_decay : float or None
+        Weight decay of normalisation, where it differs from that of convolutions.
     average : float
         Decay of the moving average of the weights, which is what comes out.
     coarse_until : float
@@ -165,6 +174,8 @@ class Schedule:
     batch: int = 16
     rate: float = 1e-3
     weight_decay: float = 1e-4
+    encoder_rate: float = 1.0
+    norm_decay: float | None = None
     warm_up: int = 200
     average: float = 0.999
     coarse_until: float = 0.0
@@ -269,8 +280,8 @@ def for_sources(recipe: Recipe, names: Sequence[str], beside: bool = False) -> R
     beside : bool
         Half of the real images still come from the recipe's own sources.
     """
-    drawn = {name: weight for name, weight in recipe.sources.items() if name == SYNTHETIC}
-    real = {name: weight for name, weight in recipe.sources.items() if name != SYNTHETIC}
+    drawn = {name: weight for name, weight in recipe.sources.items() if name in DRAWN}
+    real = {name: weight for name, weight in recipe.sources.items() if name not in DRAWN}
     kept = {name: round(weight / 2, DIGITS) for name, weight in real.items()} if beside else {}
     each = round(((sum(real.values()) or 1.0) - sum(kept.values())) / len(names), DIGITS)
     told = ", ".join(names)

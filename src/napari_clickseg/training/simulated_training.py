@@ -22,7 +22,7 @@ from torch import Tensor
 from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.simulated_errors import damage
 from napari_clickseg.core.simulated_user import NARROWEST, depth, first_click, next_click, pick_beside
-from napari_clickseg.training.data import Pool
+from napari_clickseg.training.data import Pick, Pool
 from napari_clickseg.training.recipe import Clicks, Recipe
 from napari_clickseg.training.windows import Windows, cut_windows, join_windows
 
@@ -75,8 +75,9 @@ def add_clicks(
     shown: Tensor,
     rng: np.random.Generator,
     executor: Executor,
+    which: npt.NDArray[np.bool_] | None = None,
 ) -> None:
-    """Let a robot add one click to each window, in `said`.
+    """Let a robot add one click to each window, or to those in `which`, in `said`.
 
     Where nothing is shown and nothing was said, the click is a first one: in the middle of windows that were cut around
     it, off-centre by up to `clicks.first_spread` in the others.
@@ -89,6 +90,8 @@ def add_clicks(
     middle = truths.shape[1] // 2
     jobs = []
     for k, points in enumerate(said):
+        if which is not None and not which[k]:
+            continue
         first = not points and not masks[k].any()
         if first and windows.centred[k] and truths[k, middle, middle]:
             points.append(((float(middle), float(middle)), True))
@@ -128,8 +131,8 @@ FORGOTTEN = 0.1
 """How often the mask shown is kept from the network, as when a click that was moved is asked about anew."""
 RESET = 0.3
 """How often the state of an object begins anew (ITIS)."""
-MEMORY = 1024
-"""Objects whose click state is kept: an epoch of ITIS."""
+MEMORY = 2048
+"""Objects whose click state is kept: an epoch of ITIS, of which the paper trains about twenty."""
 MOST_POSITIVE, MOST_NEGATIVE = 10, 10
 BAND = (5.0, 40.0)
 """Background that BRS clicks on: so many pixels from the object in a window of BAND_SIDE pixels."""
@@ -138,7 +141,13 @@ DISPLACED = (20.0, 50.0)
 """How far the first click of superpixel-box guidance lies off the centroid, in an image of DISPLACED_SIDE pixels."""
 DISPLACED_SIDE = 480
 DROPPED = 0.1
-"""How often superpixel-box guidance is given the pair alone, and how often the first click alone, without a box."""
+"""How often superpixel-box guidance is given the pair alone, how often the first click alone, and, of an object that is
+alone in its window, how often nothing at all."""
+SPACING, MARGIN = (0.02, 0.06), (0.01, 0.03)
+"""Least distance between initial clicks, and of those on the object from its outline, over the window's side (iFCN)."""
+MOST_INITIAL = 5
+
+Mask = npt.NDArray[np.bool_]
 Play = Generator["Ask", Tensor, None]
 
 
@@ -167,11 +176,19 @@ class Ask:
 
 @dataclass(slots=True)
 class Slot:
-    """Mutable: an object in memory, as the seed of its window, its clicks and its last mask."""
+    """Mutable: an object in memory, the seed of its window, its clicks and its last mask.
 
+    Attributes
+    ----------
+    given : bool
+        Whether it began from a mask; only then its masks are shown to the network.
+    """
+
+    pick: Pick
     seed: int
     said: Said = field(default_factory=list)
     mask: Tensor | None = None
+    given: bool = False
 
 
 @dataclass(slots=True)
@@ -181,20 +198,24 @@ class Memory:
     slots: list[Slot] = field(default_factory=list)
     place: int = 0
 
-    def next_slots(self, count: int, rng: np.random.Generator) -> list[Slot]:
-        """Return the slots of the next batch; those that are new or reset have no clicks."""
+    def next_slots(self, count: int, pool: Pool, rng: np.random.Generator) -> list[Slot]:
+        """Return the slots of the next batch; those that are new or reset have no clicks.
+
+        A reset keeps the object; its window is cut anew, as augmentation.
+        """
         while len(self.slots) < MEMORY:
-            self.slots.append(Slot(int(rng.integers(2**31))))
+            self.slots.append(Slot(pool.pick(rng), int(rng.integers(2**31))))
         chosen = [(self.place + k) % MEMORY for k in range(count)]
         self.place = (self.place + count) % MEMORY
         for k in chosen:
             if self.slots[k].said and rng.random() < RESET:
-                self.slots[k] = Slot(int(rng.integers(2**31)))
+                self.slots[k] = Slot(self.slots[k].pick, int(rng.integers(2**31)))
         return [self.slots[k] for k in chosen]
 
     def to_state(self) -> dict[str, Any]:
         """Return plain values and tensors, for a checkpoint."""
-        return {"place": self.place, "slots": [(slot.seed, slot.said, slot.mask) for slot in self.slots]}
+        slots = [(slot.pick, slot.seed, slot.said, slot.mask, slot.given) for slot in self.slots]
+        return {"place": self.place, "slots": slots}
 
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> Memory:
@@ -229,9 +250,25 @@ class Scene:
         """Return the flags of a mask told to all."""
         return torch.ones(self.size, device=self.windows.truths.device)
 
-    def add(self, said: list[Said], shown: Tensor) -> None:
-        """Let the robots of the recipe add a click to each window."""
-        add_clicks(self.clicks, said, self.windows, shown, self.rng, self.executor)
+    def add(self, said: list[Said], shown: Tensor, which: npt.NDArray[np.bool_] | None = None) -> None:
+        """Let the robots of the recipe add a click to each window, or to those in `which`."""
+        add_clicks(self.clicks, said, self.windows, shown, self.rng, self.executor, which)
+
+    def damaged(self) -> tuple[Tensor, Tensor]:
+        """Return the masks that correction starts from, empty for most windows, and which windows have one."""
+        return damaged_masks(self.clicks.from_mask, self.windows, self.rng, self.executor)
+
+    def initial(
+        self, rule: Callable[[Mask, npt.NDArray[np.int32], np.random.Generator], Said], which: npt.NDArray[np.bool_]
+    ) -> list[Said]:
+        """Return the clicks that a rule places from nothing in the windows in `which`; none in the others."""
+        said, objects = self.no_clicks(), self.objects()
+        seeds = self.rng.integers(0, 2**31, self.size)
+        chosen = np.flatnonzero(which)
+        jobs = [(rule, *objects[k], int(seeds[k])) for k in chosen]
+        for k, points in zip(chosen, self.executor.map(_initial_one, jobs, chunksize=2), strict=True):
+            said[k] = points
+        return said
 
     def objects(self) -> list[tuple[Mask, npt.NDArray[np.int32]]]:
         """Return the true mask and the labels of each window."""
@@ -246,8 +283,11 @@ def open_scene(recipe: Recipe, pool: Pool, rng: np.random.Generator, executor: E
     if recipe.clicks.user != "remembering":
         windows = cut_windows(pool, count, recipe.side, recipe.shares, rng)
         return Scene(recipe.clicks, windows, rng, executor)
-    slots = memory.next_slots(count, rng)
-    cuts = [cut_windows(pool, 1, recipe.side, recipe.shares, np.random.default_rng(slot.seed)) for slot in slots]
+    slots = memory.next_slots(count, pool, rng)
+    cuts = [
+        cut_windows(pool, 1, recipe.side, recipe.shares, np.random.default_rng(slot.seed), [slot.pick])
+        for slot in slots
+    ]
     return Scene(recipe.clicks, join_windows(cuts), rng, executor, slots)
 
 
@@ -265,9 +305,14 @@ def correcting(scene: Scene) -> Play:
 
 
 def iterating(scene: Scene) -> Play:
-    """Random first clicks, then 0 .. `rounds` corrective ones; only the last answer is graded (RITM)."""
-    said = [sampled_clicks(truth, labels, scene.rng) for truth, labels in scene.objects()]
-    shown, told = scene.no_masks()
+    """Random first clicks, then 0 .. `rounds` corrective ones; only the last answer is graded (RITM).
+
+    Where an external mask is to be corrected, the first click is a corrective one.
+    """
+    shown, told = scene.damaged()
+    given = told.cpu().numpy() > 0
+    said = scene.initial(sampled_clicks, ~given)
+    scene.add(said, shown, given)
     for _ in range(int(scene.rng.integers(0, scene.clicks.rounds + 1))):
         shown, told = (yield Ask(said, shown, told, graded=False)), scene.everyone()
         scene.add(said, shown)
@@ -275,22 +320,33 @@ def iterating(scene: Scene) -> Play:
 
 
 def click_by_click(scene: Scene) -> Play:
-    """`rounds` clicks from nothing, each at the largest error, and an update after each (Forte et al.)."""
+    """`rounds` clicks, each at the largest error, and an update after each (Forte et al.); some from a given mask."""
+    shown, told = scene.damaged()
     said = scene.no_clicks()
-    shown, told = scene.no_masks()
     for _ in range(scene.clicks.rounds):
         scene.add(said, shown)
         shown, told = (yield Ask(said, shown, told, step=True)), scene.everyone()
 
 
 def remembering(scene: Scene) -> Play:
-    """One question per object and epoch, with one corrective click more than in the epoch before (ITIS)."""
-    (masks, told), said = scene.no_masks(), []
-    for k, (slot, (truth, labels)) in enumerate(zip(scene.slots, scene.objects(), strict=True)):
-        slot.said = slot.said or sampled_clicks(truth, labels, scene.rng)
-        said.append(list(slot.said))
-        if slot.mask is not None:
+    """One question per object and epoch, with one corrective click more than in the epoch before (ITIS).
+
+    Some objects begin from a damaged mask and one corrective click, the others from sampled clicks; only of the former
+    the network is shown the mask of the epoch before.
+    """
+    new = np.array([not slot.said for slot in scene.slots])
+    damaged, chosen = scene.damaged()
+    begins = new & (chosen.cpu().numpy() > 0)
+    said = scene.initial(sampled_clicks, new & ~begins)
+    masks, told = scene.no_masks()
+    for k, slot in enumerate(scene.slots):
+        if begins[k]:
+            slot.mask, slot.given = damaged[k, 0] > 0.5, True
+        if not new[k]:
+            said[k] = list(slot.said)
+        if slot.mask is not None and slot.given:
             masks[k, 0], told[k] = slot.mask.to(masks), 1
+    scene.add(said, masks, begins)
     shown = yield Ask(said, masks, told)
     scene.add(said, shown)
     for slot, points, mask in zip(scene.slots, said, shown[:, 0] > 0.5, strict=True):
@@ -299,13 +355,20 @@ def remembering(scene: Scene) -> Play:
 
 def clustering(scene: Scene) -> Play:
     """Medoids of the object (1 .. 10) and of the background around it (0 .. 10), once (BRS, section 3.1)."""
-    yield Ask([medoid_clicks(truth, scene.rng) for truth, _ in scene.objects()], *scene.no_masks())
+    yield Ask(scene.initial(medoid_clicks, np.ones(scene.size, bool)), *scene.no_masks())
 
 
 def boxing(scene: Scene) -> Play:
-    """A click near the centroid, one beside the object, then some inside and outside of the box (superpixel box)."""
-    said = [box_clicks(truth, scene.rng) for truth, _ in scene.objects()]
-    yield Ask(said, *scene.no_masks())
+    """A click near the centroid, one beside the object, then some inside and outside of the box (superpixel box).
+
+    Where a given mask is to be corrected, it draws the box, and the clicks lie on its errors.
+    """
+    masks, told = scene.damaged()
+    given = told.cpu().numpy() > 0
+    said = scene.initial(box_clicks, ~given)
+    for _ in range(int(scene.rng.integers(1, MOST_INITIAL))):
+        scene.add(said, masks, given)
+    yield Ask(said, masks, told)
 
 
 USERS: dict[str, Callable[[Scene], Play]] = {
@@ -321,16 +384,58 @@ USERS: dict[str, Callable[[Scene], Play]] = {
 # -- clicks that need no answer ----------------------------------------------------------------------------------------
 
 
+def _initial_one(
+    job: tuple[Callable[[Mask, npt.NDArray[np.int32], np.random.Generator], Said], Mask, npt.NDArray[np.int32], int],
+) -> Said:
+    rule, truth, labels, seed = job
+    return rule(truth, labels, np.random.default_rng(seed))
+
+
 def sampled_clicks(truth: Mask, labels: npt.NDArray[np.int32], rng: np.random.Generator) -> Said:
-    """Return 1 .. 5 random clicks on the object, and 0 .. 5 around it, anywhere outside, or on its neighbours."""
+    """Return 1 .. 5 random clicks on the object, and 0 .. 5 around it, at its outline, or on its neighbours.
+
+    The three ways of Xu et al. 2016 (iFCN), which ITIS and RITM follow: no click is nearer than `SPACING` to another,
+    none on the object nearer than `MARGIN` to its outline; those at the outline lie as far from each other as may be.
+    """
+    side = truth.shape[0]
+    spacing, margin = (rng.uniform(*span) * side for span in (SPACING, MARGIN))
     inner = depth(truth)
-    said = _drawn(truth & (inner >= 0.3 * inner.max()), int(rng.integers(1, 6)), True, rng)
-    band = ~truth & (_away(truth) < truth.shape[0] / 8)
-    places = (band, ~truth, (labels > 0) & ~truth)
-    return said + _drawn(places[rng.integers(len(places))], int(rng.integers(0, 6)), False, rng)
+    inside = truth & (inner >= min(margin, 0.7 * inner.max()))
+    said = _said(_spaced(inside, int(rng.integers(1, MOST_INITIAL + 1)), spacing, rng), True)
+    outside = _away(truth)
+    band = (outside > margin) & (outside < side / 8)
+    way, count = rng.integers(3), int(rng.integers(0, MOST_INITIAL + 1))
+    if way == 0:
+        return said + _said(_spaced(band, count, spacing, rng), False)
+    if way == 1:
+        return said + _said(_spaced((labels > 0) & ~truth, count, spacing, rng), False)
+    return said + _said(_farthest(band, count, rng), False)
 
 
-def medoid_clicks(truth: Mask, rng: np.random.Generator) -> Said:
+def _spaced(pixels: Mask, count: int, spacing: float, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Up to `count` random pixels (n, 2), each at least `spacing` from those before."""
+    where = np.argwhere(pixels)
+    chosen: list[npt.NDArray[np.intp]] = []
+    while len(where) and len(chosen) < count:
+        chosen.append(where[rng.integers(len(where))])
+        where = where[((where - chosen[-1]) ** 2).sum(axis=1) >= spacing**2]
+    return np.array(chosen, np.intp).reshape(-1, 2)
+
+
+def _farthest(pixels: Mask, count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Up to `count` pixels (n, 2): a random one, then each the farthest from those before."""
+    where = np.argwhere(pixels)
+    if not len(where) or not count:
+        return where[:0]
+    chosen = [int(rng.integers(len(where)))]
+    away = np.full(len(where), np.inf)
+    while len(chosen) < min(count, len(where)):
+        away = np.minimum(away, ((where - where[chosen[-1]]) ** 2).sum(axis=1))
+        chosen.append(int(away.argmax()))
+    return where[chosen]
+
+
+def medoid_clicks(truth: Mask, labels: npt.NDArray[np.int32], rng: np.random.Generator) -> Said:
     """Return 1 .. 10 medoids of the object and 0 .. 10 of the band around it as clicks."""
     outside = _away(truth) * BAND_SIDE / truth.shape[0]
     band = (outside >= BAND[0]) & (outside <= BAND[1])
@@ -358,14 +463,15 @@ def medoids(points: npt.NDArray[np.intp], count: int, rng: np.random.Generator) 
     return points[chosen]
 
 
-def box_clicks(truth: Mask, rng: np.random.Generator) -> Said:
+def box_clicks(truth: Mask, labels: npt.NDArray[np.int32], rng: np.random.Generator) -> Said:
     """Return two clicks that span a box around the object, then 2 .. 5 on it outside the box, and beside it inside.
 
     The negative click lies where `core.simulated_user.pick_beside` puts it; only an object without surroundings goes
-    without it. Of some objects, fewer clicks are given.
+    without it. Of some objects, fewer clicks are given (guidance dropout), and of some that are alone, none.
     """
     where = np.argwhere(truth)
-    if where.size == 0:
+    alone = not (labels[~truth] > 0).any()
+    if where.size == 0 or (alone and rng.random() < DROPPED):
         return []
     centre = _displaced(truth, where, rng)
     corner = pick_beside(truth, ~truth, centre, rng)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from napari_clickseg.training.checkpoint import CHECKPOINT, Plan, Run, Write, op
 from napari_clickseg.training.data import Pool, Tell, load_pool, planes_to_draw
 from napari_clickseg.training.distributed import Team, joined
 from napari_clickseg.training.losses import Loss, weighted
-from napari_clickseg.training.recipe import SYNTHETIC, Recipe
+from napari_clickseg.training.recipe import DRAWN, Recipe
 from napari_clickseg.training.simulated_training import USERS, Ask, Said, add_clicks, helpers, open_scene
 from napari_clickseg.training.windows import cut_windows
 
@@ -88,7 +89,8 @@ def _click_through(
         for _ in range(CLICKS):
             add_clicks(centre, said, windows, shown, rng, executor)
             logits = streams.decode(features, guide(PointSet.of(said, device), shown, told, kept))
-            shown, told = torch.sigmoid(logits.float()), torch.ones(BATCH, device=device)
+            shown = torch.sigmoid(logits.float())
+            told = torch.full_like(told, float(guide.encoding.feeds == "latest"))
             ious.append(_iou(shown > 0.5, windows.truths).cpu().numpy())
     return np.stack(ious, axis=1)
 
@@ -201,7 +203,7 @@ def _train(recipe: Recipe, plan: Plan, team: Team, listener: Listener) -> Path:
 
 def _material(recipe: Recipe, plan: Plan, device: torch.device, executor: Executor, tell: Tell) -> Material:
     """Read what validation wants first, so that nothing is drawn before all files are known to be good."""
-    real = {name: weight for name, weight in recipe.sources.items() if name != SYNTHETIC}
+    real = {name: weight for name, weight in recipe.sources.items() if name not in DRAWN}
     spread, schedule = recipe.clicks.first_spread, recipe.schedule
     drawn = planes_to_draw(schedule.steps * schedule.batch, plan.minutes)
     helping = executor if plan.jobs else None
@@ -242,7 +244,7 @@ def _loop(
     losses: list[float] = []
     while (share := run.team.agree(_share(recipe, plan, run))) < 1:
         for group in run.optimiser.param_groups:
-            group["lr"] = _rate(recipe, share, run.step)
+            group["lr"] = group["share"] * _rate(recipe, share, run.step)
         losses.append(newest := _step(recipe, run, material, share))
         run.step += 1
         run.seconds = clock.seconds()
@@ -288,7 +290,7 @@ def _step(recipe: Recipe, run: Run, material: Material, share: float) -> float:
     pool = material.training.drawn() if share < recipe.schedule.drawn_until else material.training
     scene = open_scene(recipe, pool, run.rng, material.executor, run.memory)
     varied = vary(scene.windows.images, run.generator)
-    ask_network = _Asking(recipe, run, varied, scene.windows.truths.float(), share)
+    ask_network = _Asking(recipe, run, varied, scene.windows.targets, share, material.executor)
     user = USERS[recipe.clicks.user](scene)
     losses: list[Tensor] = []
     values: list[float] = []
@@ -313,19 +315,28 @@ def _step(recipe: Recipe, run: Run, material: Material, share: float) -> float:
 class _Asking:
     """Mutable: one batch before the network; the image's features are kept until the weights change."""
 
-    def __init__(self, recipe: Recipe, run: Run, images: Tensor, truths: Tensor, share: float) -> None:
-        self._streams, self._guide = streams_of(run.network), Guidance(Encoding.from_mapping(recipe.encoding))
+    def __init__(
+        self, recipe: Recipe, run: Run, images: Tensor, truths: Tensor, share: float, executor: Executor
+    ) -> None:
+        self._network, self._streams = run.network, streams_of(run.network)
+        self._guide = Guidance(Encoding.from_mapping(recipe.encoding))
         self._images = normalise(images).contiguous(memory_format=torch.channels_last)
-        self._kept = self._guide.prepare(images)
+        self._kept = self._guide.prepare(images, executor.map)
         self._truths, self._loss = truths, weighted(recipe.losses)
         self._auxiliary, self._coarse = recipe.auxiliary, share < recipe.schedule.coarse_until
         self._features: tuple[Tensor, ...] | None = None
+        self._half = run.half
 
     def __call__(self, ask: Ask) -> tuple[Tensor, Tensor]:
-        """Return the masks (batch, 1, y, x) that the network gives, and their loss."""
+        """Return the masks (batch, 1, y, x) that the network gives, and their loss.
+
+        An answer that is not graded is given as in use: batch normalisation learns nothing from it.
+        """
         points = PointSet.of(ask.said, self._images.device)
         guidance = self._guide(points, ask.prior * ask.told.reshape(-1, 1, 1, 1), ask.told, self._kept)
-        with torch.autocast(self._images.device.type, torch.bfloat16), torch.set_grad_enabled(ask.graded):
+        self._network.train(ask.graded)
+        half = torch.autocast(self._images.device.type, torch.bfloat16, enabled=self._half)
+        with half, torch.set_grad_enabled(ask.graded):
             if self._features is None or not ask.graded:
                 features = self._streams.encode(self._images)
                 self._features = features if ask.graded else None
@@ -352,11 +363,12 @@ def _update(run: Run, loss: Tensor, decay: float) -> float:
     nn.utils.clip_grad_norm_(run.network.parameters(), LARGEST_GRADIENT)
     run.optimiser.step()
     decay = min(decay, (1 + run.step) / (10 + run.step))
+    means, values = (list(network.state_dict().values()) for network in (run.average, run.network))
+    floating = [mean.is_floating_point() for mean in means]
     with torch.no_grad():
-        for mean, value in zip(run.average.state_dict().values(), run.network.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - decay)
-            else:
+        torch._foreach_lerp_(list(compress(means, floating)), list(compress(values, floating)), 1 - decay)
+        for mean, value, averaged in zip(means, values, floating, strict=True):
+            if not averaged:
                 mean.copy_(value)
     return float(loss.detach())
 

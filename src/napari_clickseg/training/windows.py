@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_clickseg.training.data import Plane, Pool, Target
+from napari_clickseg.training.data import Matte, Pick, Plane, Pool, Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +27,8 @@ class Windows:
         (batch, 1, side, side), ids as floats.
     truths : Tensor of bool
         (batch, 1, side, side).
+    targets : Tensor
+        (batch, 1, side, side), what the answer should be: the truth as 0 and 1, or a true alpha where there is one.
     centred : ndarray of bool
         Whether the first click lies in the middle of the window.
     """
@@ -34,13 +36,16 @@ class Windows:
     images: Tensor
     labels: Tensor
     truths: Tensor
+    targets: Tensor
     centred: npt.NDArray[np.bool_]
 
 
 def join_windows(parts: Sequence[Windows]) -> Windows:
     """Return one batch of several batches' windows."""
-    images, labels, truths = (torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels", "truths"))
-    return Windows(images, labels, truths, np.concatenate([part.centred for part in parts]))
+    images, labels, truths, targets = (
+        torch.cat([getattr(p, name) for p in parts]) for name in ("images", "labels", "truths", "targets")
+    )
+    return Windows(images, labels, truths, targets, np.concatenate([part.centred for part in parts]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,11 +61,20 @@ class _Place:
 
 
 def cut_windows(
-    pool: Pool, count: int, side: int, shares: tuple[float, float, float], rng: np.random.Generator
+    pool: Pool,
+    count: int,
+    side: int,
+    shares: tuple[float, float, float],
+    rng: np.random.Generator,
+    picks: Sequence[Pick] | None = None,
 ) -> Windows:
-    """Cut windows around random objects: turned, flipped, stretched, bent, at random scales (see `Recipe.shares`)."""
-    places = [_place(*pool.draw(rng), shares, rng) for _ in range(count)]
-    images, labels, truths = [], [], []
+    """Cut windows around random objects: turned, flipped, stretched, bent, at random scales (see `Recipe.shares`).
+
+    Of `picks`, one window each is cut instead of `count` around any.
+    """
+    chosen = [pool.pick(rng) for _ in range(count)] if picks is None else picks
+    places = [_place(*pool.at(pick), shares, rng) for pick in chosen]
+    images, labels, truths, targets = [], [], [], []
     for place, grid in zip(places, _grids(places, side, rng)[:, None], strict=True):
         plane = place.plane
         seen = functional.grid_sample(plane.labels, grid, mode="nearest", padding_mode="border", align_corners=False)
@@ -69,8 +83,16 @@ def cut_windows(
         images.append(functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False))
         labels.append(seen)
         truths.append(seen == place.target.label)
+        targets.append(truths[-1].float() if plane.matte is None else _alpha(plane.matte, grid, place.target.label))
     centred = np.array([place.on_click for place in places])
-    return Windows(torch.cat(images), torch.cat(labels), torch.cat(truths), centred)
+    return Windows(torch.cat(images), torch.cat(labels), torch.cat(truths), torch.cat(targets), centred)
+
+
+def _alpha(matte: Matte, grid: Tensor, label: int) -> Tensor:
+    """The true alpha of an object in a window."""
+    alpha = functional.grid_sample(matte.alpha, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    owners = functional.grid_sample(matte.owners, grid, mode="nearest", padding_mode="border", align_corners=False)
+    return alpha * (owners == label)
 
 
 def _place(plane: Plane, target: Target, shares: tuple[float, float, float], rng: np.random.Generator) -> _Place:
