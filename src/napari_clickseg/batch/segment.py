@@ -26,7 +26,7 @@ from napari_clickseg.core.requests import Predictor, Proposer, Segmenter
 from napari_clickseg.models.load import load_model
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage import cell_tracking
-from napari_clickseg.storage.atomic import written_whole
+from napari_clickseg.storage.atomic import hidden_prefix, written_whole
 from napari_clickseg.storage.formats import suffixes_of_images
 from napari_clickseg.storage.image_label_pairs import images_below
 from napari_clickseg.storage.read_images import read_image
@@ -330,7 +330,7 @@ def room_for(prior: Any | None, shape: tuple[int, ...], folder: Path, highest: i
             labels = np.zeros(shape, dtype)
         else:
             there = folder if folder.is_dir() else folder.parent  # an image's group of labels may be still to come
-            place = after.enter_context(tempfile.TemporaryDirectory(prefix=".clickseg-", dir=there))
+            place = after.enter_context(tempfile.TemporaryDirectory(prefix=hidden_prefix(), dir=there))
             labels = np.lib.format.open_memmap(Path(place) / "labels.npy", "w+", dtype, shape)
         if prior is not None:
             for index in np.ndindex(*shape[:-2]):

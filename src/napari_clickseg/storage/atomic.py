@@ -25,8 +25,8 @@ PATIENCE = 2.0
 PAUSE = 0.05
 NOTES_VARIABLE = "CLICKSEG_REPLACING"
 HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
-OURS = re.compile(r"\.clickseg-(?P<host>[0-9a-f]{6})-(?P<process>\d+)-\d+\.(part|old)")
-"""Hidden names of what is being written, or was replaced."""
+OURS = re.compile(r"\.clickseg-(?P<host>[0-9a-f]{6})-(?P<process>\d+)-.+")
+"""Hidden names of what is being written, was replaced, or is there for a moment."""
 OLDER = re.compile(r"\.(?P<stem>.+)\.(?P<process>\d+)\.old\.zarr")
 """Replaced labels as version 0.1 named them."""
 _SKIPPED: dict[Path, int] = {}
@@ -89,9 +89,14 @@ def clear(folder: Path) -> None:
                     os.replace(path, target)
 
 
+def hidden_prefix() -> str:
+    """Return how the names of files and folders begin that are cleared away once this process is gone."""
+    return f".clickseg-{HOST}-{os.getpid()}-"
+
+
 def _hidden(kind: str, suffix: str) -> str:
     """A hidden file's name, short whatever the name of the file beside it: file systems limit names."""
-    return f".clickseg-{HOST}-{os.getpid()}-{next(_NUMBERS)}.{kind}{suffix if len(suffix) < 20 else ''}"
+    return f"{hidden_prefix()}{next(_NUMBERS)}.{kind}{suffix if len(suffix) < 20 else ''}"
 
 
 def _put_in_place(unfinished: Path, target: Path) -> None:

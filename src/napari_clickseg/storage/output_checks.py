@@ -19,6 +19,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from napari_clickseg.storage.atomic import hidden_prefix
 from napari_clickseg.storage.paths import home
 
 Role = Literal["reads", "model", "file", "labels", "result", "folder"]
@@ -225,7 +226,7 @@ def _check_replaceable(path: Path, target: Path) -> None:
 def _probe(path: Path, folder: Path) -> None:
     """Write an empty file into a folder and remove it: rights, read-only disks and the like show in no other way."""
     try:
-        handle, name = tempfile.mkstemp(prefix=".clickseg-", dir=folder)
+        handle, name = tempfile.mkstemp(prefix=hidden_prefix(), dir=folder)
     except OSError as error:
         raise OSError(
             f"{path} cannot be written: {folder} refuses new files ({error.strerror or error}); choose another folder."
