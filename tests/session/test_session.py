@@ -795,6 +795,17 @@ def test_a_cancelled_object_that_comes_back_after_its_id_was_painted_gets_anothe
     assert session.labels[4, 4] not in (0, 1)
 
 
+def test_an_id_that_only_moves_the_next_object_is_an_act_too():
+    session = make()
+    session.reserve(5)
+    session.start_new(3)
+    acts: list[str] = []
+    session.acted.connect(lambda act: acts.append(act.name))
+    session.reserve(4)
+    assert session.label == 6
+    assert acts == ["reserve"]
+
+
 def test_painting_more_of_the_object_being_drawn_leaves_it_its_id():
     session = make()
     session.click((4, 4))

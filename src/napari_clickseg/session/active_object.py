@@ -166,9 +166,10 @@ class ActiveObject:
             self.history.replace_all(lambda state: state.renumbered(ids) if state.ids & ids.keys() else state)
             if state.label in ids:
                 self.redraw({*state.taken_up, *state.masks})
-        if self.state.empty and self.state.label <= label:
+        renamed = self.state.empty and self.state.label <= label
+        if renamed:
             self.rename(self.free_ids()[0])
-        return news or bool(taken)
+        return news or renamed or bool(taken)
 
     def _stands_elsewhere(self) -> bool:
         """Whether pixels of the object's id stand in the labels that do not touch what is drawn of it."""

@@ -6,6 +6,7 @@ inside of another file or folder is named by its path: `bf.zarr/0`, `plate.zarr/
 
 from __future__ import annotations
 
+import io
 import math
 import stat
 import warnings
@@ -218,8 +219,8 @@ def read_picture(path: Path) -> Content:
         warnings.simplefilter("ignore", Picture.DecompressionBombWarning)  # stitched images are that large
         before, Picture.MAX_IMAGE_PIXELS = Picture.MAX_IMAGE_PIXELS, LARGEST_PICTURE
         try:
-            with open(path, "rb") as handle:
-                array = np.asarray(v3.imread(handle, plugin="pillow"))
+            content = io.BytesIO(path.read_bytes())  # of a file, a damaged length would be allocated before it is read
+            array = np.asarray(v3.imread(content, plugin="pillow"))
         except Picture.DecompressionBombError:
             raise UnreadableError(
                 f"{path} tells of more than {LARGEST_PICTURE} pixels: it is damaged, or has to be a TIFF."
