@@ -101,11 +101,13 @@ def read_rows(path: Path) -> list[SuggestionRow]:
     """Read what `append_rows` wrote; nothing where there is no file."""
     if not path.exists():
         return []
-    kinds = {field.name: {"int": int, "float": float, "str": str}[str(field.type)] for field in fields(SuggestionRow)}
+    kinds = {"int": int, "float": float, "str": str}
+    columns = [(field.name, kinds[str(field.type)]) for field in fields(SuggestionRow)]
     with open(path, newline="", encoding="utf-8") as handle:
-        return [
-            SuggestionRow(**{name: kinds[name](value) for name, value in row.items()}) for row in csv.DictReader(handle)
+        values: list[dict[str, Any]] = [
+            {name: kind(row[name]) for name, kind in columns} for row in csv.DictReader(handle)
         ]
+    return [SuggestionRow(**row) for row in values]
 
 
 def suggestion_table(rows: Sequence[SuggestionRow]) -> str:
