@@ -154,10 +154,10 @@ def run_item(
             found, seconds = _search(predictor, image, truth, order[:count])
             remaining = np.where(np.isin(truth, order[:count]), 0, truth)
             best = overlaps(remaining, _painted(found, truth.shape)).best()
-            hits = [sum(value >= least for value in best.values()) for least in IOUS]
+            half, three_quarters = (sum(value >= least for value in best.values()) for least in IOUS)
             size = round(found.diameters[0], 1) if found.diameters else 0.0
             where = " ".join(map(str, frame))
-            counts = (count, len(best), len(found), *hits)
+            counts = (count, len(best), len(found), half, three_quarters)
             yield SuggestionRow(item.source, item.name, where, side, *counts, size, round(seconds, 2))
 
 
