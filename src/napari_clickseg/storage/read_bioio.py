@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from napari_clickseg.storage.content import UNREADABLE, Content, UnreadableError
+from napari_clickseg.storage.content import Content, UnreadableError
 
 SHOWN = 4
 """So many scenes are named in a sentence."""
@@ -37,11 +37,12 @@ def read_bioio(path: Path, inside: str, needs: str) -> Content:
 
     try:
         image = bioio.BioImage(path)
-        scenes = list(image.scenes)
-    except (*UNREADABLE, Exception) as error:  # readers of makers' formats raise errors of their own
+        image.set_scene(_scene(path, inside, list(image.scenes)))
+        return _content(image)
+    except UnreadableError:
+        raise
+    except Exception as error:  # readers of makers' formats raise errors of their own
         raise UnreadableError(f"{path} cannot be read as an image: {needs.split()[-1]} finds it damaged.") from error
-    image.set_scene(_scene(path, inside, scenes))
-    return _content(image)
 
 
 def _scene(path: Path, inside: str, scenes: list[str]) -> int:
