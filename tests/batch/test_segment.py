@@ -159,6 +159,7 @@ def test_images_of_a_folder_are_found_at_any_depth_but_not_inside_zarr(tmp_path:
 def test_alpha_is_written_beside_the_labels(tmp_path: Path) -> None:
     """One disk, certain inside: its alpha is 1 there and 0 elsewhere; the largest of all objects counts."""
     image = np.zeros((20, 24), np.float32)
+    image[6:15, 6:15] = 1
     tifffile.imwrite(tmp_path / "image.tif", image)
     (tmp_path / "clicks.csv").write_text("object,positive,y,x\n1,1,10,10\n")
     job = Job(tmp_path / "image.tif", tmp_path / "labels.tif", tmp_path / "clicks.csv", model="disks")
@@ -176,3 +177,20 @@ def test_alpha_wants_clicks_and_a_tiff(tmp_path: Path) -> None:
         segment_image(job)
     with pytest.raises(ValueError, match=r"name a \.tif, not"):
         segment_image(replace(job, clicks=tmp_path / "clicks.csv", alpha=tmp_path / "alpha.png"))
+
+
+def test_ids_are_found_slab_by_slab_so_that_no_plane_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.zeros((2, 50, 40), np.int32)
+    labels[0, 3, 3], labels[1, 49, 39], labels[1, 20, 20] = 5, 7, 2**31 - 1
+    asked: list[tuple[int, ...]] = []
+
+    class Watched:
+        shape, dtype = labels.shape, labels.dtype
+
+        def __getitem__(self, index: tuple) -> np.ndarray:
+            asked.append(labels[index].shape)
+            return labels[index]
+
+    monkeypatch.setattr(batch, "SLAB", 160)
+    assert batch._ids_among(Watched(), [5, 6, 7, 2**31 - 1]) == {5, 7, 2**31 - 1}
+    assert max(rows for rows, _ in asked) == 4

@@ -36,6 +36,8 @@ from napari_clickseg.storage.write_labels import check_ids, check_labels_path, i
 
 IN_MEMORY = 1 << 30
 """Bytes of labels up to which they are drawn in memory."""
+SLAB = 1 << 24
+"""Pixels of labels that are looked at together."""
 HALF_OF_NARROW = 2**30
 """Above it, 32 bits may be too few for the ids that are still to come."""
 T = TypeVar("T")
@@ -265,11 +267,15 @@ def check_finds(predictor: Predictor) -> None:
 
 
 def _ids_among(labels: Any, wanted: Iterable[int]) -> set[int]:
-    """Those ids that the labels hold; reads them plane by plane."""
+    """Those ids that the labels hold; reads them slab by slab, so that a plane of a slide is never in memory."""
     known = np.array(sorted(wanted))
     found: set[int] = set()
+    rows = max(SLAB // max(labels.shape[-1], 1), 1)
     for index in np.ndindex(*labels.shape[:-2]):
-        found |= set(known[np.isin(known, np.asarray(labels[index]))].tolist())
+        for top in range(0, labels.shape[-2], rows):
+            slab = np.asarray(labels[(*index, slice(top, top + rows))])
+            if slab.any():
+                found |= set(known[np.isin(known, slab)].tolist())
     return found
 
 

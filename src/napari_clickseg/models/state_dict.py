@@ -239,8 +239,9 @@ def _tensors(checkpoint: Any, name: str) -> dict[str, Tensor]:
 
 def _table_of_tensors(table: Mapping[Any, Any], depth: int) -> Mapping[Any, Any] | None:
     """The first table of tensors alone, looked for under the usual names and then in the table itself."""
-    usual = (table[key] for key in NESTED if isinstance(table.get(key), Mapping)) if depth else iter(())
-    found = next((inner for nested in usual if (inner := _table_of_tensors(nested, depth - 1)) is not None), None)
+    usual = [table[key] for key in NESTED if isinstance(table.get(key), Mapping)] if depth else []
+    tables = (_table_of_tensors(nested, depth - 1) for nested in usual)
+    found = next((inner for inner in tables if inner is not None), None)
     if found is None and table and all(isinstance(value, Tensor) for value in table.values()):
         return table
     return found

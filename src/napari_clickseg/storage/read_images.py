@@ -7,7 +7,6 @@ inside of another file or folder is named by its path: `bf.zarr/0`, `plate.zarr/
 from __future__ import annotations
 
 import io
-import math
 import stat
 import warnings
 from collections.abc import Callable
@@ -323,8 +322,3 @@ def _squeeze_unknown(content: Content) -> Content:
         return content
     index = tuple(0 if k in strange else slice(None) for k in range(len(content.axes)))
     return replace(content, array=content.array[index], axes="".join(a for a in content.axes if a in KNOWN_AXES))
-
-
-def bytes_of(image: Image) -> int:
-    """Return the bytes of an image's pixels as they lie in its array."""
-    return math.prod(image.array.shape) * int(np.dtype(image.array.dtype).itemsize)

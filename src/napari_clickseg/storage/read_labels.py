@@ -113,7 +113,7 @@ def as_ids(labels: Any, source: object = "The labels") -> Any:
         return np.asarray(labels[...]).astype(np.uint8)
     if kind not in "if":
         raise ValueError(f"{source} holds {labels.dtype}, but labels must be whole numbers.")
-    lowest, whole = 0, True
+    lowest, whole = 0.0, True
     for plane in _planes(labels):
         if plane.size:
             whole = whole and (kind == "i" or bool(np.all(np.isfinite(plane)) and np.all(plane == np.floor(plane))))

@@ -106,7 +106,8 @@ def _planes(labels: Any) -> Iterator[npt.NDArray[Any]]:
 
 def _write_tiff(path: Path, labels: Any, dtype: np.dtype[Any], geometry: Geometry) -> None:
     """Write OME-TIFF; sizes that are no lengths or times are left out, all others are micrometres and seconds."""
-    axes, metadata = geometry.axes, {"axes": geometry.axes}
+    axes = geometry.axes
+    metadata: dict[str, Any] = {"axes": axes}
     for axis, scale, unit in zip(axes, geometry.scale, geometry.units, strict=True):
         times = factor(unit, axis)
         if times is not None and axis in "XYZ":
