@@ -152,8 +152,10 @@ def test_images_of_a_folder_are_found_at_any_depth_but_not_inside_zarr(tmp_path:
     zarr.save_array(tmp_path / "plate" / "z.zarr", np.zeros((4, 4)))
     found = [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path)]
     assert found == ["b.tif", "plate/A1/a.PNG", "plate/z.zarr"]
+    assert find_images(tmp_path / "plate" / "z.zarr") == [tmp_path / "plate" / "z.zarr"]
+    (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="There are no images in"):
-        find_images(tmp_path / "plate" / "z.zarr")
+        find_images(tmp_path / "empty")
 
 
 def test_alpha_is_written_beside_the_labels(tmp_path: Path) -> None:
