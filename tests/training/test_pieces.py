@@ -29,12 +29,14 @@ NO_CLICKS = PointSet.of([[]], "cpu")
 HEADER = 'name = "x"\ntitle = "x"\ndescription = "x"\n'
 LARGEST_FILE = 12_000_000
 """Bytes of a weights file."""
+DRAWN = {"synthetic", "mattes"}
+"""Sources that nobody has to be credited for."""
 
 
 @pytest.mark.parametrize("name", list_recipes())
 def test_every_recipe_of_the_package_reads_and_credits_its_sources(name: str):
     recipe = read_recipe(name)
-    assert {source.split(":")[0] for source in recipe.sources} - {"synthetic"} == set(recipe.credits)
+    assert {source.split(":")[0] for source in recipe.sources} - DRAWN == set(recipe.credits)
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -45,11 +47,15 @@ def test_every_recipe_builds_a_network_whose_weights_fit_the_largest_file(name: 
 
 
 @pytest.mark.parametrize("name", sorted(set(list_recipes()) - {"clickseg"}))
-def test_the_published_systems_share_windows_data_and_budget_with_the_default_and_nothing_else(name: str):
-    default, recipe = read_recipe("clickseg"), read_recipe(name)
-    for shared in ("side", "shares", "sources", "credits"):
+def test_the_published_systems_share_windows_real_data_and_budget_with_one_another_and_no_system(name: str):
+    default, recipe, other = read_recipe("clickseg"), read_recipe(name), read_recipe("ritm")
+    for shared in ("side", "shares", "credits"):
         assert getattr(recipe, shared) == getattr(default, shared)
-    assert (recipe.schedule.steps, recipe.schedule.batch) == (default.schedule.steps, default.schedule.batch)
+    real = {source: weight for source, weight in recipe.sources.items() if source not in DRAWN}
+    assert real == {source: weight for source, weight in default.sources.items() if source not in DRAWN}
+    assert sum(recipe.sources.values()) == pytest.approx(sum(default.sources.values()))
+    windows = [one.schedule.steps * one.schedule.batch for one in (recipe, other)]
+    assert windows[0] == windows[1]
     assert recipe.network != default.network
     assert recipe.encoding != default.encoding
     assert recipe.clicks != default.clicks
