@@ -16,7 +16,7 @@ NEW_LAYER = None
 """Picked in place of a Labels layer: make one."""
 SAMPLED = 512
 """The side of the middle of a picture that is looked at to tell labels from an image."""
-FLAT = 0.9
+FLAT = 0.7
 """Labels are flat: so many neighbouring pixels that are not background are equal."""
 
 
