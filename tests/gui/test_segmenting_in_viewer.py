@@ -86,7 +86,7 @@ def test_objects_that_were_there_stay_pixel_by_pixel(finding, cells):
 
 
 def test_only_the_frame_in_view_is_written(finding, cells):
-    b = finding(np.stack([cells, cells]))
+    b = finding(np.stack([cells, cells]), axis_labels=("t", "y", "x"))
     b.viewer.dims.set_current_step(0, 1)
     found(b)
     assert b.labels.data[0].max() == 0

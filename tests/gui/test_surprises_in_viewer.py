@@ -221,9 +221,9 @@ def test_kept_objects_have_an_outline_of_screen_pixels_at_any_zoom(bench, plane)
                 np.linalg.norm(b.viewer.layers["outlines"].affine.affine_matrix[:2, 0]), 1 / zoom
             )
         )
-        row = b.viewer.layers["outlines"].data[:, :, 3]
-        middle = row[row.shape[0] // 2]
-        widths.append(int((middle[: len(middle) // 2] == 255).sum()))
+        outlines = b.viewer.layers["outlines"]
+        row = outlines.data[int((10 - outlines.affine.affine_matrix[0, 2]) * zoom), :, 3]
+        widths.append(int((row[: int(10 * zoom)] == 255).sum()))
     assert widths == [1, 1]
 
 
@@ -233,5 +233,5 @@ def test_closing_gives_everything_back(bench, plane):
     b.controller.close()
     assert [layer.name for layer in b.viewer.layers if layer.name in ("preview", "outlines")] == []
     assert not mine.keymap
-    assert not mine.mouse_drag_callbacks
-    assert not image.mouse_drag_callbacks
+    for layer in (mine, image):
+        assert not [one for one in layer.mouse_drag_callbacks if "napari_clickseg" in getattr(one, "__module__", "")]

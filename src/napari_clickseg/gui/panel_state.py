@@ -106,6 +106,8 @@ def _status(panel: Controller, pair: LayerPair | None) -> Status:
         return reports.passing
     if panel.propagation.question is not None:
         return panel.propagation.question
+    if reports.held is not None and reports.held.offers and pair.session.pending is None:
+        return reports.held
     if way:
         return messages.clicks_off(way)
     if reports.passing is not None:
