@@ -243,7 +243,7 @@ def test_clicks_go_on_while_a_model_is_looked_at(adding, cells):
 
 
 def test_the_answer_follows_the_slider_and_the_image(adding, cells):
-    movie = np.stack([cells, np.zeros_like(cells)])
+    movie = np.stack([cells, *[np.zeros_like(cells)] * 5])  # of few planes, an axis without a name is one of channels
     hand = adding(movie)
     hand.choose("plain")
     hand.seen()
@@ -325,7 +325,7 @@ def test_models_that_come_while_the_panel_is_open_are_listed(bench, plane, model
     models["new"] = models["large"]
     picker = b.panel.model.model
     picker.showPopup()
-    assert "New" in [picker.itemText(k) for k in range(picker.count())]
+    b.until(lambda: "New" in [b.panel.model.model.itemText(k) for k in range(picker.count())])
     picker.hidePopup()
     assert picker.currentText() == "Disks"
 

@@ -102,7 +102,10 @@ def test_a_missing_windows_file_with_switches_is_named_without_them() -> None:
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
-        ("small:zoom=on", r"There is no refinement zoom; there are closer, flip, guided, obey, brs, fbrs\.$"),
+        (
+            "small:blur=on",
+            r"There is no refinement blur; there are closer, zoom, merge, flip, guided, obey, brs, fbrs\.$",
+        ),
         ("small:flip=maybe", r"A refinement is switched on or off, not flip=maybe\.$"),
         ("small:flip=", r"A refinement is switched on or off, not flip=\.$"),
         ("geodesic:flip=off", r"'geodesic' has no refinements to switch: only models with weights have\.$"),

@@ -94,7 +94,7 @@ def test_recipe_that_extends_itself_is_refused(tmp_path: Path):
         ("network_options = { beads = 10 }", "network clicknet has no option beads; it may have widths, depths"),
         ('encoding = { clicks = "abacus" }', "no click map 'abacus'; there are gaussian"),
         ("encoding = { beads = 10 }", "An encoding has no beads; it may have clicks"),
-        ('refinements = ["flip", "abacus"]', "no refinement 'abacus' for a recipe; there are closer, flip"),
+        ('refinements = ["flip", "abacus"]', "no refinement 'abacus' for a recipe; there are closer, zoom"),
         ('refinements = ["guided"]', "network ClickNet has no guided filter"),
         ("losses = { abacus = 1.0 }", "no loss 'abacus' for a recipe; there are bce"),
         ('clicks = { user = "abacus" }', "no simulated user 'abacus' for a recipe; there are correcting"),

@@ -124,7 +124,8 @@ class LayerPair:
         block = np.asarray(self.session.labels[region.at_frame(tuple(round(p) for p in frame)).slices])
         block = block.reshape(region.shape)
         grid = np.indices(region.shape) + np.reshape(region.start, (2, 1, 1))
-        near = np.hypot(*(grid - np.reshape(point, (2, 1, 1)))) <= margin
+        away = np.maximum(np.abs(grid - np.reshape(point, (2, 1, 1))) - 0.5, 0)  # from the square of each pixel
+        near = np.hypot(*away) <= margin
         return bool((block[near] == self.label_at(position)).all())
 
     def frame_at(self, world: Any, ndim: int | None = None) -> Frame:

@@ -123,7 +123,7 @@ def test_a_window_shows_its_object_at_the_share_wanted(pool: Pool) -> None:
     np.testing.assert_allclose(diameters / 64, 0.4, atol=0.02)
     np.testing.assert_allclose(windows.full_areas(pool), truths.sum((1, 2)), rtol=0.08)
     bright = windows.images[:, 0] > 0.5
-    assert ((bright & truths).sum() / (bright | truths).sum()) > 0.85
+    assert ((bright & truths).sum() / truths.sum()) > 0.9  # other objects of the window are bright, too
 
 
 def test_offsets_lead_to_the_objects_middle_however_the_window_is_turned(pool: Pool) -> None:
