@@ -245,6 +245,7 @@ def test_clicks_go_on_while_a_model_is_looked_at(adding, cells):
 def test_the_answer_follows_the_slider_and_the_image(adding, cells):
     movie = np.stack([cells, *[np.zeros_like(cells)] * 5])  # of few planes, an axis without a name is one of channels
     hand = adding(movie)
+    hand.b.viewer.dims.set_current_step(0, 0)
     hand.choose("plain")
     hand.seen()
     assert hand.status.startswith("2 objects")
