@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
+from napari_clickseg.gui.view.panel import ALL_CELLS
+
 pytestmark = pytest.mark.viewer
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
@@ -107,6 +109,7 @@ def test_the_bar_shows_how_much_is_done(finding, cells, models):
 def test_it_can_be_stopped_and_then_nothing_is_written(finding, cells, models, how):
     b = finding(cells)
     models["finder"].gate.clear()
+    b.panel.tabs.setCurrentWidget(b.panel.pages[ALL_CELLS])
     segment(b)
     b.until(lambda: b.panel.suggestions.busy.isVisible())
     if how == "key":
