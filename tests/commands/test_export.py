@@ -53,6 +53,8 @@ def test_classes_come_from_a_table(cells: Path):
         (["--output", "pairs", "--format", "cellpose-pairs"], "need the image"),
         (["--output", "a.zip", "--frames", "0-3"], "before their planes"),
         (["--output", "a.geff"], "axis of time"),
+        (["--output", "a.zip", "--axes", "YX"], "--axes needs --image"),
+        (["--output", "classes.txt"], "names of the classes"),
     ],
 )
 def test_what_cannot_work_ends_in_a_sentence(
@@ -61,3 +63,79 @@ def test_what_cannot_work_ends_in_a_sentence(
     arguments = [str(cells / a) if k == 1 else a for k, a in enumerate(arguments)]
     assert main(["export", str(cells / "labels.tif"), *arguments]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["a-b", "3-", "2,,4", "7-3", "", "0-99999999999", "1.5"])
+def test_frames_that_are_not_there_are_refused(cells: Path, capsys: pytest.CaptureFixture[str], text: str):
+    tifffile.imwrite(cells / "movie.tif", np.ones((3, 20, 30), np.uint8), photometric="minisblack")
+    arguments = ["export", str(cells / "movie.tif"), "--output", str(cells / "a.zip")]
+    try:
+        code = main([*arguments, f"--frames={text}"])
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    assert "--frames" in capsys.readouterr().err
+    assert not (cells / "a.zip").exists()
+
+
+def test_tables_of_classes_are_read_however_a_spreadsheet_saved_them(cells: Path):
+    (cells / "classes.csv").write_bytes("sep=;\r\nObject;Class\r\n9;groß\r\n;\r\n2,0;rund\r\n".encode("cp1252"))
+    arguments = ["export", str(cells / "labels.tif"), "--output", str(cells / "a.txt")]
+    assert main([*arguments, "--classes", str(cells / "classes.csv")]) == 0
+    assert (cells / "classes.txt").read_text("utf-8").split() == ["groß", "rund", "object"]
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("object,class\n77,round\n", "names none of the objects"),
+        ("object,class\n2,round\n2,long\n", "another class above"),
+        ("object,class\n-1,round\n", "whole numbers from 1 on"),
+        ("object,class\nfirst,round\n", "'first'"),
+        ("id,kind\n2,round\n", "wanted are object and class"),
+    ],
+)
+def test_tables_of_classes_that_fit_nothing_are_refused(
+    cells: Path, capsys: pytest.CaptureFixture[str], table: str, sentence: str
+):
+    (cells / "classes.csv").write_text(table)
+    arguments = ["export", str(cells / "labels.tif"), "--output", str(cells / "a.geojson")]
+    assert main([*arguments, "--classes", str(cells / "classes.csv")]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["cellpose-pairs", "stardist-pairs", "yolo"])
+def test_files_that_follow_from_the_name_replace_nothing(cells: Path, capsys: pytest.CaptureFixture[str], name: str):
+    pairs, image = cells / "pairs", cells / "cells.tif"
+    arguments = ["export", str(cells / "labels.tif"), "--image", str(image), "--format", name]
+    output = pairs / "a.txt" if name == "yolo" else pairs
+    pairs.mkdir()
+    assert main([*arguments, "--output", str(output)]) == 0
+    victim = pairs / "classes.txt" if name == "yolo" else next(pairs.rglob("cells.tif"))
+    victim.write_bytes(b"somebody's work")
+    assert main([*arguments, "--output", str(output)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert victim.read_bytes() == b"somebody's work"
+
+
+def test_pairs_of_a_movie_have_the_channels_of_their_own_frame(cells: Path):
+    pixels = np.arange(2 * 3 * 20 * 30, dtype=np.uint16).reshape(2, 3, 20, 30)
+    tifffile.imwrite(cells / "m.tif", pixels, photometric="minisblack", metadata={"axes": "CTYX"}, ome=True)
+    tifffile.imwrite(
+        cells / "l.tif", np.ones((3, 20, 30), np.uint8), photometric="minisblack", metadata={"axes": "TYX"}, ome=True
+    )
+    arguments = ["export", str(cells / "l.tif"), "--image", str(cells / "m.tif"), "--output", str(cells / "pairs")]
+    assert main([*arguments, "--format", "cellpose-pairs"]) == 0
+    for frame in range(3):
+        written = tifffile.imread(cells / "pairs" / f"m_t{frame:04d}.tif")
+        assert np.array_equal(written, np.moveaxis(pixels[:, frame], 0, -1))
+
+
+def test_imported_labels_lie_where_their_image_lies(cells: Path):
+    pixels = np.zeros((20, 30), np.uint8)
+    tifffile.imwrite(cells / "s.tif", pixels, ome=True, metadata={"PhysicalSizeX": 250.0, "PhysicalSizeXUnit": "nm"})
+    assert main(["export", str(cells / "labels.tif"), "--output", str(cells / "r.zip")]) == 0
+    arguments = ["import", str(cells / "r.zip"), "--image", str(cells / "s.tif"), "--output", str(cells / "o.tif")]
+    assert main(arguments) == 0
+    with tifffile.TiffFile(cells / "o.tif") as written:
+        assert 'PhysicalSizeX="0.25"' in written.ome_metadata

@@ -72,6 +72,14 @@ def test_colours_stay_colours() -> None:
     assert (levels == levels[:, :1]).all()
 
 
+@pytest.mark.parametrize("side", [1, 5, 30])
+def test_few_pixels_that_differ_from_the_background_tell_the_scale(side: int) -> None:
+    pixels = np.full((300, 300), 3e-7)
+    pixels[150 : 150 + side, 150 : 150 + side] = 5e-7
+    values = Image.of(pixels, "YX").intensities((), Region.whole((300, 300)))
+    assert float(np.ptp(values)) == pytest.approx(1)
+
+
 def test_an_object_outside_the_middle_tells_the_scale_of_an_empty_middle() -> None:
     pixels = np.zeros((2, 900, 900))
     pixels[0, 10:40, 10:40] = 1e-9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -155,6 +156,31 @@ def share(text: str) -> float:
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"{text} must lie between 0 and 1")
     return number
+
+
+def frame_list(text: str) -> tuple[range, ...]:
+    """Return the frames that "0,4,7-9" names; argparse refuses anything else with a sentence.
+
+    Examples
+    --------
+    >>> frame_list("0,4,7-9")
+    (range(0, 1), range(4, 5), range(7, 10))
+    """
+    parts = [re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part, re.ASCII) for part in text.split(",")]
+    named = tuple(range(int(part[1]), int(part[2] or part[1]) + 1) for part in parts if part)
+    if len(named) < len(parts):
+        raise argparse.ArgumentTypeError(f"{text} is no list of frames: write numbers and ranges, as in 0,4,7-9")
+    if not all(named):
+        raise argparse.ArgumentTypeError(f"{text} must name the lower frame first")
+    return named
+
+
+def frame_range(text: str) -> tuple[int, int]:
+    """Return the first and the last frame of "3-17" or "5"; argparse refuses anything else with a sentence."""
+    first, *others = frame_list(text)
+    if others:
+        raise argparse.ArgumentTypeError(f"{text} is no range of frames: write the first and the last, as in 2-17")
+    return first[0], first[-1]
 
 
 DEFAULT = " (default: %(default)s)"

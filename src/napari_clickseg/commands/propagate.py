@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from napari_clickseg.commands.options import (
     channels_seen,
     comma_separated,
     find_named,
+    frame_range,
     warn,
     write_tracks,
 )
@@ -115,17 +115,6 @@ def _frame(text: str, axes: str, counts: tuple[int, ...]) -> Frame:
         last = ",".join(str(n - 1) for n in counts)
         raise ValueError(f"There is no frame {text}: the last one along {', '.join(axes)} is {last}.")
     return frame
-
-
-def frame_range(text: str) -> tuple[int, int]:
-    """Read "3-17" or "5"."""
-    if not re.fullmatch(r"\d+(-\d+)?", text):
-        raise argparse.ArgumentTypeError(f"{text} is no range of frames: write the first and the last, as in 2-17")
-    first, _, last = text.partition("-")
-    low, high = int(first), int(last or first)
-    if high < low:
-        raise argparse.ArgumentTypeError(f"{text} must name the lower frame first")
-    return low, high
 
 
 def named(frame: Frame) -> str:

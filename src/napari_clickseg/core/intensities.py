@@ -70,7 +70,7 @@ def _samples(shape: Sequence[int]) -> list[tuple[Any, ...]]:
     """What to look at, in this order: the middle of the middle frame, then whole frames with steps."""
     middle = [n // 2 for n in shape[:-2]]
     tile = [slice(max((n - TILE) // 2, 0), max((n - TILE) // 2, 0) + TILE) for n in shape[-2:]]
-    steps = [slice(None, None, max(n // TILE, 1)) for n in shape[-2:]]
+    steps = [slice(None, None, max(-(-n // TILE), 1)) for n in shape[-2:]]
     frames = [middle, [0 for _ in middle], [n - 1 for n in shape[:-2]]] if middle else [middle]
     return [(*middle, *tile), *((*frame, *steps) for frame in frames)]
 
@@ -82,6 +82,8 @@ def _statistics(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64
         known = row[np.isfinite(row)]
         if known.size:
             low, middle, high = np.percentile(known, (0.1, 50, 99.9))
+            if low == high:  # few pixels, or none, differ from the background
+                low, high = known.min(), known.max()
             offsets[k], spreads[k] = middle, high - low
     return offsets, np.where(np.isfinite(spreads), spreads, 0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class Format:
         What of it stays on disk until it is looked at.
     needs : str
         What must be installed for it, as pip names it.
+    exports : str
+        What `clickseg export` writes to it, as the documentation says it; empty where it does not. Its name there is
+        `kind`.
+    imports : bool
+        Whether `clickseg import` reads objects from it.
     """
 
     name: str
@@ -37,10 +43,25 @@ class Format:
     writes: str = ""
     lazy: str = ""
     needs: str = ""
+    exports: str = ""
+    imports: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """How its files end as a rule; empty for a folder."""
+        return self.suffixes[0] if self.suffixes else ""
+
+    @classmethod
+    def of_objects(
+        cls, name: str, kind: str, suffix: str, exports: str, imports: bool = False, needs: str = ""
+    ) -> Self:
+        """Return a format of another program that holds objects, and neither images nor labels."""
+        return cls(name, kind, (suffix,) if suffix else (), False, False, exports=exports, imports=imports, needs=needs)
 
 
 CODECS = "napari-clickseg[codecs]"
 ZARR = "napari-clickseg[zarr]"
+EXPORTS = "napari-clickseg[exports]"
 
 FORMATS = (
     Format(
@@ -76,7 +97,7 @@ FORMATS = (
     ),
     Format("numpy array", "npy", (".npy",), writes="ids alone", lazy="all"),
     Format("numpy archive of one array, as of Cell-ACDC", "npz", (".npz",)),
-    Format("session of Cellpose", "cellpose", ("_seg.npy",), images=False),
+    Format("session of Cellpose", "cellpose", ("_seg.npy",), images=False, exports="ids and outlines"),
     Format("Zeiss CZI", "bioio", (".czi",), labels=False, lazy="all", needs="bioio bioio-czi"),
     Format("Nikon ND2", "bioio", (".nd2",), labels=False, lazy="all", needs="bioio bioio-nd2"),
     Format("Leica LIF", "bioio", (".lif",), labels=False, lazy="all", needs="bioio bioio-lif"),
@@ -90,9 +111,18 @@ FORMATS = (
         lazy="all",
         needs="bioio bioio-bioformats",
     ),
+    Format.of_objects("ImageJ ROIs", "rois", ".zip", "regions; those with holes or in parts are composite", True),
+    Format.of_objects("QuPath GeoJSON", "geojson", ".geojson", "annotations", True),
+    Format.of_objects("COCO", "coco", ".json", "masks, run-length encoded", True, EXPORTS),
+    Format.of_objects(
+        "YOLO polygons", "yolo", ".txt", "polygons; a folder of them of a stack or movie; `classes.txt` beside them"
+    ),
+    Format.of_objects("GEFF, graph of tracks", "geff", ".geff", "tracks, divisions included", needs=EXPORTS),
+    Format.of_objects("pairs to train Cellpose", "cellpose-pairs", "", "a folder of planes and their labels"),
+    Format.of_objects("pairs to train StarDist", "stardist-pairs", "", "a folder of planes and their labels"),
 )
-"""By how names end, the longest ending first."""
-SUFFIXES = {suffix: form for form in FORMATS for suffix in form.suffixes}
+SUFFIXES = {suffix: form for form in FORMATS if form.images or form.labels for suffix in form.suffixes}
+"""Formats of images and labels by how names end."""
 
 
 def format_of(path: Path) -> Format | None:
@@ -121,10 +151,20 @@ def as_markdown() -> Iterator[str]:
     """Give the lines of the table as the documentation shows it."""
     yield "| format | names end in | images | labels | labels written | stays on disk | needs |"
     yield "|---|---|---|---|---|---|---|"
-    for form in FORMATS:
+    for form in dict.fromkeys(SUFFIXES.values()):
         ends = " ".join(f"`{suffix}`" for suffix in form.suffixes)
         cells = (form.name, ends, _yes(form.images), _yes(form.labels), form.writes, form.lazy, form.needs)
         yield "| " + " | ".join(cells) + " |"
+
+
+def exports_as_markdown() -> Iterator[str]:
+    """Give the lines of the table of formats of other programs as the documentation shows it."""
+    yield "| `--format` | ends in | format | what is written | read by `import` | needs |"
+    yield "|---|---|---|---|---|---|"
+    for form in FORMATS:
+        if form.exports:
+            ends = f"`{form.suffix}`" if form.suffix else "a folder"
+            yield f"| `{form.kind}` | {ends} | {form.name} | {form.exports} | {_yes(form.imports)} | {form.needs} |"
 
 
 def _yes(true: bool) -> str:

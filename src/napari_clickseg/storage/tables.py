@@ -263,6 +263,40 @@ def _row_to_click(cells: Mapping[str, str], names: Sequence[str], where: str) ->
     return int(label), Click(position, word in TRUE_WORDS)
 
 
+# -- classes -----------------------------------------------------------------------------------------------------------
+
+
+def read_classes(path: str | Path) -> dict[int, str]:
+    """Return the class of each object from a table with the columns `object` (or `label`) and `class`.
+
+    Raises
+    ------
+    ValueError
+        Where the columns are not there, or an object is no whole number or has two classes.
+    """
+    table = _lowered(read_table(path))
+    key = next((name for name in ("object", "label") if name in table.columns), None)
+    if key is None or "class" not in table.columns:
+        raise ValueError(f"{path} has the columns {', '.join(table.columns)}; wanted are object and class.")
+    classes: dict[int, str] = {}
+    for row in table.rows:
+        if row.cells["class"]:
+            label = _id(row.cells[key], f"{path}, line {row.line}")
+            if classes.setdefault(label, row.cells["class"]) != row.cells["class"]:
+                raise ValueError(f"{path}, line {row.line}: object {label} has another class above; keep one of them.")
+    return classes
+
+
+def _id(text: str, where: str) -> int:
+    try:
+        label = number(text)
+    except ValueError:
+        raise ValueError(f"{where}: an object is named by a whole number, not {text!r}.") from None
+    if not (label >= 1 and label.is_integer()):
+        raise ValueError(f"{where}: object ids are whole numbers from 1 on (0 is the background), not {label:g}.")
+    return int(label)
+
+
 # -- text --------------------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Exports: labels in the formats of other programs, one module per format, and the table of them."""
+"""Exports: labels in the formats of other programs, one module each; the table of formats says which there are."""
 
 from __future__ import annotations
 
@@ -8,65 +8,59 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_clickseg.storage.formats import FORMATS, Format
+
 if TYPE_CHECKING:
     from napari_clickseg.storage.exports.frames import Exported
 
-
 HERE = "napari_clickseg.storage.exports"
+WRITERS = {
+    "rois": "imagej_rois.write",
+    "geojson": "geojson.write",
+    "coco": "coco.write",
+    "yolo": "yolo.write",
+    "cellpose": "cellpose.write",
+    "geff": "geff_tracks.write",
+    "cellpose-pairs": "training_pairs.write_cellpose_pairs",
+    "stardist-pairs": "training_pairs.write_stardist_pairs",
+}
+"""What writes each kind: a module of this package and its function, called with a path and an `Exported`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One format.
+    """A format that labels are exported to. Its module has `read(path, shape, axes)`, too, where objects are read."""
 
-    Attributes
-    ----------
-    name : str
-        What the command line calls it.
-    title : str
-        As people know it.
-    suffix : str
-        How its files end; empty for a folder.
-    module : str
-        Where it lies in this package.
-    reads : bool
-        Whether the module has `read(path, shape, axes)`.
-    function : str
-        What writes it, called with a path and an `Exported`.
-    """
+    form: Format
 
-    name: str
-    title: str
-    suffix: str
-    module: str
-    reads: bool = False
-    function: str = "write"
+    @property
+    def suffix(self) -> str:
+        return self.form.suffix
+
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+        return self.form.kind
+
+    @property
+    def title(self) -> str:
+        """As people know it."""
+        return self.form.name
 
     def write(self, path: str | Path, exported: Exported) -> None:
         """Write labels; see the module for errors."""
-        writer: Callable[[Path, Exported], None] = getattr(import_module(f"{HERE}.{self.module}"), self.function)
+        module, _, function = WRITERS[self.name].partition(".")
+        writer: Callable[[Path, Exported], None] = getattr(import_module(f"{HERE}.{module}"), function)
         writer(Path(path), exported)
 
     def read(self, path: str | Path, shape: tuple[int, ...] | None = None, axes: str = "") -> Any:
         """Return the labels in a file, shape `shape`, or the smallest that holds its objects."""
-        if not self.reads:
+        if not self.form.imports:
             raise ValueError(f"{self.title} is written only; labels are not read from it.")
-        return import_module(f"{HERE}.{self.module}").read(Path(path), shape, axes)
+        return import_module(f"{HERE}.{WRITERS[self.name].partition('.')[0]}").read(Path(path), shape, axes)
 
 
-EXPORTS: Mapping[str, Export] = {
-    export.name: export
-    for export in (
-        Export("rois", "ImageJ ROIs", ".zip", "imagej_rois", reads=True),
-        Export("geojson", "QuPath GeoJSON", ".geojson", "geojson", reads=True),
-        Export("coco", "COCO, run-length encoded", ".json", "coco", reads=True),
-        Export("yolo", "YOLO polygons", ".txt", "yolo"),
-        Export("cellpose", "session of Cellpose", "_seg.npy", "cellpose"),
-        Export("geff", "GEFF, graph of tracks", ".geff", "geff_tracks"),
-        Export("cellpose-pairs", "pairs to train Cellpose", "", "training_pairs", function="write_cellpose_pairs"),
-        Export("stardist-pairs", "pairs to train StarDist", "", "training_pairs", function="write_stardist_pairs"),
-    )
-}
+EXPORTS: Mapping[str, Export] = {form.kind: Export(form) for form in FORMATS if form.exports}
 """By name."""
 
 

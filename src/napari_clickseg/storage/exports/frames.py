@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -97,6 +98,10 @@ class Exported:
         for frame, plane in self.planes():
             yield from objects_of(plane, frame)
 
+    def holds_any(self, ids: Set[int]) -> bool:
+        """Tell whether one of these ids is on a plane that is exported."""
+        return any(not ids.isdisjoint(np.unique(plane).tolist()) for _, plane in self.planes())
+
     def plane_name(self, frame: Frame) -> str:
         """Return a name for a plane, as "cells_t0003"."""
         places = (f"{axis}{k:04d}" for axis, k in zip(self.axes.lower(), frame, strict=False))
@@ -135,3 +140,13 @@ def common_shape(extents: Iterator[tuple[Frame, int, int]]) -> tuple[int, ...]:
         raise ValueError("There are no objects in the file, and nothing says how large their image is.")
     sizes = np.array(found).max(axis=0)
     return (*(int(n) + 1 for n in sizes[:-2]), int(sizes[-2]), int(sizes[-1]))
+
+
+def check_new(paths: Iterable[Path]) -> None:
+    """Raise FileExistsError where a file is there already that an export would write beside others.
+
+    The one file that a user names is replaced; those that follow from it are somebody's work.
+    """
+    there = next((path for path in paths if path.exists()), None)
+    if there is not None:
+        raise FileExistsError(f"{there} is there already and would be overwritten; name another folder.")

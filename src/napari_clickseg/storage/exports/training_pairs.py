@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tifffile
 
-from napari_clickseg.storage.exports.frames import Exported
+from napari_clickseg.core.images import COLOUR_COUNTS
+from napari_clickseg.storage.atomic import written_whole
+from napari_clickseg.storage.exports.frames import Exported, check_new
 
 
 def write_cellpose_pairs(folder: Path, exported: Exported) -> None:
@@ -19,6 +23,8 @@ def write_cellpose_pairs(folder: Path, exported: Exported) -> None:
     ------
     ValueError
         Where there is no image, or no plane holds an object.
+    FileExistsError
+        Where a file of such a name is there already.
     """
     _write_pairs(folder, exported, "{name}.tif", "{name}_masks.tif")
 
@@ -31,17 +37,31 @@ def write_stardist_pairs(folder: Path, exported: Exported) -> None:
 def _write_pairs(folder: Path, exported: Exported, of_image: str, of_labels: str) -> None:
     if exported.image is None:
         raise ValueError("Pairs for training need the image beside the labels; name it with --image.")
-    empty = True
-    for frame, plane in exported.planes():
-        if not plane.any():
-            continue
-        name = exported.plane_name(frame)
-        image, labels = folder / of_image.format(name=name), folder / of_labels.format(name=name)
+    places = {
+        frame: (folder / of_image.format(name=name), folder / of_labels.format(name=name))
+        for frame, name in ((frame, exported.plane_name(frame)) for frame, plane in exported.planes() if plane.any())
+    }
+    if not places:
+        raise ValueError("None of the planes to export holds an object.")
+    check_new(path for pair in places.values() for path in pair)
+    for frame, (image, labels) in places.items():
         for place in (image, labels):
             place.parent.mkdir(parents=True, exist_ok=True)
-        tifffile.imwrite(image, np.asarray(exported.image[frame]), compression="zlib")
-        dtype = np.uint16 if plane.max() < 2**16 else np.uint32
-        tifffile.imwrite(labels, plane.astype(dtype), compression="zlib")
-        empty = False
-    if empty:
-        raise ValueError("None of the planes to export holds an object.")
+        plane = np.asarray(exported.labels[frame])
+        with written_whole(image) as part:
+            _write_image(part, np.asarray(exported.image[frame]))
+        with written_whole(labels) as part:
+            dtype = np.uint16 if plane.max() < 2**16 else np.uint32
+            tifffile.imwrite(part, plane.astype(dtype), compression="zlib")
+
+
+def _write_image(path: Path, pixels: npt.NDArray[Any]) -> None:
+    """Write a plane, channels last where there are some, as one page."""
+    colours = pixels.ndim == 3 and pixels.shape[-1] in COLOUR_COUNTS
+    tifffile.imwrite(
+        path,
+        pixels,
+        compression="zlib",
+        photometric="rgb" if colours else "minisblack",
+        planarconfig="contig" if pixels.ndim == 3 else None,
+    )

@@ -13,16 +13,26 @@ import numpy.typing as npt
 
 from napari_clickseg.core.polygons import Polygon
 from napari_clickseg.storage.atomic import written_whole
-from napari_clickseg.storage.exports.frames import Exported, objects_of
+from napari_clickseg.storage.exports.frames import Exported, check_new, objects_of
 
 DIGITS = 8
+CLASSES = "classes.txt"
 
 
 def write(path: Path, exported: Exported) -> None:
-    """Write a file per plane, and the names of the classes beside them as `classes.txt`."""
+    """Write a file per plane, and the names of the classes beside them as `classes.txt`.
+
+    Raises
+    ------
+    FileExistsError
+        Where other classes are named there already, or a plane of a stack or movie has its file.
+    """
     names = exported.class_names()
     single = len(exported.shape) == 2
     folder = path.parent if single else path.with_suffix("")
+    places = {} if single else {frame: folder / f"{exported.plane_name(frame)}.txt" for frame, _ in exported.planes()}
+    check_new(places.values())
+    _check_classes(path, folder / CLASSES, names)
     folder.mkdir(parents=True, exist_ok=True)
     for frame, plane in exported.planes():
         lines = []
@@ -30,10 +40,18 @@ def write(path: Path, exported: Exported) -> None:
             corners = joined(item.polygons()) / exported.shape[-2:]
             numbers = " ".join(f"{value:.{DIGITS}g}" for value in corners[:, ::-1].ravel())
             lines.append(f"{names.index(exported.class_of(item.label))} {numbers}\n")
-        with written_whole(path if single else folder / f"{exported.plane_name(frame)}.txt") as part:
+        with written_whole(places.get(frame, path)) as part:
             part.write_text("".join(lines), "ascii")
-    with written_whole(folder / "classes.txt") as part:
+    with written_whole(folder / CLASSES) as part:
         part.write_text("".join(f"{name}\n" for name in names), "utf-8")
+
+
+def _check_classes(path: Path, classes: Path, names: list[str]) -> None:
+    """Raise where the numbers of the classes would be given to others than those that a file names already."""
+    if path.name == CLASSES:
+        raise FileExistsError(f"{CLASSES} is where the names of the classes are written to; name another file.")
+    if classes.exists() and classes.read_text("utf-8", errors="replace").split("\n")[:-1] != names:
+        raise FileExistsError(f"{classes} is there already and names other classes; name another folder.")
 
 
 def joined(polygons: list[Polygon]) -> npt.NDArray[np.float64]:
