@@ -309,6 +309,19 @@ def test_cards_of_every_shipped_model_and_of_a_tuned_one_open_and_are_listed(
     assert card.description in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["brs", "forte99", "itis", "spbox"])
+def test_weights_of_networks_that_are_others_today_are_refused_with_the_version_that_opens_them(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    then = cards_without_weights()[name]
+    path = folder / f"old-{name}.safetensors"
+    save_file({"decoder.0.0.weight": np.zeros(1, np.float16)}, str(path), metadata={"clickseg": json.dumps(then)})
+    with pytest.raises(ValueError, match=f"old-{name}.safetensors was trained by napari-clickseg 0.1.0,"):
+        load_model(f"old-{name}", "cpu")
+    assert main(["train", name, "--from", str(path), "--data", str(FILES / "training" / "data"), "--out", "run"]) == 2
+    assert "only 0.1.0 opens it" in capsys.readouterr().err
+
+
 def test_what_was_trusted_then_opens_unasked_and_nothing_else(folder: Path) -> None:
     for name in ("code", "traced"):
         shutil.copy(MODELS / f"{name}.safetensors", folder)

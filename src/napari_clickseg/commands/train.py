@@ -178,12 +178,15 @@ def _check_start(start: Path | None, out: Path, name: str) -> None:
 
 
 def _weights_of(name: str) -> Path:
-    """Return the weights file of a model's name, or the path itself."""
+    """Return the weights file of a model's name, or the path itself; what this version cannot read is refused."""
+    from napari_clickseg.models.card import read_click_card
+    from napari_clickseg.models.load import check_version
     from napari_clickseg.models.registry import find_model
 
     entry = find_model(name)
     if entry.path is None:
         raise ValueError(f"{name!r} has no weights to start from.")
+    check_version(read_click_card(entry.path), entry.path)
     return entry.path
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -26,7 +26,7 @@ from napari_clickseg.models.registry import DEFAULT, WEIGHTLESS, ModelEntry, _ca
 from napari_clickseg.models.safe_archive import check_not_cut, check_size, members
 from napari_clickseg.models.state_dict import Blueprint, open_state_dict, open_weights
 from napari_clickseg.models.trust import Untrusted, remember, trusted
-from napari_clickseg.networks.catalogue import build_network, judges, sees_objects
+from napari_clickseg.networks.catalogue import PRETRAINED, build_network, judges, sees_objects
 from napari_clickseg.networks.clicked_encoder import ClickedEncoder
 from napari_clickseg.storage.atomic import written_whole
 
@@ -105,6 +105,10 @@ LOADERS: dict[str, Callable[[ModelEntry, str], Predictor]] = {
 }
 
 
+FIRST_CONVOLUTION = "encoder.first."
+"""Weights of every network in `PRETRAINED`; those that 0.1.0 trained under the same names have none."""
+
+
 def new_network(name: str, options: Mapping[str, Any], encoding: Encoding) -> nn.Module:
     """Return a network of `networks.catalogue` with untrained weights that takes the encoding's channels.
 
@@ -130,10 +134,33 @@ def load_click_model(path: str | Path, device: str = "auto") -> ClickPredictor:
     from napari_clickseg.models.card import read_click_card
 
     card = read_click_card(path)
+    check_version(card, path)
     network = new_network(card.network, card.network_options, Encoding.from_mapping(card.encoding))
     read_weights(network, path)
     kind = JudgedPredictor if judges(network) and sees_objects(network) else ClickPredictor
     return kind.of(network, card, choose_device(device))
+
+
+def check_version(card: ModelCard, path: str | Path) -> None:
+    """Refuse weights that version 0.1.0 trained for a network that is built on a pretrained encoder since.
+
+    Raises
+    ------
+    ValueError
+        Where the file holds such weights, with the version that opens them; where it cannot be read.
+    """
+    if card.network not in PRETRAINED:
+        return
+    try:
+        with safe_open(str(path), framework="pt") as weights:
+            names = list(weights.keys())
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is no readable weights file ({error}).") from None
+    if not any(name.startswith(FIRST_CONVOLUTION) for name in names):
+        raise ValueError(
+            f"{path} was trained by napari-clickseg 0.1.0, whose network {card.network!r} was another one: only 0.1.0 "
+            f"opens it; use it there, or train it anew with this version."
+        )
 
 
 def read_weights(network: nn.Module, path: str | Path) -> None:
