@@ -63,6 +63,11 @@ def carried(b):
     b.until(lambda: not b.controller.propagation.busy)
 
 
+def under_way(b, models):
+    """Wait until the model is asked about a frame that objects are followed into."""
+    b.until(lambda: b.controller.propagation.trip is not None and bool(models["disks"].asked))
+
+
 def reviewed(b):
     """Wait until the labels as they are now were looked at."""
 
@@ -136,8 +141,9 @@ def test_frames_between_two_confirmed_ones_are_filled(opened, truth):
 def test_a_click_while_objects_are_carried_wins_and_one_can_go_on(opened, models):
     b = opened()
     models["disks"].gate.clear()
+    models["disks"].asked.clear()
     b.key(Qt.Key.Key_Right, SHIFT)
-    b.until(lambda: bool(models["disks"].asked))
+    under_way(b, models)
     known = b.session.clicks
     b.hand.click((0, 30, 55))
     b.until(lambda: b.session.clicks != known)
@@ -154,8 +160,9 @@ def test_a_click_while_objects_are_carried_wins_and_one_can_go_on(opened, models
 def test_escape_ends_carrying_and_keeps_what_was_carried(opened, models):
     b = opened()
     models["disks"].gate.clear()
+    models["disks"].asked.clear()
     b.key(Qt.Key.Key_Right, SHIFT)
-    b.until(lambda: bool(models["disks"].asked))
+    under_way(b, models)
     b.key(Qt.Key.Key_Escape)
     assert not b.controller.propagation.busy
     models["disks"].gate.set()
@@ -395,8 +402,9 @@ def test_upheavals_while_objects_are_carried_lose_nothing(opened, models, truth,
     b = opened()
     labels = b.labels
     models["disks"].gate.clear()
+    models["disks"].asked.clear()
     b.key(Qt.Key.Key_Right, SHIFT)
-    b.until(lambda: bool(models["disks"].asked))
+    under_way(b, models)
     {
         "close": b.controller.close,
         "delete image": lambda: b.viewer.layers.remove(b.viewer.layers[0]),

@@ -28,12 +28,12 @@ def movie() -> np.ndarray:
 def test_a_session_of_the_panel_is_replayed_to_the_same_labels(bench, models, tmp_path: Path) -> None:
     """The model is warmed up on the middle frame, here frame 1 with its small objects, before the click on frame 0."""
     models["disks"] = load_model("geodesic")
-    b = bench(movie())
+    b = bench(movie(), axis_labels=("t", "y", "x"))
     b.viewer.dims.set_current_step(0, 0)
     b.click(0, 70, 70)
-    b.conductor.answer("keep")
+    b.press("keep")
     b.answered()
-    b.conductor.answer("write_session", tmp_path / "out.json")
+    b.panel.requests.path_given.emit("click log", tmp_path / "out.json")
     b.until(lambda: (tmp_path / "out.json").exists() and "Saved" in b.status)
     saved = load_session(tmp_path / "out.json")
     session = saved.began.session(Image.of(movie(), saved.image.axes), load_model("geodesic"), None, saved.highest)

@@ -73,6 +73,25 @@ def test_where_nothing_would_be_replaced_it_starts_at_once(stage):
 def test_a_click_made_while_it_looks_wins(stage):
     stage.propagation.carry_forward()
     stage.click(0, 40, 40)
-    stage.background.long.run_next()
+    assert not stage.propagation.busy
+    stage.background.long.run_all()
+    assert stage.propagation.trip is None
     assert stage.propagation.trip is None
     assert stage.propagation.question is None
+
+
+def test_a_click_in_place_of_an_answer_leaves_the_question(stage):
+    stage.propagation.carry_forward()
+    stage.background.long.run_next()
+    stage.click(0, 40, 40)
+    assert stage.propagation.question is None
+    assert stage.propagation.trip is None
+    assert stage.workspace.current.session.clicks
+
+
+def test_another_image_leaves_the_question(stage):
+    stage.propagation.carry_forward()
+    stage.background.long.run_next()
+    stage.show(PairDouble((4, 64, 64)))
+    assert stage.propagation.question is None
+    assert not stage.propagation.busy

@@ -120,6 +120,7 @@ class Propagation:
         self._trip: Trip | None = None
         self._ticket: Ticket | None = None
         self._asked: tuple[LayerPair, Plan, Status] | None = None
+        self._watched: LayerPair | None = None
         self._writing = False
         self._last: Trip | None = None
         self._next: Plan | None = None
@@ -188,6 +189,7 @@ class Propagation:
         if asked is not None and way is not None and asked[0] is self._workspace.current:
             self._start(asked[0], asked[1], way)
         else:
+            self._watch(None)
             self._reports.resume()
 
     def stop(self) -> bool:
@@ -200,6 +202,7 @@ class Propagation:
         if self._trip is not None:
             self._end(None)
         elif looked:
+            self._watch(None)
             self._reports.resume()
         return looked
 
@@ -245,15 +248,23 @@ class Propagation:
         self.stop()
         if not pair.session.state.empty:
             pair.session.start_new()
+        self._watch(pair)
         job = partial(overlap, pair.session.labels, route, pair.session.confirmed)
-        self._ticket = self._background.long.submit(job, partial(self._on_overlap, pair, route, pair.session.step))
+        self._ticket = self._background.long.submit(job, partial(self._on_overlap, pair, route))
         self._reports.report(messages.following(len(route.targets)))
 
-    def _on_overlap(self, pair: LayerPair, route: Plan, step: int, outcome: Outcome) -> None:
+    def _watch(self, pair: LayerPair | None) -> None:
+        """Give way to what the user does in this pair from now on, before frames are written as well as after."""
+        if self._watched is not None:
+            self._watched.session.acted.disconnect(self._on_acted)
+        if pair is not None:
+            pair.session.acted.connect(self._on_acted)
+        self._watched = pair
+
+    def _on_overlap(self, pair: LayerPair, route: Plan, outcome: Outcome) -> None:
         self._ticket = None
-        if pair is not self._workspace.current or pair.session.step != step:
-            return
         if outcome.error is not None:
+            self._watch(None)
             self._reports.report(messages.not_followed(outcome.error))
         elif outcome.value.objects:
             there: Overlap = outcome.value
@@ -271,7 +282,7 @@ class Propagation:
         self._forget()
         trip = Trip(pair, route, pair.session.predictor.name, way)
         self._last = self._trip = trip
-        pair.session.acted.connect(self._on_acted)
+        self._watch(pair)
         self._ticket = self._background.long.submit(partial(self._run, trip), self._on_outcome)
         self.changed.emit()
         self._reports.report(messages.following(len(route.targets)))
@@ -355,7 +366,7 @@ class Propagation:
         trip, self._trip = self._trip, None
         if trip is None:
             return
-        trip.pair.session.acted.disconnect(self._on_acted)
+        self._watch(None)
         self._next = None if trip.halted else trip.left()
         trip.pair.session.painted.connect(self._on_session_painted)
         trip.pair.session.acted.connect(self._on_session_acted)
@@ -397,8 +408,7 @@ class Propagation:
         self.changed.emit()
 
     def _on_workspace_switched(self, pair: LayerPair | None) -> None:
-        self._asked = None
-        if self._trip is not None and self._trip.pair is not pair:
+        if self._watched is not pair:
             self.stop()
         self.changed.emit()
 
