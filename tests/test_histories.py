@@ -141,10 +141,24 @@ class Oracle:
             plane[own & (plane == now.label)] = 0
             if self.protect == "object" and now.own:
                 wanted &= own
+            joined = self._joined(plane, wanted, frame)
             if self.protect != "anything":
                 wanted &= (plane == 0) | (plane == now.label)
-            plane[wanted] = now.label
+            plane[wanted | joined] = now.label
         return picture
+
+    def _joined(self, plane: np.ndarray, wanted: np.ndarray, frame: tuple[int, ...]) -> np.ndarray:
+        """What a taken-up object takes in: other objects that a positive click lies on and that are half its own."""
+        joined = np.zeros(plane.shape, bool)
+        if frame in self.now.own and self.protect == "background":
+            pixels = [tuple(round(p) for p in c.position[-self.ndim :]) for c in self._on(self.now.clicks, frame)]
+            clicked = {
+                int(plane[p]) for p, c in zip(pixels, self._on(self.now.clicks, frame), strict=True) if c.positive
+            }
+            for other in clicked - {0, self.now.label}:
+                if 2 * np.count_nonzero(wanted & (plane == other)) >= np.count_nonzero(plane == other):
+                    joined |= plane == other
+        return joined
 
     def set_clicks(self, clicks: tuple[Click, ...]) -> None:
         now = self.now

@@ -446,6 +446,26 @@ def test_a_click_on_a_fragment_joins_it_and_undo_parts_them_again():
     np.testing.assert_array_equal(labels, before)
 
 
+def test_a_fragment_is_joined_as_a_whole_though_the_answer_ends_within_it():
+    labels = square(3)
+    labels[7, 10:18] = 4
+    session = make(labels)
+    session.resume(3)
+    session.click((7, 12))
+    assert (labels[7, 5:18] == 3).all()
+    assert not (labels == 4).any()
+
+
+def test_a_fragment_is_parted_as_soon_as_its_click_is_moved_off_it():
+    labels = square(3)
+    labels[5:10, 10:12] = 4
+    session = make(labels)
+    session.resume(3)
+    session.click((7, 10))
+    session.set_clicks([Click((7, 8))])
+    assert (labels[5:10, 10:12] == 4).all()
+
+
 def test_a_click_on_a_neighbour_of_which_the_answer_holds_little_takes_nothing_from_it():
     labels = square(3)
     labels[2:18, 12:22] = 4

@@ -231,7 +231,7 @@ class ActiveObject:
             self.history.amend(after)
         else:
             self.history.push(after)
-        self.redraw(differing_frames(before, after))
+        self.redraw(differing_frames(before, after, self.ndim))
         return self._ask()
 
     def start_from(self, prompt: Prompt, frame: Frame, clicks: tuple[Click, ...]) -> Request:
@@ -240,7 +240,7 @@ class ActiveObject:
         after = with_prompt(before, prompt, frame, clicks, self.ndim)
         with self.history.unless_it_fails():
             self.history.push(after)
-            self.redraw(differing_frames(before, after))
+            self.redraw(differing_frames(before, after, self.ndim))
         request = self._ask()
         assert request is not None
         return request
@@ -332,7 +332,7 @@ class ActiveObject:
         """Take back what is drawn and start a new object."""
         before = self.state
         self.history.push(self._nothing())
-        self.redraw(differing_frames(before, self.state))
+        self.redraw(differing_frames(before, self.state, self.ndim))
         self.pending = None
 
     def keep(self) -> int:
@@ -412,7 +412,7 @@ class ActiveObject:
         elif after.kept < before.kept:
             self._go_down(before)
         else:
-            self.redraw(differing_frames(before, after))
+            self.redraw(differing_frames(before, after, self.ndim))
         return self._ask()
 
     def _go_up(self, before: ObjectState, after: ObjectState) -> None:

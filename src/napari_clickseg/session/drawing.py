@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from napari_clickseg.core.clicks import Frame, on_frame
 from napari_clickseg.core.edits import Edit
+from napari_clickseg.core.labels import piece_near
 from napari_clickseg.core.masks import Drawing, PackedPatch, Patch
 from napari_clickseg.core.regions import Region
 from napari_clickseg.session.state import ObjectState
@@ -142,8 +143,10 @@ class Drawn:
         region = _region_on(state, frame, manner)
         if old is not None:
             old.take_back(labels)
+        fragments = _clicked_fragments(labels, state, frame, manner)
+        region = reduce(Region.union, fragments.values(), region)
         if region.size:
-            new = Patch.write(labels, region.at_frame(frame), _drawing_on(state, frame, region, manner))
+            new = Patch.write(labels, region.at_frame(frame), _drawing_on(state, frame, region, manner, fragments))
         self._patches.pop(frame, None)
         if new is not None:
             self._patches[frame] = new
@@ -193,34 +196,38 @@ def _region_on(state: ObjectState, frame: Frame, manner: Manner) -> Region:
 
 
 def _drawing_on(
-    state: ObjectState, frame: Frame, region: Region, manner: Manner
+    state: ObjectState, frame: Frame, region: Region, manner: Manner, fragments: Iterable[int]
 ) -> Callable[[npt.NDArray[Any]], Drawing]:
     """What to write into a block of labels: the object where it may be, background where it no longer is."""
     label, lift = state.label, (np.newaxis,) * len(frame)
     mask, own = mask_of(state, frame, region, manner.threshold)[lift], _own_on(state, frame, region)[lift]
-    clicked = _positive_pixels(state, frame, region) if frame in state.taken_up else []
     if manner.protect == "object" and state.taken_up:
         mask = mask & own
 
     def draw(there: npt.NDArray[Any]) -> Drawing:
         ours = there == label
         drawn = mask if manner.protect == "anything" else mask & (ours | (there == 0))
-        if manner.protect == "background":
-            drawn = drawn | _joined(there, mask, {there[pixel] for pixel in clicked} - {0, label})
+        drawn = drawn | _joined(there, mask, fragments)
         return drawn | (own & ours), np.where(drawn, label, 0)
 
     return draw
 
 
-def _positive_pixels(state: ObjectState, frame: Frame, region: Region) -> list[tuple[int, ...]]:
-    """The pixels of positive clicks in a block of labels that shows a region of a frame."""
-    clicks = [click for click in on_frame(state.clicks, frame, region.ndim) if click.positive]
-    pixels = [tuple(round(p) for p in click.point(region.ndim)) for click in clicks]
-    lead = (0,) * len(frame)
-    return [(*lead, *np.subtract(pixel, region.start).tolist()) for pixel in pixels if region.contains(pixel)]
+def _clicked_fragments(labels: Any, state: ObjectState, frame: Frame, manner: Manner) -> dict[int, Region]:
+    """The other objects that positive clicks of a resumed one lie on, and where each of them lies around its click."""
+    if manner.protect != "background" or frame not in state.taken_up:
+        return {}
+    whole = Region.whole(manner.shape)
+    found: dict[int, Region] = {}
+    for click in on_frame(state.clicks, frame, whole.ndim):
+        pixel = tuple(min(round(p), n - 1) for p, n in zip(click.point(whole.ndim), manner.shape, strict=True))
+        label = int(labels[(*frame, *pixel)]) if click.positive else 0
+        if label not in (0, state.label, *found):
+            found[label] = piece_near(labels, label, frame, pixel, whole)
+    return found
 
 
-def _joined(there: npt.NDArray[Any], mask: npt.NDArray[np.bool_], ids: Iterable[Any]) -> npt.NDArray[np.bool_]:
+def _joined(there: npt.NDArray[Any], mask: npt.NDArray[np.bool_], ids: Iterable[int]) -> npt.NDArray[np.bool_]:
     """The pixels of other objects that a resumed one takes in: those clicked on, where most of one belongs to it.
 
     A click on a fragment of an object says that it is one with the object that is corrected.

@@ -210,12 +210,18 @@ def asks(state: ObjectState, here: tuple[Click, ...], frame: Frame) -> bool:
     return any(click.positive for click in here) or (bool(here) and frame in state.taken_up)
 
 
-def differing_frames(before: ObjectState, after: ObjectState) -> list[Frame]:
-    """Return the frames on which two states are drawn differently."""
+def differing_frames(before: ObjectState, after: ObjectState, ndim: int) -> list[Frame]:
+    """Return the frames on which two states are drawn differently: a resumed object also by where it was clicked."""
     frames = dict.fromkeys([*before.taken_up, *before.masks, *after.taken_up, *after.masks])
     if (before.label, before.taken_up) != (after.label, after.taken_up):
         return list(frames)
-    return [frame for frame in frames if before.masks.get(frame) is not after.masks.get(frame)]
+
+    def differs(frame: Frame) -> bool:
+        if before.masks.get(frame) is not after.masks.get(frame):
+            return True
+        return frame in after.taken_up and on_frame(before.clicks, frame, ndim) != on_frame(after.clicks, frame, ndim)
+
+    return [frame for frame in frames if differs(frame)]
 
 
 def _moved_click(before: tuple[Click, ...], after: tuple[Click, ...]) -> int | None:
