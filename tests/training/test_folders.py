@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from skimage.io import imsave
 
-from napari_clickseg.training.data import find_folders
+from napari_clickseg.training.folders import find_folders
 from napari_clickseg.training.recipe import DEFAULT, SYNTHETIC, TUNING_STEPS, Recipe, Schedule, for_start
 
 RECIPE = Recipe(

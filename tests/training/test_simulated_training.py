@@ -8,29 +8,23 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
 
 from doubles import disk
-from napari_clickseg.core.simulated_user import BOX_IOU, NARROWEST, depth
 from napari_clickseg.training import simulated_training as simulation
 from napari_clickseg.training.data import Plane, Pool, Target
+from napari_clickseg.training.initial_clicks import WindowClicks
 from napari_clickseg.training.recipe import Clicks, Recipe, Schedule
 from napari_clickseg.training.simulated_training import (
     USERS,
     Ask,
     Memory,
-    Said,
     Scene,
     Slot,
-    box_clicks,
     helpers,
-    medoid_clicks,
-    medoids,
     open_scene,
-    sampled_clicks,
 )
 from napari_clickseg.training.windows import Windows
 
@@ -76,22 +70,22 @@ def nothing_found(ask: Ask) -> Tensor:
 
 def play(scene: Scene, answer: Callable[[Ask], Tensor] = nothing_found) -> list[Ask]:
     """What a user asks of a network that answers so; the clicks as they were when the question was put."""
-    user, asked = USERS[scene.clicks.user](scene), []
+    user, asked = USERS[scene.settings.user](scene), []
     try:
         ask = next(user)
         while True:
-            asked.append(replace(ask, said=copy.deepcopy(ask.said)))
+            asked.append(replace(ask, clicks=copy.deepcopy(ask.clicks)))
             ask = user.send(answer(ask))
     except StopIteration:
         return asked
 
 
 def counts(asked: list[Ask]) -> list[list[int]]:
-    return [[len(points) for points in ask.said] for ask in asked]
+    return [[len(points) for points in ask.clicks] for ask in asked]
 
 
-def on(mask: np.ndarray, said: Said) -> list[bool]:
-    return [bool(mask[int(y), int(x)]) for (y, x), _ in said]
+def on(mask: np.ndarray, clicks: WindowClicks) -> list[bool]:
+    return [bool(mask[int(y), int(x)]) for (y, x), _ in clicks]
 
 
 # -- what every user does ----------------------------------------------------------------------------------------------
@@ -102,8 +96,8 @@ def test_a_window_without_its_object_is_asked_about_too(user: str):
     for seed in range(8):
         slots = [slot(0), slot(1)]
         asked = play(replace(scene(user, (NOTHING, TRUTH), seed), slots=slots))
-        assert all(not positive for ask in asked for _, positive in ask.said[0])
-        assert asked[-1].said[1]
+        assert all(not positive for ask in asked for _, positive in ask.clicks[0])
+        assert asked[-1].clicks[1]
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -114,14 +108,14 @@ def test_the_last_answer_is_graded(user: str):
 @pytest.mark.parametrize("user", USERS)
 def test_clicks_lie_on_the_side_that_they_say(user: str):
     asked = play(replace(scene(user), slots=[slot(0), slot(1)]))
-    for points in asked[-1].said:
+    for points in asked[-1].clicks:
         assert on(TRUTH, points) == [positive for _, positive in points]
 
 
 @pytest.mark.parametrize("user", USERS)
 def test_the_same_seed_asks_the_same(user: str):
     first, second = (play(replace(scene(user, seed=5), slots=[slot(0), slot(1)])) for _ in range(2))
-    assert [ask.said for ask in first] == [ask.said for ask in second]
+    assert [ask.clicks for ask in first] == [ask.clicks for ask in second]
 
 
 # -- correcting --------------------------------------------------------------------------------------------------------
@@ -139,16 +133,16 @@ def test_correcting_shows_the_last_answer_but_now_and_then_keeps_it_to_itself():
     answer = torch.full((1, 1, SIDE, SIDE), 0.25)
     games = [play(scene(truths=(TRUTH,), from_mask=0.0, seed=seed), lambda ask: answer) for seed in range(60)]
     later = [ask for asked in games for ask in asked[1:]]
-    assert 0.02 < np.mean([not ask.told.any() for ask in later]) < 0.25
-    assert all(torch.equal(ask.prior, answer * ask.told) for ask in later)
+    assert 0.02 < np.mean([not ask.has_mask.any() for ask in later]) < 0.25
+    assert all(torch.equal(ask.prior, answer * ask.has_mask) for ask in later)
 
 
 def test_correcting_begins_with_damaged_masks_where_it_should():
     (first, *_) = play(scene(from_mask=1.0))
-    assert first.told.tolist() == [1.0, 1.0]
+    assert first.has_mask.tolist() == [1.0, 1.0]
     assert first.prior[0].any()
     (bare, *_) = play(scene(from_mask=0.0))
-    assert bare.told.tolist() == [0.0, 0.0]
+    assert bare.has_mask.tolist() == [0.0, 0.0]
     assert not bare.prior.any()
 
 
@@ -168,15 +162,15 @@ def test_iterating_adds_a_click_and_shows_the_last_answer_at_each_further_questi
     )
     first, *rest = counts(asked)
     assert rest == [[n + k for n in first] for k in (1, 2, 3)]
-    assert not asked[0].told.any()
+    assert not asked[0].has_mask.any()
     for ask, before in zip(asked[1:], asked, strict=False):
-        assert ask.told.tolist() == [1.0, 1.0]
+        assert ask.has_mask.tolist() == [1.0, 1.0]
         assert torch.equal(ask.prior, answer_of_round(before))
 
 
 def answer_of_round(ask: Ask) -> Tensor:
     """A map that tells by which question it was given."""
-    return torch.full_like(ask.prior, 0.01 * len(ask.said[0]))
+    return torch.full_like(ask.prior, 0.01 * len(ask.clicks[0]))
 
 
 # -- click by click ----------------------------------------------------------------------------------------------------
@@ -186,15 +180,15 @@ def test_click_by_click_asks_after_every_click_and_wants_an_update_each_time():
     asked = play(scene("click by click", from_mask=0.0), answer_of_round)
     assert counts(asked) == [[1, 1], [2, 2], [3, 3]]
     assert all(ask.graded and ask.step for ask in asked)
-    assert not asked[0].told.any()
+    assert not asked[0].has_mask.any()
     assert torch.equal(asked[1].prior, answer_of_round(asked[0]))
-    assert asked[2].told.tolist() == [1.0, 1.0]
+    assert asked[2].has_mask.tolist() == [1.0, 1.0]
 
 
 def test_click_by_click_clicks_on_the_largest_error():
     half = torch.from_numpy(TRUTH & (np.arange(SIDE)[:, None] < 22)).float()
     asked = play(scene("click by click", (TRUTH,), from_mask=0.0), lambda ask: half[None, None])
-    (y, x), positive = asked[1].said[0][-1]
+    (y, x), positive = asked[1].clicks[0][-1]
     assert positive
     assert TRUTH[int(y), int(x)]
     assert y >= 22
@@ -216,9 +210,9 @@ def test_remembering_asks_once_per_epoch_with_one_click_more_and_shows_no_mask_f
         for seed in range(3)
     ]
     assert [len(asked) for asked in games] == [1, 1, 1]
-    assert not any(asked[0].told.any() for asked in games)
+    assert not any(asked[0].has_mask.any() for asked in games)
     for before, after in itertools.pairwise(games):
-        assert [new[:-1] for new in after[0].said] == before[0].said
+        assert [new[:-1] for new in after[0].clicks] == before[0].clicks
 
 
 def test_remembering_begins_with_a_click_on_a_damaged_mask_and_then_shows_the_mask_of_the_epoch_before():
@@ -228,13 +222,13 @@ def test_remembering_begins_with_a_click_on_a_damaged_mask_and_then_shows_the_ma
     second = play(replace(scene("remembering", seed=1, from_mask=1.0), slots=slots), lambda ask: half)
     third = play(replace(scene("remembering", seed=2, from_mask=1.0), slots=slots))
     assert counts(first) == [[1, 1]]
-    assert first[0].told.tolist() == [1.0, 1.0]
-    for mask, points in zip(first[0].prior[:, 0] > 0.5, first[0].said, strict=True):
+    assert first[0].has_mask.tolist() == [1.0, 1.0]
+    for mask, points in zip(first[0].prior[:, 0] > 0.5, first[0].clicks, strict=True):
         assert on((mask.numpy() != TRUTH), points) == [True]
     for before, after in ((first, second), (second, third)):
         assert counts(after) == [[n + 1 for n in counts(before)[0]]]
-        assert [new[:-1] for new in after[0].said] == before[0].said
-        assert after[0].told.tolist() == [1.0, 1.0]
+        assert [new[:-1] for new in after[0].clicks] == before[0].clicks
+        assert after[0].has_mask.tolist() == [1.0, 1.0]
         assert torch.equal(after[0].prior, half)
 
 
@@ -258,12 +252,12 @@ def test_memory_resets_clicked_objects_as_often_as_it_should(monkeypatch: pytest
     memory, rng = Memory(), np.random.default_rng(0)
     before = memory.next_slots(1000, pool(), rng)
     for slot in before[:800]:
-        slot.said = [((1.0, 1.0), True)]
+        slot.clicks = [((1.0, 1.0), True)]
     after = memory.next_slots(1000, pool(), rng)
     kept = [new is old for new, old in zip(after, before, strict=True)]
     assert 1 - sum(kept[:800]) / 800 == pytest.approx(simulation.RESET, abs=0.05)
     assert all(kept[800:])
-    assert all(not slot.said and slot.mask is None for slot, same in zip(after, kept, strict=True) if not same)
+    assert all(not slot.clicks and slot.mask is None for slot, same in zip(after, kept, strict=True) if not same)
 
 
 def test_memory_passes_through_its_state_exactly(monkeypatch: pytest.MonkeyPatch, tmp_path):
@@ -274,7 +268,7 @@ def test_memory_passes_through_its_state_exactly(monkeypatch: pytest.MonkeyPatch
     torch.save(memory.to_state(), tmp_path / "state.pt")
     back = Memory.of_state(torch.load(tmp_path / "state.pt", weights_only=True))
     assert back.place == memory.place == 2
-    assert [(slot.seed, slot.said) for slot in back.slots] == [(slot.seed, slot.said) for slot in memory.slots]
+    assert [(slot.seed, slot.clicks) for slot in back.slots] == [(slot.seed, slot.clicks) for slot in memory.slots]
     for mine, theirs in zip(back.slots[:2], memory.slots[:2], strict=True):
         assert torch.equal(mine.mask, theirs.mask)
     chosen = [one.next_slots(4, pool(), np.random.default_rng(7)) for one in (memory, back)]
@@ -297,144 +291,32 @@ def test_same_slot_shows_the_same_window_in_every_epoch(monkeypatch: pytest.Monk
 def test_clustering_asks_once_about_medoids_without_a_mask():
     (ask,) = play(scene("clustering"))
     assert ask.graded
-    assert not ask.told.any()
-    assert all(1 <= sum(positive for _, positive in points) <= 10 for points in ask.said)
-
-
-def test_medoids_are_the_middles_of_clusters_by_hand():
-    crosses = np.array([(y + dy, x) for y, x in ((5, 5), (40, 40)) for dy in (-1, 0, 1)])
-    for seed in SEEDS:
-        chosen = {tuple(point) for point in medoids(crosses, 2, np.random.default_rng(seed))}
-        if len({y > 20 for y, _ in chosen}) == 2:
-            assert chosen == {(5, 5), (40, 40)}
-
-
-def test_one_medoid_is_the_point_with_the_smallest_sum_of_distances():
-    row = np.array([(0, 0), (0, 1), (0, 2), (0, 3), (0, 30)])
-    assert medoids(row, 1, np.random.default_rng(0)).tolist() == [[0, 2]]
-
-
-def test_there_are_no_more_medoids_than_points():
-    assert len(medoids(np.array([(1, 1), (2, 2)]), 10, np.random.default_rng(0))) == 2
-    assert len(medoids(np.empty((0, 2), int), 3, np.random.default_rng(0))) == 0
-
-
-def test_medoid_clicks_off_the_object_lie_in_the_band_around_it():
-    away = np.hypot(*(np.indices(TRUTH.shape) - np.array([22, 25])[:, None, None])) - 11
-    scale = simulation.BAND_SIDE / SIDE
-    for seed in SEEDS:
-        said = medoid_clicks(TRUTH, LABELS, np.random.default_rng(seed))
-        beside = [away[int(y), int(x)] * scale for (y, x), positive in said if not positive]
-        assert len(beside) <= simulation.MOST_NEGATIVE
-        assert all(simulation.BAND[0] - scale <= far <= simulation.BAND[1] + scale for far in beside)
+    assert not ask.has_mask.any()
+    assert all(1 <= sum(positive for _, positive in points) <= 10 for points in ask.clicks)
 
 
 # -- boxing ------------------------------------------------------------------------------------------------------------
 
 
-def half_sides(middle: tuple[float, ...], corner: npt.ArrayLike) -> np.ndarray:
-    """Half the height and width of the boxes that a click spans with others, (.., axis)."""
-    half = np.abs(np.subtract(corner, middle))
-    return np.maximum(half, NARROWEST * half.max(axis=-1, keepdims=True))
-
-
-def overlaps(truth: np.ndarray, middle: tuple[float, ...], half: np.ndarray) -> np.ndarray:
-    """IoU of boxes around a middle with the box of the object."""
-    low, high = np.argwhere(truth).min(axis=0), np.argwhere(truth).max(axis=0)
-    sides = np.minimum(np.add(middle, half), high) - np.maximum(np.subtract(middle, half), low) + 1
-    shared = np.maximum(sides, 0).prod(axis=-1)
-    return shared / ((2 * half + 1).prod(axis=-1) + (high - low + 1).prod() - shared)
-
-
 def test_boxing_asks_once_without_a_mask():
     (ask,) = play(scene("boxing", from_mask=0.0))
     assert ask.graded
-    assert not ask.told.any()
-
-
-def test_first_two_clicks_span_a_box_that_fits_the_object_or_the_best_there_is():
-    for seed in SEEDS:
-        said = box_clicks(TRUTH, LABELS, np.random.default_rng(seed))
-        assert [sign for _, sign in said[:2]] == [True, False][: len(said)]
-        if len(said) > 1:
-            middle, corner = said[0][0], said[1][0]
-            best = overlaps(TRUTH, middle, half_sides(middle, np.argwhere(~TRUTH))).max()
-            assert overlaps(TRUTH, middle, half_sides(middle, corner)) >= min(BOX_IOU, best)
-
-
-def test_later_clicks_mend_the_box_on_the_object_outside_and_beside_it_inside():
-    long = disk((SIDE, SIDE), (24, 24), 6) | (np.abs(np.indices((SIDE, SIDE)) - 24).max(axis=0) < 3)
-    long[22:27, 8:40] = True
-    for seed in SEEDS:
-        said = box_clicks(long, LABELS, np.random.default_rng(seed))
-        for point, positive in said[2:]:
-            half = half_sides(said[0][0], said[1][0])
-            inside = bool((np.abs(np.subtract(point, said[0][0])) <= half).all())
-            assert inside != positive
-            assert on(long, [(point, positive)]) == [positive]
-
-
-def test_some_objects_get_the_pair_alone_and_some_the_first_click_alone():
-    numbers = [len(box_clicks(TRUTH, LABELS, np.random.default_rng(seed))) for seed in range(300)]
-    assert numbers.count(1) / 300 == pytest.approx(simulation.DROPPED, abs=0.06)
-    assert numbers.count(2) / 300 == pytest.approx(simulation.DROPPED, abs=0.06)
-
-
-def test_object_without_surroundings_is_clicked_once():
-    assert [
-        sign for _, sign in box_clicks(np.ones((9, 9), bool), np.ones((9, 9), np.int32), np.random.default_rng(0))
-    ] == [True]
-
-
-# -- sampled clicks ----------------------------------------------------------------------------------------------------
-
-
-def test_sampled_clicks_are_1_to_5_inside_and_at_most_5_outside():
-    games = [sampled_clicks(TRUTH, LABELS, np.random.default_rng(seed)) for seed in range(100)]
-    signs = [[sign for _, sign in said] for said in games]
-    assert {sum(some) for some in signs} == {1, 2, 3, 4, 5}
-    assert {len(some) - sum(some) for some in signs} == {0, 1, 2, 3, 4, 5}
-    assert all(on(TRUTH, said) == some for said, some in zip(games, signs, strict=True))
-
-
-def test_sampled_clicks_on_the_object_keep_off_its_outline_and_apart():
-    inner = depth(TRUTH)
-    for seed in SEEDS:
-        said = sampled_clicks(TRUTH, LABELS, np.random.default_rng(seed))
-        inside = [point for point, positive in said if positive]
-        assert all(inner[int(y), int(x)] >= simulation.MARGIN[0] * SIDE for y, x in inside)
-        for one, other in itertools.combinations(inside, 2):
-            assert np.hypot(*np.subtract(one, other)) >= simulation.SPACING[0] * SIDE
-
-
-def test_sampled_clicks_beside_the_object_reach_the_band_and_the_neighbours_and_nothing_else():
-    off = [
-        point for s in range(100) for point in sampled_clicks(TRUTH, LABELS, np.random.default_rng(s)) if not point[1]
-    ]
-    band = disk((SIDE, SIDE), (22, 25), 11 + SIDE / 8)
-    assert 0.2 < np.mean(on(NEIGHBOUR, off)) < 0.7
-    assert 0.2 < np.mean(on(band, off)) < 0.8
-    assert all(on(band | NEIGHBOUR, off))
+    assert not ask.has_mask.any()
 
 
 def test_boxing_around_a_given_mask_clicks_on_its_errors():
     asked = [play(scene("boxing", from_mask=1.0, seed=seed))[0] for seed in SEEDS]
     for ask in asked:
-        assert ask.told.tolist() == [1.0, 1.0]
-        for mask, points in zip(ask.prior[:, 0] > 0.5, ask.said, strict=True):
+        assert ask.has_mask.tolist() == [1.0, 1.0]
+        for mask, points in zip(ask.prior[:, 0] > 0.5, ask.clicks, strict=True):
             assert all(on(mask.numpy() != TRUTH, points))
-    assert {len(points) for ask in asked for points in ask.said} - {0} == {1, 2, 3, 4}
+    assert {len(points) for ask in asked for points in ask.clicks} - {0} == {1, 2, 3, 4}
 
 
 def test_iterating_begins_with_a_corrective_click_where_a_mask_is_given():
     for seed in SEEDS:
         first = play(scene("iterating", from_mask=1.0, seed=seed))[0]
-        assert first.told.tolist() == [1.0, 1.0]
-        for mask, points in zip(first.prior[:, 0] > 0.5, first.said, strict=True):
+        assert first.has_mask.tolist() == [1.0, 1.0]
+        for mask, points in zip(first.prior[:, 0] > 0.5, first.clicks, strict=True):
             assert len(points) == int((mask.numpy() != TRUTH).any())
             assert all(on(mask.numpy() != TRUTH, points))
-
-
-def test_an_object_alone_in_its_window_is_now_and_then_given_no_click():
-    games = [box_clicks(TRUTH, TRUTH.astype(np.int32), np.random.default_rng(seed)) for seed in range(300)]
-    assert sum(not said for said in games) / 300 == pytest.approx(simulation.DROPPED, abs=0.06)

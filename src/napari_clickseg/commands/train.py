@@ -125,7 +125,7 @@ def _train_plan(chosen: argparse.Namespace) -> tuple[Recipe, Plan]:
 
     from napari_clickseg.storage.image_label_pairs import find_data
     from napari_clickseg.training.checkpoint import CHECKPOINT, Plan
-    from napari_clickseg.training.data import find_folders
+    from napari_clickseg.training.folders import find_folders
     from napari_clickseg.training.recipe import for_start, read_recipe
 
     folders = chosen.data or [find_data()]

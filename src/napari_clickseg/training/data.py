@@ -26,12 +26,10 @@ from napari_clickseg.core.regions import Region
 from napari_clickseg.core.simulated_user import first_clicks
 from napari_clickseg.inference.window import three_channels
 from napari_clickseg.storage.image_label_pairs import (
-    IMAGES,
     Pair,
     Pairs,
     find_pair,
     find_pairs,
-    is_source,
     read_index,
     read_labels,
     read_mask,
@@ -39,60 +37,8 @@ from napari_clickseg.storage.image_label_pairs import (
 )
 from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.training.mattes import FADING, compose_mattes
-from napari_clickseg.training.recipe import DRAWN, MATTES, SYNTHETIC, Recipe, for_sources
+from napari_clickseg.training.recipe import DRAWN, MATTES, SYNTHETIC
 from napari_clickseg.training.synthetic import Cutout, draw_plane
-
-
-def find_folders(recipe: Recipe, folders: Sequence[Path]) -> tuple[Recipe, dict[str, Path]]:
-    """Return the recipe for these folders, and the folder of each source.
-
-    A folder is a source of one's own (images and labels), or a data pack: a folder of sources. Of a pack those that the
-    recipe names are taken; where it has none of them, all are one's own.
-
-    Raises
-    ------
-    FileNotFoundError
-        Where there is no such folder.
-    ValueError
-        Where the folders hold no source, not all that the recipe wants, or two of the same name.
-    """
-    for folder in folders:
-        if not folder.is_dir():
-            raise FileNotFoundError(f"There is no folder {folder}.")
-    wanted = {name.partition(":")[0] for name in recipe.sources if name != SYNTHETIC}
-    own = [folder.resolve() for folder in folders if _is_own(folder)]
-    packs = [folder for folder in folders if not _is_own(folder)]
-    known = {name: pack / name for pack in packs for name in wanted if (pack / name).is_dir()}
-    if not known:
-        own += [inner.resolve() for pack in packs for inner in sorted(pack.iterdir()) if _is_own(inner)]
-    elif wanted - known.keys():
-        raise ValueError(
-            f"The recipe {recipe.name} draws from {', '.join(sorted(wanted))}, but {', '.join(map(str, packs))} "
-            f"has no {', '.join(sorted(wanted - known.keys()))}."
-        )
-    if not known and not own:
-        raise ValueError(
-            f"{', '.join(map(str, folders))} has no images with labels: "
-            "wanted are images/ and labels/, label images beside the images, or a folder of such folders."
-        )
-    places = _named(own, known)
-    return (for_sources(recipe, list(places)[len(known) :], beside=bool(known)) if own else recipe), places
-
-
-def _is_own(folder: Path) -> bool:
-    return (folder / IMAGES).is_dir() or is_source(folder)
-
-
-def _named(own: Sequence[Path], known: Mapping[str, Path]) -> dict[str, Path]:
-    """The known places, then those of one's own by the name of their folder."""
-    places = dict(known)
-    for folder in own:
-        name = folder.name.replace(":", "_")
-        if name in places or name == SYNTHETIC:
-            raise ValueError(f"{folder} needs another name: there is a source {name!r} already.")
-        places[name] = folder
-    return places
-
 
 SMALLEST_OBJECT = 30
 """Objects below this many pixels are not trained on."""
@@ -281,9 +227,9 @@ def read_planes(folder: Path, name: str, split: str) -> Iterator[tuple[ImagePlan
     for row in _rows(folder / source, pairs):
         if modality and row.get("modality") != modality:
             continue
-        said = (row.get("split") or "").strip()
-        ranges = split_ranges(said)
-        if not ranges and said not in ("", split):
+        declared = (row.get("split") or "").strip()
+        ranges = split_ranges(declared)
+        if not ranges and declared not in ("", split):
             continue
         image, labels = _read_pair(find_pair(folder / source, pairs, row["name"]))
         if labels.ndim == 2:

@@ -29,9 +29,10 @@ from napari_clickseg.training.augment import vary
 from napari_clickseg.training.checkpoint import CHECKPOINT, Plan, Run, Write, open_logs, write_nothing
 from napari_clickseg.training.data import Pool, Tell, load_pool, planes_to_draw
 from napari_clickseg.training.distributed import Team, joined
+from napari_clickseg.training.initial_clicks import WindowClicks
 from napari_clickseg.training.losses import Loss, weighted
 from napari_clickseg.training.recipe import DRAWN, Recipe
-from napari_clickseg.training.simulated_training import USERS, Ask, Said, add_clicks, helpers, open_scene
+from napari_clickseg.training.simulated_training import USERS, Ask, add_clicks, helpers, open_scene
 from napari_clickseg.training.windows import cut_windows
 
 WINDOWS = 192
@@ -58,15 +59,15 @@ def compared(before: Mapping[str, float], after: Mapping[str, float]) -> str:
     >>> compared({"noc@90": 5.8, "iou@1": 0.54}, {"noc@90": 5.5, "iou@1": 0.63})
     'clicks to 0.9: before 5.80, after 5.50; IoU after 1 click: before 0.54, after 0.63.'
     """
-    told = "; ".join(
+    changes = "; ".join(
         f"{what}: before {before[name]:.2f}, after {after[name]:.2f}" for name, (what, _) in COMPARED.items()
     )
     gains = {what: sign * (round(after[name], 2) - round(before[name], 2)) for name, (what, sign) in COMPARED.items()}
     worse = [what for what, gain in gains.items() if gain < 0]
     if not worse:
-        return f"{told}."
+        return f"{changes}."
     return (
-        f"{told}. It got worse in {' and in '.join(worse)}. The model is kept all the same: "
+        f"{changes}. It got worse in {' and in '.join(worse)}. The model is kept all the same: "
         "delete it, or train again with --replace, as you see fit."
     )
 
@@ -80,17 +81,17 @@ def _click_through(
     centre = replace(recipe.clicks, robots={"centre": 1.0})
     windows = cut_windows(pool, BATCH, recipe.side, (recipe.shares[0], 0.3, 0.0), rng)
     device = windows.images.device
-    shown, told = torch.zeros_like(windows.images[:, :1]), torch.zeros(BATCH, device=device)
-    said: list[Said] = [[] for _ in range(BATCH)]
+    shown, has_mask = torch.zeros_like(windows.images[:, :1]), torch.zeros(BATCH, device=device)
+    clicks: list[WindowClicks] = [[] for _ in range(BATCH)]
     ious, images = [], normalise(windows.images).contiguous(memory_format=torch.channels_last)
     kept = guide.prepare(windows.images)
     with torch.autocast(device.type, torch.bfloat16):
         features = streams.encode(images)
         for _ in range(CLICKS):
-            add_clicks(centre, said, windows, shown, rng, executor)
-            logits = streams.decode(features, guide(PointSet.of(said, device), shown, told, kept))
+            add_clicks(centre, clicks, windows, shown, rng, executor)
+            logits = streams.decode(features, guide(PointSet.of(clicks, device), shown, has_mask, kept))
             shown = torch.sigmoid(logits.float())
-            told = torch.full_like(told, float(guide.encoding.feeds == "latest"))
+            has_mask = torch.full_like(has_mask, float(guide.encoding.feeds == "latest"))
             ious.append(_iou(shown > 0.5, windows.truths).cpu().numpy())
     return np.stack(ious, axis=1)
 
@@ -257,7 +258,7 @@ def _loop(
 
 
 def _log(recipe: Recipe, run: Run, material: Material, losses: list[float], write: Write) -> None:
-    """Validate and log, where this process leads; the losses since the last time are told, and forgotten."""
+    """Validate and log, where this process leads; the losses since the last time are reported, and cleared."""
     if run.team.leads:
         numbers = {"step": run.step, "seconds": round(run.seconds), "loss": float(np.mean(losses))}
         run.rows.append(numbers | validate(recipe, run.average, material.validation, material.executor))
@@ -332,8 +333,8 @@ class _Asking:
 
         An answer that is not graded is given as in use: batch normalisation learns nothing from it.
         """
-        points = PointSet.of(ask.said, self._images.device)
-        guidance = self._guide(points, ask.prior * ask.told.reshape(-1, 1, 1, 1), ask.told, self._kept)
+        points = PointSet.of(ask.clicks, self._images.device)
+        guidance = self._guide(points, ask.prior * ask.has_mask.reshape(-1, 1, 1, 1), ask.has_mask, self._kept)
         self._network.train(ask.graded)
         half = torch.autocast(self._images.device.type, torch.bfloat16, enabled=self._half)
         with half, torch.set_grad_enabled(ask.graded):

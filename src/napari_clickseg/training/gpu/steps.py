@@ -83,13 +83,13 @@ def _rounds(
     chance = torch.rand((4, len(truths)), device=truths.device)
     begun = chance[0] < settings.from_mask
     shown = starting_masks(truths, windows.labels_of_targets()) & begun[:, None, None]
-    prior, told = shown.float(), begun.float()
+    prior, has_mask = shown.float(), begun.float()
     clicks = ClickMaps.empty(truths, task.sizes)
     spread = torch.where(chance[1] < 0.3, 0.0, 0.95 * chance[2])
     total, ious = torch.zeros((), device=truths.device), []
     for number in range(ungraded + graded):
         clicks = _clicked(truths, shown, clicks, spread, begun if number == 0 else None)
-        guidance = _guidance(clicks, prior, told, others)
+        guidance = _guidance(clicks, prior, has_mask, others)
         with torch.set_grad_enabled(number >= ungraded), _autocast(pool.device, task.precision):
             logits, quality = network.answer(features, guidance)
         logits, quality = logits[:, 0].float(), quality[:, 0].float()
@@ -100,7 +100,7 @@ def _rounds(
             judged = (torch.sigmoid(quality) - reached) ** 2
             each = answer_loss(logits, truths.float(), clicks, task.losses) + settings.quality * judged
             total = total + (each * weight).sum() / graded
-        told = (torch.rand_like(told) > settings.forgotten).float()
+        has_mask = (torch.rand_like(has_mask) > settings.forgotten).float()
         spread = torch.where(torch.rand_like(spread) < 0.45, 0.0, 0.9 * torch.rand_like(spread))
     return total, {"first": ious[0][0], "last": ious[-1][0], "judged": ious[0][1]}
 
@@ -122,8 +122,8 @@ def _clicked(truths: Tensor, shown: Tensor, clicks: ClickMaps, spread: Tensor, b
     return clicks.add(places, positive, torch.where(begun, corrective.made, first.made))
 
 
-def _guidance(clicks: ClickMaps, prior: Tensor, told: Tensor, others: Tensor) -> Tensor:
-    flag = told[:, None, None].expand_as(prior)
+def _guidance(clicks: ClickMaps, prior: Tensor, has_mask: Tensor, others: Tensor) -> Tensor:
+    flag = has_mask[:, None, None].expand_as(prior)
     channels = torch.cat((clicks.maps, torch.stack((prior * flag, flag, others), dim=1)), dim=1)
     return channels.contiguous(memory_format=torch.channels_last)
 

@@ -79,7 +79,7 @@ def _sat(network: LiteClickNet, pool: Pool, windows: Windows, task: Task, clicks
     truths, areas = windows.truths(), windows.full_areas(pool)
     maps = ClickMaps.empty(truths, task.sizes)
     spread = torch.zeros(len(truths), device=truths.device)
-    shown, prior, told = torch.zeros_like(truths), torch.zeros_like(truths, dtype=torch.float32), 0.0
+    shown, prior, has_mask = torch.zeros_like(truths), torch.zeros_like(truths, dtype=torch.float32), 0.0
     ious, qualities = [], []
     with torch.no_grad():
         images = normalised(windows.images).contiguous(memory_format=torch.channels_last)
@@ -88,11 +88,11 @@ def _sat(network: LiteClickNet, pool: Pool, windows: Windows, task: Task, clicks
         for number in range(clicks):
             made = first_clicks(truths, spread) if number == 0 else next_clicks(truths, shown, maps, spread, slip=0.0)
             maps = maps.add(made.places, made.positive, made.made)
-            flag = torch.full_like(prior, told)
-            guidance = torch.cat((maps.maps, torch.stack((prior * told, flag, torch.zeros_like(prior)), 1)), 1)
+            flag = torch.full_like(prior, has_mask)
+            guidance = torch.cat((maps.maps, torch.stack((prior * has_mask, flag, torch.zeros_like(prior)), 1)), 1)
             with torch.autocast(truths.device.type, task.precision, enabled=task.precision != torch.float32):
                 logits, quality = network.answer(features, guidance)
-            prior, told = torch.sigmoid(logits[:, 0].float()), 1.0
+            prior, has_mask = torch.sigmoid(logits[:, 0].float()), 1.0
             shown = prior > 0.5
             shared = (shown & truths).sum((1, 2)).float()
             whole = torch.maximum(areas, truths.sum((1, 2)).float())
