@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 
@@ -21,6 +22,9 @@ from napari_clickseg.core.requests import Request, Segmenter
 from napari_clickseg.inference import automatic_predictor
 from napari_clickseg.inference.automatic_predictor import ClickablePredictor
 from napari_clickseg.models.io_spec import Conventions
+from napari_clickseg.session.replay import Act
+from napari_clickseg.session.session import Session
+from napari_clickseg.storage.serialization import pack, unpack
 
 SHAPE = (64, 96)
 CPU = torch.device("cpu")
@@ -184,6 +188,60 @@ def test_where_the_network_sees_nothing_another_model_answers_inside_its_window(
 def test_two_merged_cells_are_cut():
     found = ask(made(), ((20, 36), False), prior=FIRST | SECOND).full_mask(SHAPE)
     assert iou(found, FIRST & ~SECOND) > 0.85
+
+
+def merged_session(labels, predictor=None):
+    session = Session(picture(), predictor or made(), labels.astype(np.int32), diameter=18.0)
+    session.resume(1)
+    return session
+
+
+def test_a_negative_click_leaves_the_other_half_of_a_merged_pair_as_an_object_of_its_own():
+    session = merged_session(FIRST | SECOND)
+    session.click((20, 37), positive=False)
+    assert set(np.unique(session.labels)) == {0, 1}
+    session.commit()
+    assert iou(session.labels == 1, FIRST & ~SECOND) > 0.85
+    assert iou(session.labels == 2, SECOND) > 0.75
+    assert ((session.labels > 0) <= (FIRST | SECOND)).all()
+    assert session.label == 3
+    session.undo()
+    assert set(np.unique(session.labels)) == {0, 1}
+    session.undo()
+    assert session.label == 1
+    session.redo()
+    session.redo()
+    assert set(np.unique(session.labels)) == {0, 1, 2}
+
+
+def test_what_is_cut_off_comes_back_with_a_journal_of_the_session():
+    session, acts = merged_session(FIRST | SECOND), []
+    session.acted.connect(acts.append)
+    session.click((20, 37), positive=False)
+    session.start_new()
+    again = merged_session(FIRST | SECOND)
+    for act in acts:
+        arguments = unpack(json.loads(json.dumps(pack(act.arguments))))
+        again.perform(Act(act.name, arguments))
+    np.testing.assert_array_equal(again.labels, session.labels)
+    assert again.labels.max() == 2
+
+
+def test_without_the_click_nothing_is_cut_off():
+    session = merged_session(FIRST | SECOND)
+    session.click((20, 37), positive=False)
+    session.set_clicks(())
+    session.commit()
+    np.testing.assert_array_equal(session.labels == 1, FIRST | SECOND)
+    assert session.labels.max() == 1
+
+
+@pytest.mark.parametrize("spill", [disk(SHAPE, (20, 30), 4), disk(SHAPE, (34, 20), 7)], ids=["small", "not an object"])
+def test_what_is_small_or_no_object_to_the_network_is_gone(spill):
+    session = merged_session((FIRST & ~SECOND) | spill)
+    session.click(tuple(np.argwhere(spill & ~FIRST).mean(0)), positive=False)
+    session.commit()
+    assert session.labels.max() == 1
 
 
 def test_a_hole_is_filled_and_nothing_else_changes():

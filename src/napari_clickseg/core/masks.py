@@ -49,11 +49,14 @@ class Prediction:
     candidates : tuple of Prediction
         Distinct answers to the same clicks, best quality first, this one among them (with the same `logits`); empty
         where there is no other. Candidates have no candidates of their own.
+    cut_off : ndarray of uint8 or None
+        Shape `region.shape`: what clicks took away from an object that was taken up and what is an object of its own,
+        each piece with a number from 1 on; None where there is no such piece.
 
     Raises
     ------
     ValueError
-        Where the logits do not have the region's shape.
+        Where the logits, or the pieces cut off, do not have the region's shape.
     """
 
     region: Region
@@ -62,10 +65,13 @@ class Prediction:
     window: Region | None = None
     quality: float | None = None
     candidates: tuple[Prediction, ...] = ()
+    cut_off: npt.NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         if self.logits.shape != self.region.shape:
             raise ValueError(f"The logits are of shape {self.logits.shape}, their region of {self.region.shape}.")
+        if self.cut_off is not None and self.cut_off.shape != self.region.shape:
+            raise ValueError(f"What is cut off is of shape {self.cut_off.shape}, its region of {self.region.shape}.")
 
     @classmethod
     def from_mask(cls, mask: npt.NDArray[np.bool_], region: Region) -> Prediction:

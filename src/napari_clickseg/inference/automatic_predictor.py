@@ -45,7 +45,14 @@ from napari_clickseg.inference.io_transforms import (
     to_probability,
 )
 from napari_clickseg.inference.object_proposals import Mask, Pixel, Values, distance_from
-from napari_clickseg.inference.proposal_choice import Clicks, Scene, expected_diameter, meant, typical_diameter
+from napari_clickseg.inference.proposal_choice import (
+    Clicks,
+    Scene,
+    cut_off,
+    expected_diameter,
+    meant,
+    typical_diameter,
+)
 from napari_clickseg.inference.tiling import Sides, cover
 from napari_clickseg.models.io_spec import Conventions
 
@@ -61,6 +68,7 @@ FACES = {axes: ndimage.generate_binary_structure(axes, 1) for axes in (1, 2, 3)}
 SEEN, NEAR = 0.25, 0.1
 """A network sees nothing of an object of which less than this share is likely, nor of a new one where nothing so near
 to its first click (in diameters) is."""
+CUT_OFF = "What the click cut off becomes an object of its own when this one is kept."
 SOFT = 0.15
 """Distance from the object, in diameters, up to which a lower threshold may make it grow."""
 
@@ -214,14 +222,20 @@ class ClickablePredictor:
             return self._others_answer(self.other(), request, view, diameter, stop)
         maps = (view.logits, *self._insisted(image, request.frame, view, clicks, mask, diameter, stop))
         stop.check()
-        found = meant(Scene(maps, view.grey, view.objects, diameter), clicks, mask)
+        scene = Scene(maps, view.grey, view.objects, diameter)
+        found = meant(scene, clicks, mask)
         region, logits = view.region, _as_logits(found, view.logits, diameter)
+        pieces = None
+        if request.corrects and request.initial is not None:
+            pieces = cut_off(scene, clicks, request.initial.mask_on(region), found)
         if request.prior is not None and request.prior.region.union(region) != region:
             region = request.prior.region.union(region).clip(shape)
             around = request.prior.logits_on(region)
             around[view.region.within(region).slices] = logits
             logits = around
-        return Prediction(region, obey(logits, region, points, diameter), self.note)
+            pieces = pieces if pieces is None else _placed(pieces, view.region, region)
+        note = CUT_OFF if pieces is not None and not self.note else self.note
+        return Prediction(region, obey(logits, region, points, diameter), note, cut_off=pieces)
 
     def _others_answer(self, other: Predictor, request: Request, view: View, diameter: float, stop: Stop) -> Prediction:
         """The answer of a model that takes clicks to what the network is given of its window."""
@@ -336,6 +350,13 @@ def _parted(found: Values, extent: Sequence[Values], conventions: Conventions) -
 def _pixel(point: Sequence[float], region: Region) -> Pixel:
     """The pixel of a point in a region's array; a point just inside the rim may round to just outside it."""
     return tuple(min(max(round(p) - a, 0), n - 1) for p, a, n in zip(point, region.start, region.shape, strict=True))
+
+
+def _placed(values: npt.NDArray[np.uint8], region: Region, larger: Region) -> npt.NDArray[np.uint8]:
+    """Values of a region on a larger one, 0 around them."""
+    placed = np.zeros(larger.shape, np.uint8)
+    placed[region.within(larger).slices] = values
+    return placed
 
 
 def _sees_nothing(view: View, clicks: Clicks, mask: Mask, diameter: float) -> bool:

@@ -9,7 +9,7 @@ than ragged, and about as large as others.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -210,6 +210,9 @@ ABOUT = 0.6
 """Octaves by which the network's own object may differ from the expected diameter to be taken without doubt."""
 SINGLE = 1.1
 """An object of a larger diameter, for the expected one, may be several that are merged."""
+TOO_SMALL, MOSTLY = 0.5, 0.5
+"""What clicks cut off is no object where its diameter is less than this, for the expected one, or where the network
+sees an object on no more than this share of it."""
 MIDDLE = 0.85
 """The middle of an object is where it is this deep, for its greatest depth."""
 
@@ -242,6 +245,38 @@ def meant(scene: Scene, clicks: Clicks, mask: Mask) -> Mask:
         if mask[pixel] != positive:
             mask = _settled(scene, clicks[: place + 1], mask)
     return mask
+
+
+def cut_off(scene: Scene, clicks: Clicks, before: Mask, after: Mask) -> npt.NDArray[np.uint8] | None:
+    """Return the pieces that negative clicks took away and that are objects of their own, numbered from 1.
+
+    A piece is one where the network sees an object on most of it and where neither the piece nor what is left is small
+    for the objects expected.
+
+    Parameters
+    ----------
+    before, after : ndarray of bool
+        The object as it was before any click, and with all of them.
+    """
+    smallest = TOO_SMALL * scene.diameter
+    if equivalent_diameter(int(after.sum()), after.ndim) < smallest:
+        return None
+    parts, _ = ndimage.label(before & ~after)
+    found = np.zeros(after.shape, np.uint8)
+    for number in {parts[pixel] for pixel, positive in clicks if not positive} - {0}:
+        whole: Mask = parts == number
+        several = equivalent_diameter(int(whole.sum()), whole.ndim) > SINGLE * scene.diameter
+        for part in _each(split_at_necks(whole) if several else whole.astype(np.int32)):
+            if (
+                equivalent_diameter(int(part.sum()), part.ndim) >= smallest
+                and (scene.maps[0][part] > 0).mean() > MOSTLY
+            ):
+                found[part] = min(int(found.max()) + 1, np.iinfo(np.uint8).max)
+    return found if found.any() else None
+
+
+def _each(labels: npt.NDArray[np.int32]) -> Iterator[Mask]:
+    return (labels == number for number in range(1, int(labels.max()) + 1))
 
 
 def _settled(scene: Scene, clicks: Clicks, mask: Mask) -> Mask:

@@ -30,6 +30,7 @@ from napari_clickseg.session.state import (
     Prompt,
     Written,
     asks,
+    cut_off,
     differing_frames,
     frames_of,
     question,
@@ -336,12 +337,17 @@ class ActiveObject:
         self.pending = None
 
     def keep(self) -> int:
-        """Commit the object as it is drawn and start a new one; return the id of the one committed."""
+        """Commit the object as it is drawn and start a new one; return the id of the one committed.
+
+        What clicks cut off it as objects of their own is written above it, as an undo step.
+        """
         state = self.state
         own = (frame for frame, mask in state.masks.items() if mask is not state.taken_up.get(frame))
         notes = state.notes.corrected(state.label, own)
         self._close(state)
         self._push_level(replace(self._nothing(), kept=state.kept + 1, objects=state.objects + 1, notes=notes))
+        if pieces := cut_off(state):
+            self.write(pieces)
         return state.label
 
     def push_notes(self, notes: Notes) -> None:

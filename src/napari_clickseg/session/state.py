@@ -210,6 +210,12 @@ def asks(state: ObjectState, here: tuple[Click, ...], frame: Frame) -> bool:
     return any(click.positive for click in here) or (bool(here) and frame in state.taken_up)
 
 
+def cut_off(state: ObjectState) -> dict[Frame, Edit]:
+    """Return the edits that make objects of what was cut off one that was taken up, where something was."""
+    pieces = {f: (m.region, m.cut_off) for f, m in state.masks.items() if f in state.taken_up and m.cut_off is not None}
+    return {f: Edit(region, found > 0, found, fresh=True) for f, (region, found) in pieces.items() if found.any()}
+
+
 def differing_frames(before: ObjectState, after: ObjectState, ndim: int) -> list[Frame]:
     """Return the frames on which two states are drawn differently: a resumed object also by where it was clicked."""
     frames = dict.fromkeys([*before.taken_up, *before.masks, *after.taken_up, *after.masks])

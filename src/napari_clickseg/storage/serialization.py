@@ -204,13 +204,21 @@ def _squeezed(content: bytes) -> str:
 def _pack_prediction(answer: Prediction) -> Json:
     window = None if answer.window is None else pack(answer.window)
     parts = {"region": pack(answer.region), "logits": pack_array(answer.logits), "note": answer.note, "window": window}
-    return parts if answer.quality is None else {**parts, "quality": round(answer.quality, 4)}
+    if answer.quality is not None:
+        parts["quality"] = round(answer.quality, 4)
+    if answer.cut_off is not None:
+        parts["cut_off"] = pack_array(answer.cut_off)
+    return parts
 
 
 def _unpack_prediction(value: Json) -> Prediction:
     region, window = unpack(value["region"]), unpack(value["window"])
-    # Files of 0.1.0 hold no quality. Candidates are kept in no file: a choice among them is an act of its own.
-    return Prediction(region, unpack_array(value["logits"]), value["note"], window, value.get("quality"))
+    # Files of 0.1.0 hold neither quality nor pieces cut off. Candidates are kept in no file: a choice among them is an
+    # act of its own.
+    cut_off = unpack_array(value["cut_off"]) if "cut_off" in value else None
+    return Prediction(
+        region, unpack_array(value["logits"]), value["note"], window, value.get("quality"), cut_off=cut_off
+    )
 
 
 def _pack_edit(edit: Edit) -> Json:
