@@ -50,6 +50,7 @@ class ClickPath:
     entries: Counter[str] = field(default_factory=Counter)
     modules: set[str] = field(default_factory=set)
     on: bool = False
+    _looking_away: set[int] = field(default_factory=set)
     _names: dict[CodeType, str] = field(default_factory=dict)
     _last: dict[int, str] = field(default_factory=lambda: defaultdict(str))
 
@@ -75,8 +76,20 @@ class ClickPath:
         finally:
             self.on = False
 
+    def unseen(self, ready: Callable[[], bool]) -> Callable[[], bool]:
+        """Return the same question, of which what it calls on its thread is not noted."""
+
+        def asked() -> bool:
+            self._looking_away.add(threading.get_ident())
+            try:
+                return ready()
+            finally:
+                self._looking_away.discard(threading.get_ident())
+
+        return asked
+
     def _on_event(self, frame: FrameType, event: str, _: Any) -> None:
-        if not self.on or event != "call":
+        if not self.on or event != "call" or threading.get_ident() in self._looking_away:
             return
         name = self._names.get(frame.f_code)
         if name is None:
@@ -135,7 +148,7 @@ def click(
     QTest.mousePress(hand._native, button, PLAIN, at)
     with path.watching():
         QTest.mouseRelease(hand._native, button, PLAIN, at)
-        _until(lambda: session() is not None and session().clicks != known and session().pending is None)
+        _until(path.unseen(lambda: session() is not None and session().clicks != known and session().pending is None))
         drawn = drawings.count
         _until(lambda: drawings.count > drawn)
     return set(path.modules), Counter(path.entries)

@@ -52,7 +52,10 @@ def _start_xvfb() -> subprocess.Popen[bytes]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not _lacks_screen():
+    """Give each process its own screen: windows of two processes on one take the focus from each other."""
+    if hasattr(config, "workerinput"):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores already
+    if not _lacks_screen() or config.getoption("numprocesses", None):
         return
     if shutil.which("Xvfb"):
         config.stash[SCREEN] = _start_xvfb()

@@ -35,7 +35,7 @@ def test_the_python_block_runs_as_it_stands(tmp_path, monkeypatch):
 
 def test_continuous_integration_runs_the_readmes_test_command():
     command = blocks("bash")[1].strip()
-    assert command.endswith("-m pytest")
+    assert "-m pytest" in command
     assert command in (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
 
 
