@@ -73,8 +73,9 @@ class Hand(User):
     def paint(self) -> None:
         region = Region(*(tuple(int(p) + k for p in self.position()) for k in (0, 2))).clip(self.session.image.shape)
         array = getattr(self.session.labels, "array", self.session.labels)
+        before = array[region.slices].copy()
         array[region.slices] = int(self.rng.integers(0, 9))
-        self.session.painted_by_hand(region)
+        self.session.painted_by_hand(region, before)
         self.session.reserve(int(array.max()))
 
     def choose(self) -> Callable[[], None]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_clickseg.core.regions import Region
-from napari_clickseg.gui.layer_pair import painted_regions
+from napari_clickseg.gui.layer_pair import before_strokes, painted_regions
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import Finding
 from napari_clickseg.propagation.plan import Plan, backward, bracket, forward
@@ -50,6 +50,22 @@ def test_strokes_over_several_planes_are_told_plane_by_plane_without_the_thin_ax
         Region((1, 4, 2), (2, 6, 5)),
         Region((2, 4, 1), (3, 10, 5)),
     ]
+
+
+def test_what_stood_before_strokes_is_found_under_all_of_them_the_last_one_first():
+    labels = np.full((2, 3, 4), 9)
+    labels[0, 0], labels[1, 2, 1:3] = 7, (8, 7)
+    strokes = [
+        MaskedStroke((slice(0, 1), slice(0, 1), slice(0, 1), slice(0, 4)), None, np.array([[[[1, 2, 3, 4]]]]), 7),
+        MaskedStroke(
+            (slice(1, 2), slice(0, 1), slice(2, 3), slice(1, 3)), np.array([[[[True, True]]]]), np.array([5, 6]), 8
+        ),
+        ((np.array([1]), np.array([0]), np.array([2]), np.array([2])), np.array([8]), 7),
+    ]
+    before = before_strokes(labels, Region((0, 0, 0), (2, 3, 4)), strokes, thin=1)
+    assert before[0, 0].tolist() == [1, 2, 3, 4]
+    assert before[1, 2].tolist() == [9, 5, 6, 9]
+    assert (before == 9).sum() == 18
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ import zarr
 
 from doubles import Disks
 from napari_clickseg.core.images import Image
+from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Nobody
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.event_log import Journal
+from napari_clickseg.storage.label_tiles import Overlay
 from napari_clickseg.storage.locks import Lock
 from napari_clickseg.storage.log_lines import LOCK_SUFFIX, line_of, read_lines
 from napari_clickseg.storage.recovery import KEPT_DAYS, Recovered, clean, discard, find, recover, supersede
@@ -138,6 +140,29 @@ def test_labels_on_disk_are_rolled_back_and_drawn_again(tmp_path: Path) -> None:
     other = recovered.session(image, Nobody(2), labels)
     recovered.replay(other)
     np.testing.assert_array_equal(labels[:], drawn)
+    journal.close()
+
+
+def test_strokes_where_no_act_drew_before_are_not_there_when_earlier_acts_are_done_again(tmp_path: Path) -> None:
+    image = an_image((3, 300, 280))
+    labels = zarr.create_array(tmp_path / "labels.zarr", shape=image.shape, chunks=(1, 64, 64), dtype="uint16")
+    labels[:] = some_labels(image.shape)
+    session = Session(image, Disks(radius=5), labels=labels)
+    journal = journalled(session, tmp_path)
+    session.click((0, 100, 100))
+    session.reserve(3)  # nobody has drawn with it elsewhere: the object keeps its id
+    stroke = Region((1, 250, 250), (2, 260, 262))
+    before = labels[stroke.slices]
+    labels[stroke.slices] = 3
+    session.painted_by_hand(stroke, before)
+    session.commit()
+    session.click((1, 240, 240))
+    assert labels[0, 100, 100] == 3
+    journal.wait()
+    recovered = recover(journal.path)
+    np.testing.assert_array_equal(recovered.labels(Overlay(labels))[:], some_labels(image.shape))
+    np.testing.assert_array_equal(recovered.restored(image, Nobody(2), labels).labels[:], labels[:])
+    assert recovered.problems == []
     journal.close()
 
 

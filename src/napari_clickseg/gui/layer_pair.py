@@ -8,6 +8,7 @@ from functools import partial, reduce
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from napari.layers import Labels
 from qtpy.QtCore import QTimer
 
@@ -194,13 +195,15 @@ class LayerPair:
 
         What is there now is read when napari is done: it may report a stroke before it writes it.
         """
-        self.session.reserve(int(self.labels_layer.selected_label))
-        regions = list(painted_regions(strokes, self.placement.thin))
-        QTimer.singleShot(0, partial(self._record_painted, regions))
+        QTimer.singleShot(0, partial(self._record_painted, list(strokes)))
 
-    def _record_painted(self, regions: Sequence[Region]) -> None:
+    def _record_painted(self, strokes: Sequence[Any]) -> None:
+        regions = list(painted_regions(strokes, self.placement.thin))
+        box = reduce(Region.union, regions)
+        before = before_strokes(self.session.labels, box, strokes, self.placement.thin)
         for region in regions:
-            self.session.painted_by_hand(region)
+            self.session.painted_by_hand(region, before[region.within(box).slices])
+        self.session.reserve(int(self.labels_layer.selected_label))
 
     def known_diameter(self) -> float | None:
         """Return how large objects are expected to be on the frame in view; None where that takes time to find out."""
@@ -310,6 +313,30 @@ def painted_regions(strokes: Iterable[Any], thin: int | None) -> Iterator[Region
             start, stop = zip(*sides[-2:], strict=True)
             boxes.setdefault(plane, []).append(Region(start, stop).at_frame(plane))
     yield from (reduce(Region.union, regions) for regions in boxes.values())
+
+
+def before_strokes(labels: Any, box: Region, strokes: Sequence[Any], thin: int | None) -> npt.NDArray[Any]:
+    """Return what stood in a box of the labels before these strokes, all of which lie inside; as `painted_regions`.
+
+    >>> labels = np.array([[0, 3, 3, 3]])
+    >>> before_strokes(labels, Region((0, 1), (1, 4)), [((np.array([0]), np.array([2])), np.array([8]), 3)], None)
+    array([[3, 8, 3]])
+    """
+    block = np.array(labels[box.slices])
+    for stroke in reversed(strokes):
+        sides = [index for k, index in enumerate(_indices(stroke)) if k != thin]
+        where = tuple(_shifted(index, start) for index, start in zip(sides, box.start, strict=True))
+        if not hasattr(stroke, "slice_key"):
+            block[where] = stroke[1]
+        elif stroke.mask is None:
+            block[where] = np.reshape(stroke.old_values, block[where].shape)
+        else:
+            block[where][np.reshape(stroke.mask, block[where].shape)] = stroke.old_values
+    return block
+
+
+def _shifted(index: Any, start: int) -> Any:
+    return slice(index.start - start, index.stop - start) if isinstance(index, slice) else np.asarray(index) - start
 
 
 def _indices(stroke: Any) -> Any:

@@ -65,6 +65,8 @@ class Session:
     """Labels are about to be written, in this region of the label array."""
     painted = Signal(Region)
     """Labels were written, in this region of the label array."""
+    overpainted = Signal(Region, object)
+    """Somebody else wrote into this region of the label array; carries what stood there before."""
     abandoned = Signal()
     """An act failed; what it wrote was taken back."""
     changed = Signal()
@@ -504,8 +506,17 @@ class Session:
             self._object.paint(region, values)
         self.painted_by_hand(region)
 
-    def painted_by_hand(self, region: Region) -> None:
-        """Report that somebody else wrote into this region of the label array: what is there now becomes an act."""
+    def painted_by_hand(self, region: Region, before: npt.NDArray[Any] | None = None) -> None:
+        """Report that somebody else wrote into this region of the label array: what is there now becomes an act.
+
+        Parameters
+        ----------
+        before : ndarray, optional
+            What stood there before, shape of the region. Without it, what was done earlier may not be done again in the
+            same way where it depended on pixels that were painted over and in which nothing was drawn before.
+        """
+        if before is not None:
+            self.overpainted.emit(region, before)
         block = np.array(self.labels[region.slices])
         self.acted.emit(Act("paint", {"region": region, "values": block}))
 

@@ -35,7 +35,7 @@ COPIED_BYTES = 1 << 30
 """Labels in memory are copied into the journal up to this size; of larger ones it holds the tiles written."""
 SEARCHED_AT_ONCE = 1 << 24
 """Labels of up to so many pixels are looked through as a whole when another array takes their place."""
-READING = ("resume", "merge", "split", "delete", "fill", "relabel", "copy_from")
+READING = ("resume", "reserve", "merge", "split", "delete", "fill", "relabel", "swap", "copy_from")
 """Acts of which the outcome depends on what is drawn elsewhere."""
 
 
@@ -84,6 +84,7 @@ class Journal:
             thread.start()
         session.acted.connect(self._on_acted)
         session.painting.connect(self._on_painting)
+        session.overpainted.connect(self._on_overpainted)
 
     @classmethod
     def start(cls, session: Session, image_path: str | Path | None = None, folder: Path | None = None) -> Journal:
@@ -141,6 +142,7 @@ class Journal:
         """End the journal, when all is written; one that holds nothing unsaved is deleted."""
         self._session.acted.disconnect(self._on_acted)
         self._session.painting.disconnect(self._on_painting)
+        self._session.overpainted.disconnect(self._on_overpainted)
         if not self._unsaved:
             self._stop.request()
         self._join()
@@ -183,6 +185,17 @@ class Journal:
             if block is not None:
                 self._write_tile("before", tile, block)
         self._look_for_changes(tiles, ours=True)
+
+    def _on_overpainted(self, region: Region, before: npt.NDArray[Any]) -> None:
+        """Keep tiles in which somebody else drew before any act did, as they stood before."""
+        self._follow_labels()
+        for tile in tiles_of(region):
+            block = self._sums.first(self._labels, tile)
+            if block is not None:
+                there = tile_region(tile, self._labels.shape)
+                shared = there.intersection(region)
+                block[shared.within(there).slices] = before[shared.within(region).slices]
+                self._write_tile("before", tile, block)
 
     def _look_for_changes(self, tiles: Iterable[Tile], ours: bool = False) -> None:
         """Note tiles that somebody else wrote: what is there is painted again before the next act is done again."""
