@@ -360,6 +360,43 @@ def test_only_frames_that_changed_are_written():
     assert {region.start[0] for region in touched} == {3}
 
 
+def over_frames() -> np.ndarray:
+    labels = np.zeros((3, 20, 20), np.int32)
+    labels[:2, 5:15, 5:15] = 5
+    return labels
+
+
+@pytest.mark.parametrize("frame", [0, 1])
+def test_an_object_taken_up_on_one_frame_is_corrected_on_another_one_too(frame):
+    labels = over_frames()
+    session = make(labels, labels.shape)
+    session.resume(5, position=(1 - frame, 10, 10))
+    session.click((frame, 10, 10), positive=False)
+    assert (labels[frame, 10, 10], labels[frame, 5, 5], labels[1 - frame, 10, 10]) == (0, 5, 5)
+    session.click((frame, 14, 17))
+    assert (labels[frame, 10, 10], labels[frame, 14, 17]) == (0, 5)
+    session.undo()
+    session.undo()
+    np.testing.assert_array_equal(labels, over_frames())
+    session.redo()
+    assert labels[frame, 10, 10] == 0
+    session.cancel()
+    np.testing.assert_array_equal(labels, over_frames())
+
+
+def test_a_click_on_a_frame_without_the_object_that_is_corrected_takes_nothing_up_there():
+    labels = over_frames()
+    session = make(labels, labels.shape)
+    session.resume(5, position=(0, 10, 10))
+    session.click((2, 10, 10), positive=False)
+    session.click((2, 4, 4))
+    assert set(session.state.taken_up) == {(0,)}
+    session.click((2, 4, 10))
+    assert set(session.state.taken_up) == {(0,)}
+    session.commit()
+    np.testing.assert_array_equal(labels[:2], over_frames()[:2])
+
+
 def test_resume_in_a_large_frame_reads_only_around_the_position(monkeypatch):
     monkeypatch.setattr(labels_module, "SEARCH_WHOLE", 100)
     labels = np.zeros((400, 300), np.int32)

@@ -11,6 +11,7 @@ from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Nobody
 from napari_clickseg.session import committed as ledger_module
+from napari_clickseg.session import drawing
 from napari_clickseg.session.replay import Act
 from napari_clickseg.session.session import Session
 
@@ -90,6 +91,25 @@ def test_the_object_being_drawn_is_kept_before_an_edit():
     session.undo()
     session.undo()
     assert (session.label, len(session.clicks)) == (3, 2)
+
+
+def test_an_edit_with_far_parts_is_written_part_by_part_as_one_step(monkeypatch):
+    monkeypatch.setattr(drawing, "PART", 8)
+    session = movie()
+    written = np.zeros((20, 20), bool)
+    written[2:5, 3], written[17, 12:19] = True, True
+    values = np.where(np.arange(20) < 10, 8, 9) * np.ones((20, 1), int)
+    touched = []
+    session.painted.connect(touched.append)
+    session.edit({(1,): Edit(Region((0, 0), (20, 20)), written, values)})
+    wanted = movie().labels[1]
+    wanted[2:5, 3], wanted[17, 12:19] = 8, 9
+    np.testing.assert_array_equal(session.labels[1], wanted)
+    assert touched == [Region((1, 2, 3), (2, 18, 19))]
+    session.undo()
+    np.testing.assert_array_equal(session.labels, movie().labels)
+    session.redo()
+    np.testing.assert_array_equal(session.labels[1], wanted)
 
 
 def test_clicks_that_drew_nothing_are_dropped_before_an_edit():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +16,7 @@ from napari_clickseg.core.regions import Region
 UNKNOWN: Mapping[int, float] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Edit:
     """What to write into one frame.
 
@@ -53,7 +54,7 @@ class Edit:
                 raise ValueError(f"`{name}` is of shape {array.shape}, the edit's region of {self.region.shape}.")
             if array.dtype.kind not in kinds:
                 raise TypeError(f"`{name}` must be {'booleans' if kinds == 'b' else 'integers'}, not {array.dtype}.")
-        if self.values.dtype.kind == "i" and (self.values[self.written] < 0).any():
+        if self.values.min(initial=0) < 0 and (self.values[self.written] < 0).any():
             raise ValueError("An edit writes ids from 1 on, or 0 to erase, but a value is below 0.")
         if not all(0 <= value <= 1 for value in self.confidence.values()):
             raise ValueError(f"Confidence lies between 0 and 1, but is {dict(self.confidence)}.")
@@ -75,12 +76,16 @@ class Edit:
 
     def ids(self) -> tuple[int, ...]:
         """Return the ids that are written, lowest first; 0 is not among them."""
-        return tuple(int(k) for k in _distinct(self.values[self.written]) if k)
+        return self._ids
+
+    @cached_property
+    def _ids(self) -> tuple[int, ...]:
+        return tuple(int(k) for k in _distinct(np.where(self.written, self.values, 0)) if k)
 
     @property
     def highest(self) -> int:
         """The highest id that is written; 0 where the edit only erases."""
-        return int(self.values.max(where=self.written, initial=0))
+        return max(self._ids, default=0)
 
     def numbered(self, first: int, free: npt.NDArray[np.bool_]) -> Edit:
         """Return the edit of fresh objects as it is written: on free pixels only, ids from `first` on.
@@ -121,10 +126,12 @@ def new_objects(found: npt.NDArray[Any], there: npt.NDArray[Any], anywhere: bool
 
 
 def _distinct(ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """The ids that occur, lowest first: counted where they are few, as sorting the pixels of a frame takes long."""
+    """The ids that occur, lowest first: marked in a table, as sorting the pixels of a frame takes long."""
     if int(ids.max(initial=0)) > ids.size:
         return np.unique(ids).astype(np.int64)
-    return np.flatnonzero(np.bincount(ids.ravel().astype(np.int64, copy=False)))
+    there = np.zeros(int(ids.max(initial=0)) + 1, bool)
+    there[ids] = True
+    return np.flatnonzero(there)
 
 
 def _renumbered(labels: npt.NDArray[Any], first: int) -> npt.NDArray[Any]:

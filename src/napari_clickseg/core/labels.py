@@ -16,6 +16,10 @@ from napari_clickseg.core.regions import Region
 
 SEARCH_WHOLE = 1 << 24
 """Frames up to this many pixels are searched as a whole for an object; in larger ones only around the cursor."""
+SEARCH_IN_MEMORY = 1 << 26
+"""As many pixels in memory are searched at once before anybody notices."""
+SEARCH_LONG = 1 << 30
+"""So many pixels on disk are searched while somebody waits."""
 SEARCHED_FIRST = 64
 Point = Sequence[float]
 """A position within a frame."""
@@ -132,6 +136,12 @@ def piece_near(labels: Any, label: int, frame: Frame, point: Sequence[float], wh
         region = region.grow(max(region.shape) // 2 + 1).intersection(whole)
 
 
+def quickly_searched(labels: Any, whole: Region) -> bool:
+    """Tell whether a whole frame of these labels is searched for an object before anybody notices."""
+    in_memory = isinstance(labels, np.ndarray) and not isinstance(labels, np.memmap)
+    return whole.size <= (SEARCH_IN_MEMORY if in_memory else SEARCH_WHOLE)
+
+
 def read_block(labels: Any, frame: Frame, region: Region) -> npt.NDArray[Any]:
     """Return a copy of a region of one frame, shape `region.shape`."""
     return np.array(labels[region.at_frame(frame).slices]).reshape(region.shape)
@@ -141,6 +151,8 @@ def blocks_with(
     labels: Any, ids: Sequence[int], frames: Iterable[Frame], whole: Region, near: Sequence[Point] | None = None
 ) -> Iterator[tuple[Frame, Region, npt.NDArray[Any]]]:
     """Yield, for each frame that holds any of these objects, the smallest region that holds them, and its labels.
+
+    The labels are not to be written into: they may be those that are there.
 
     Parameters
     ----------
@@ -154,11 +166,11 @@ def blocks_with(
             parts = [piece_near(labels, label, frame, point, whole) for label, point in zip(ids, near, strict=True)]
         else:
             parts = list(_strips(whole))
-        boxes = [Region.of_mask(holds(read_block(labels, frame, part), ids)) for part in parts]
+        boxes = [Region.of_mask(holds(_look_at(labels, frame, part), ids)) for part in parts]
         placed = [box.placed_in(part) for box, part in zip(boxes, parts, strict=True) if box is not None]
         if placed:
             region = reduce(Region.union, placed)
-            yield frame, region, read_block(labels, frame, region)
+            yield frame, region, _look_at(labels, frame, region)
 
 
 def holds(block: npt.NDArray[Any], ids: Sequence[int]) -> npt.NDArray[np.bool_]:
@@ -191,4 +203,9 @@ def _masks_of(labels: Any, label: int, where: Mapping[Frame, Region]) -> dict[Fr
 
 
 def _object_in(labels: Any, frame: Frame, region: Region, label: int) -> npt.NDArray[np.bool_]:
-    return np.asarray(read_block(labels, frame, region) == label)
+    return np.asarray(_look_at(labels, frame, region) == label)
+
+
+def _look_at(labels: Any, frame: Frame, region: Region) -> npt.NDArray[Any]:
+    """As `read_block`, but without a copy of what is in memory."""
+    return np.asarray(labels[region.at_frame(frame).slices]).reshape(region.shape)

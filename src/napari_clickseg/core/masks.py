@@ -174,7 +174,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedIds:
-    """The ids of some pixels in few bytes: one id where all are alike, else each in the narrowest type."""
+    """The ids of some pixels in few bytes: each run of one id as that id, in the narrowest type, and its length."""
 
     dtype: np.dtype[Any]
     squeezed: bytes
@@ -183,27 +183,29 @@ class PackedIds:
     def of(cls, ids: npt.NDArray[Any]) -> PackedIds:
         """Pack ids, one axis.
 
-        >>> PackedIds.of(np.array([7, 300, 7])).dtype, PackedIds.of(np.zeros(9, int)).unpacked(2)
-        (dtype('uint16'), array([0, 0], dtype=uint8))
+        >>> PackedIds.of(np.array([7, 300, 7])).dtype, PackedIds.of(np.zeros(9, int)).unpacked()
+        (dtype('uint16'), array([0, 0, 0, 0, 0, 0, 0, 0, 0], dtype=uint8))
         """
-        narrow = np.min_scalar_type(int(ids.max(initial=0)))
-        if narrow.itemsize < ids.itemsize and ids.min(initial=0) == 0:
-            ids = ids.astype(narrow)
-        alike = bool((ids[:1] == ids).all())
-        return cls(ids.dtype, zlib.compress((ids[:1] if alike else ids).tobytes(), FASTEST))
+        starts = np.concatenate(([0], 1 + np.flatnonzero(ids[1:] != ids[:-1])))[: ids.size]
+        lengths, firsts = np.diff(starts, append=ids.size).astype(np.uint32), ids[starts]
+        narrow = np.min_scalar_type(int(firsts.max(initial=0)))
+        if narrow.itemsize < ids.itemsize and firsts.min(initial=0) == 0:
+            firsts = firsts.astype(narrow)
+        return cls(firsts.dtype, zlib.compress(lengths.tobytes() + firsts.tobytes(), FASTEST))
 
     def renumbered(self, ids: Mapping[int, int]) -> PackedIds:
         """Return the same with other ids in the place of some."""
-        old = np.frombuffer(zlib.decompress(self.squeezed), self.dtype).astype(np.int64)
+        old = self.unpacked().astype(np.int64)
         new = old.copy()
         for before, after in ids.items():
             new[old == before] = after
         return PackedIds.of(new)
 
-    def unpacked(self, count: int) -> npt.NDArray[Any]:
-        """Return the ids of `count` pixels, not to be written into."""
-        ids = np.frombuffer(zlib.decompress(self.squeezed), self.dtype)
-        return ids if ids.size == count else np.broadcast_to(ids, count)
+    def unpacked(self) -> npt.NDArray[Any]:
+        """Return the ids of all pixels."""
+        both = zlib.decompress(self.squeezed)
+        runs = len(both) // (4 + self.dtype.itemsize)
+        return np.repeat(np.frombuffer(both[4 * runs :], self.dtype), np.frombuffer(both[: 4 * runs], np.uint32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,8 +223,8 @@ class PackedPatch:
             return
         there, where = self._read(labels)
         now = there[where]
-        ours = now == self.after.unpacked(where.size)
-        there[where] = np.where(ours, self.before.unpacked(where.size), now)
+        ours = now == self.after.unpacked()
+        there[where] = np.where(ours, self.before.unpacked(), now)
         labels[self.region.slices] = there.reshape(self.region.shape)
 
     def renumbered(self, ids: Mapping[int, int]) -> PackedPatch:
@@ -240,13 +242,13 @@ class PackedPatch:
         if not self.region.size:
             return self
         there, where = self._read(labels)
-        now, after = there[where], self.after.unpacked(where.size)
+        now, after = there[where], self.after.unpacked()
         if spared:
-            theirs = np.isin(now, list(spared)) & (now != self.before.unpacked(where.size))
+            theirs = np.isin(now, list(spared)) & (now != self.before.unpacked())
             after = np.where(theirs, now, after)
         there[where] = after
         labels[self.region.slices] = there.reshape(self.region.shape)
-        known = bool((now == self.before.unpacked(where.size)).all())
+        known = bool((now == self.before.unpacked()).all())
         return self if known else replace(self, before=PackedIds.of(now))
 
     def _read(self, labels: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:

@@ -15,14 +15,24 @@ from scipy import ndimage
 from napari_clickseg.core.clicks import Click, Frame, on_frame
 from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.images import Image
-from napari_clickseg.core.labels import SEARCH_WHOLE, drawable, read_block, unused_ids
+from napari_clickseg.core.labels import SEARCH_WHOLE, drawable, find_object_near, read_block, unused_ids
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_size import equivalent_diameter, estimate_diameter, typical_diameter
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.session.candidates import others_near
 from napari_clickseg.session.committed import Committed, Kept, new_ids, settled
-from napari_clickseg.session.drawing import Canvas, Drawn, Manner, Protect, mask_of, take_back, write_again, write_edits
+from napari_clickseg.session.drawing import (
+    Canvas,
+    Drawn,
+    Manner,
+    Protect,
+    mask_of,
+    take_back,
+    touched_by,
+    write_again,
+    write_edits,
+)
 from napari_clickseg.session.history import History
 from napari_clickseg.session.state import (
     Notes,
@@ -226,7 +236,7 @@ class ActiveObject:
     def set_clicks(self, clicks: tuple[Click, ...]) -> Request | None:
         """Replace the clicks; a click that is moved again amends the last state, so that a drag is one undo step."""
         before = self.state
-        after = with_clicks(before, clicks, self.ndim)
+        after = with_clicks(self._with_frames_of(clicks), clicks, self.ndim)
         if after.moved is not None and after.moved == before.moved:
             self.history.forget_redo()
             self.history.amend(after)
@@ -235,10 +245,20 @@ class ActiveObject:
         self.redraw(differing_frames(before, after, self.ndim))
         return self._ask()
 
+    def _with_frames_of(self, clicks: tuple[Click, ...]) -> ObjectState:
+        """The state, with a resumed object taken up on frames of clicks on which it stands and was not taken up yet."""
+        state, found = self.state, dict[Frame, Prediction]()
+        for frame in frames_of(clicks, self.ndim) if state.taken_up else ():
+            if frame not in state.taken_up and frame not in state.masks:
+                point = on_frame(clicks, frame, self.ndim)[0].point(self.ndim)
+                found.update(find_object_near(self.labels, state.label, frame, point, self.whole))
+        masks, taken_up = {**state.masks, **found}, {**state.taken_up, **found}
+        return replace(state, masks=masks, taken_up=taken_up) if found else state
+
     def start_from(self, prompt: Prompt, frame: Frame, clicks: tuple[Click, ...]) -> Request:
         """Start on a frame from a box or a lasso, with these clicks, as one undo step."""
         before = self.state
-        after = with_prompt(before, prompt, frame, clicks, self.ndim)
+        after = with_prompt(self._with_frames_of(clicks), prompt, frame, clicks, self.ndim)
         with self.history.unless_it_fails():
             self.history.push(after)
             self.redraw(differing_frames(before, after, self.ndim))
@@ -293,7 +313,10 @@ class ActiveObject:
     def redraw(self, frames: Iterable[Frame]) -> None:
         """On these frames, take back what is drawn of the object and draw its current state."""
         manner = Manner(self.image.frame_shape(self.ndim), self.threshold, self.protect)
-        for region in self._drawn.redraw(self._canvas, self.state, frames, manner):
+        self._report_painted(self._drawn.redraw(self._canvas, self.state, frames, manner))
+
+    def _report_painted(self, regions: Iterable[Region]) -> None:
+        for region in regions:
             self._painted(region)
 
     def paint(self, region: Region, values: npt.NDArray[Any]) -> None:
@@ -393,15 +416,12 @@ class ActiveObject:
         final = settled(edits, self.labels, self.free_ids, self.protect == "anything")
         objects = self.state.objects + new_ids(final, max(self.committed.highest, last.highest))
         patches = write_edits(self._canvas, final)
-        for _, patch in patches:
-            if patch.region.size:
-                self._painted(patch.region)
+        self._report_painted(touched_by(patches))
         packed = tuple((frame, patch.packed()) for frame, patch in patches)
         highest = max(last.highest, *(edit.highest for edit in final.values()), 0)
         label = self.state.label if self.state.label > highest else self.free_ids(upon=highest)[0]
-        notes = self.state.notes.edited(final)
         written = Written(last.number, last.patches + packed, highest)
-        return replace(self.state, label=label, objects=objects, notes=notes, written=written)
+        return replace(self.state, label=label, objects=objects, notes=self.state.notes.edited(final), written=written)
 
     def _keep_edit(self, state: ObjectState) -> None:
         assert state.written is not None
@@ -428,12 +448,9 @@ class ActiveObject:
         packed = write_again(self._canvas, after.written.patches, self.committed.by_others)
         self.history.amend(replace(after, written=replace(after.written, patches=packed)))
         self._keep_edit(after)
-        for _, patch in packed:
-            if patch.region.size:
-                self._painted(patch.region)
+        self._report_painted(touched_by(packed))
 
     def _go_down(self, before: ObjectState) -> None:
         touched = take_back(self._canvas, before.written.patches) if before.written is not None else []
         self._drawn.open(self.committed.open().patches)
-        for region in touched:
-            self._painted(region)
+        self._report_painted(touched)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import reduce
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ from napari_clickseg.session.state import ObjectState
 ATTEMPTS = 20
 """So often it is tried to put labels right after an act failed."""
 Protect = Literal["background", "object", "anything"]
+PART = 1024
+"""Side of the parts in which a large edit is written."""
 MOST = 0.5
 """A fragment is taken in where at least this share of it belongs to the object that is corrected."""
 
@@ -163,15 +166,30 @@ def mask_of(state: ObjectState, frame: Frame, region: Region, threshold: float) 
 
 
 def write_edits(labels: Any, edits: Mapping[Frame, Edit]) -> list[tuple[Frame, Patch]]:
-    """Write edits; return the patches that take them back, in the order written."""
+    """Write edits; return the patches that take them back, in the order written.
 
-    def write(item: tuple[Frame, Edit]) -> Patch:
-        frame, edit = item
-        lift = (np.newaxis,) * len(frame)
-        drawing = (edit.written[lift], edit.values[lift])
-        return Patch.write(labels, edit.region.at_frame(frame), lambda there: drawing)
+    Of an edit that spans much of a large frame, as of an object with parts far from each other, only parts in which it
+    writes something are read.
+    """
 
-    return [(item[0], write(item)) for item in edits.items()]
+    def write(frame: Frame, part: Region, edit: Edit) -> Patch:
+        lift, within = (np.newaxis,) * len(frame), part.within(edit.region).slices
+        drawing = (edit.written[within][lift], edit.values[within][lift])
+        return Patch.write(labels, part.at_frame(frame), lambda there: drawing)
+
+    return [(frame, write(frame, part, edit)) for frame, edit in edits.items() for part in _parts_of(edit)]
+
+
+def _parts_of(edit: Edit) -> list[Region]:
+    """The parts of an edit, of at most `PART` pixels along the last two axes, in which something is written."""
+    region = edit.region
+    if max(region.shape[-2:]) <= PART:
+        return [region]
+    starts = [range(a, b, PART) for a, b in zip(region.start[-2:], region.stop[-2:], strict=True)]
+    corners = [(*region.start[:-2], *start) for start in product(*starts)]
+    reach = (*region.shape[:-2], PART, PART)
+    parts = [Region(c, tuple(a + n for a, n in zip(c, reach, strict=True))).intersection(region) for c in corners]
+    return [part for part in parts if edit.written[part.within(region).slices].any()]
 
 
 def write_again(
@@ -185,7 +203,16 @@ def take_back(labels: Any, patches: Sequence[tuple[Frame, PackedPatch]]) -> list
     """Take patches back, the last one first; return the regions touched."""
     for _, packed in reversed(patches):
         packed.take_back(labels)
-    return [packed.region for _, packed in patches if packed.region.size]
+    return touched_by(patches)
+
+
+def touched_by(patches: Iterable[tuple[Frame, Patch | PackedPatch]]) -> list[Region]:
+    """Return the regions in which patches lie, one for each frame."""
+    regions: dict[Frame, Region] = {}
+    for frame, patch in patches:
+        if patch.region.size:
+            regions[frame] = patch.region.union(regions.get(frame, patch.region))
+    return list(regions.values())
 
 
 def _region_on(state: ObjectState, frame: Frame, manner: Manner) -> Region:

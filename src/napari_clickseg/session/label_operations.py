@@ -240,7 +240,8 @@ def frames_from(frame: Frame, counts: Sequence[int]) -> Iterator[Frame]:
 def _edit(region: Region, written: npt.NDArray[np.bool_], value: int) -> Edit:
     """Write one value, on no more than the pixels that change."""
     box = Region.of_mask(written) or Region.whole((0,) * region.ndim)
-    return Edit(box.placed_in(region), written[box.slices], np.full(box.shape, value, np.int64))
+    values = np.broadcast_to(np.array(value, np.min_scalar_type(value)), box.shape)
+    return Edit(box.placed_in(region), written[box.slices], values)
 
 
 def _one(near: Point | None) -> list[Point] | None:

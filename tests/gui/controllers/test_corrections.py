@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_clickseg.core import labels as labels_module
+from napari_clickseg.gui.controllers import corrections as module
 from napari_clickseg.gui.controllers.corrections import Corrections
 from napari_clickseg.gui.controllers.frames import Frames
 from stage import PairDouble, Stage
@@ -83,3 +85,49 @@ def test_a_correction_of_many_frames_gives_way_to_what_was_done_meanwhile(stage)
     stage.background.long.run_all()
     assert "Something else was done meanwhile" in stage.says
     assert labels(stage)[1, 10, 10] == 1
+
+
+# -- objects with parts far from each other, in frames that are large for the limits of these tests ------------------
+
+
+ACTS = {
+    "delete": lambda corrections: corrections.delete(ONE),
+    "join": lambda corrections: (corrections.join(OTHER), corrections.join(ONE)),
+    "fill": lambda corrections: corrections.fill(ONE),
+}
+WANTED = {"delete": [0, 0, 0, 2], "join": [2, 2, 0, 2], "fill": [1, 1, 1, 2]}
+
+
+def in_far_parts(stage, monkeypatch):
+    """Object 1 in two parts, the second with a hole, and object 2: of each a pixel, and the hole's."""
+    monkeypatch.setattr(labels_module, "SEARCH_WHOLE", 100)
+    monkeypatch.setattr(labels_module, "SEARCHED_FIRST", 8)
+    labels(stage)[0, 5:15, 40:50] = 1
+    labels(stage)[0, 9, 44] = 0
+    return lambda: [int(labels(stage)[0, y, x]) for y, x in ((10, 10), (12, 47), (9, 44), (45, 45))]
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_an_object_in_far_parts_is_corrected_in_all_of_them(stage, monkeypatch, act):
+    ids = in_far_parts(stage, monkeypatch)
+    ACTS[act](stage.corrections)
+    assert ids() == WANTED[act]
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_frame_that_takes_long_to_read_is_searched_in_the_background(stage, monkeypatch, act):
+    ids = in_far_parts(stage, monkeypatch)
+    monkeypatch.setattr(labels_module, "SEARCH_IN_MEMORY", 100)
+    ACTS[act](stage.corrections)
+    assert ids() == [1, 1, 0, 2]
+    stage.background.long.run_all()
+    assert ids() == WANTED[act]
+
+
+def test_of_a_slide_the_part_around_the_place_is_corrected_and_the_status_says_so(stage, monkeypatch):
+    ids = in_far_parts(stage, monkeypatch)
+    monkeypatch.setattr(labels_module, "SEARCH_IN_MEMORY", 100)
+    monkeypatch.setattr(module, "SEARCH_LONG", 100)
+    stage.corrections.delete(ONE)
+    assert ids() == [0, 1, 0, 2]
+    assert "were not looked for, and stay as they are" in stage.says

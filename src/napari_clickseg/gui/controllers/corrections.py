@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_clickseg.core.clicks import Click, Frame
+from napari_clickseg.core.labels import SEARCH_LONG, quickly_searched
 from napari_clickseg.core.regions import Region
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import Extent
@@ -173,8 +174,9 @@ class Corrections:
         if stays == goes:
             raise ValueError(f"Both places lie on object {stays}; join takes two objects.")
         planned = partial(label_operations.merge, pair.session.labels, (stays, goes), whole=_whole(pair))
-        now = partial(pair.session.merge, (stays, goes), [frame], near)
-        self._do(pair, frame, now, planned, f"Object {goes} is part of object {stays} now.")
+        now = partial(pair.session.merge, (stays, goes), [frame])
+        around = None if near is None else partial(now, near)
+        self._do(pair, frame, now, planned, f"Object {goes} is part of object {stays} now.", around)
 
     def _split(self, pair: LayerPair, first: Position, second: Position) -> None:
         new = pair.session.split(first, second)
@@ -194,13 +196,15 @@ class Corrections:
         label, frame = _object_at(pair, position), self._frame(pair, position)
         near = Click(position).point(pair.session.ndim)
         planned = partial(label_operations.delete, pair.session.labels, label, whole=_whole(pair))
-        now = partial(pair.session.delete, label, frame, near)
-        self._do(pair, frame, now, planned, f"Object {label} is deleted.")
+        now = partial(pair.session.delete, label, frame)
+        self._do(pair, frame, now, planned, f"Object {label} is deleted.", partial(now, near))
 
     def _fill(self, pair: LayerPair, position: Position) -> None:
         label = _object_at(pair, position)
-        pair.session.fill(label, self._frame(pair, position), Click(position).point(pair.session.ndim))
-        self._tell(pair, f"Object {label} has no holes any more.")
+        frame, near = self._frame(pair, position), Click(position).point(pair.session.ndim)
+        planned = partial(_filled, pair.session.labels, label, whole=_whole(pair))
+        now = partial(pair.session.fill, label, frame)
+        self._do_here(pair, frame, now, planned, f"Object {label} has no holes any more.", partial(now, near))
 
     def _ask_number(self, pair: LayerPair, position: Position) -> None:
         label = _object_at(pair, position)
@@ -226,15 +230,51 @@ class Corrections:
 
     # -- doing it --------------------------------------------------------------------------------------------------
 
-    def _do(self, pair: LayerPair, frame: Frame, now: Callable[[], object], planned: Plan, sentence: str) -> None:
-        """Correct one frame at once; many are read in the background, and written when it is known what changes."""
+    def _do(
+        self,
+        pair: LayerPair,
+        frame: Frame,
+        now: Callable[[], object],
+        planned: Plan,
+        sentence: str,
+        around: Callable[[], object] | None = None,
+    ) -> None:
+        """Correct one frame, or those chosen; `around` as in `_do_here`."""
         if self.extent == "frame" or not self._frames.has_frames(pair):
-            now()
-            self._tell(pair, sentence)
+            self._do_here(pair, frame, now, planned, sentence, around)
             return
         counts = pair.session.image.frames_shape(pair.session.ndim)
         axis = self._frames.axis(pair)
-        frames = list(_all(counts) if self.extent == "all" else _from(frame, axis, counts))
+        self._do_later(
+            pair, list(_all(counts) if self.extent == "all" else _from(frame, axis, counts)), planned, sentence
+        )
+
+    def _do_here(
+        self,
+        pair: LayerPair,
+        frame: Frame,
+        now: Callable[[], object],
+        planned: Plan,
+        sentence: str,
+        around: Callable[[], object] | None = None,
+    ) -> None:
+        """Correct one frame: at once where that takes no time, in the background where it does.
+
+        Of a slide, which takes minutes to read, only what is around the place is corrected, by `around`, and the
+        sentence says so.
+        """
+        whole = _whole(pair)
+        if quickly_searched(pair.session.labels, whole):
+            now()
+            self._tell(pair, sentence)
+        elif around is None or whole.size <= SEARCH_LONG:
+            self._do_later(pair, [frame], planned, sentence)
+        else:
+            around()
+            self._tell(pair, f"{sentence} {messages.ONLY_AROUND}")
+
+    def _do_later(self, pair: LayerPair, frames: list[Frame], planned: Plan, sentence: str) -> None:
+        """Read frames in the background, and write when it is known what changes."""
         step = pair.session.step
         self._background.long.submit(
             lambda stop: planned(frames=frames), lambda outcome: self._write(pair, step, outcome, sentence)
@@ -267,6 +307,11 @@ def _object_at(pair: LayerPair, position: Position) -> int:
     if not label:
         raise ValueError("There is no object there; point at one and press the key again.")
     return label
+
+
+def _filled(labels: Any, label: int, frames: Sequence[Frame], whole: Region) -> label_operations.Edits:
+    (frame,) = frames
+    return label_operations.fill(labels, label, frame, whole)
 
 
 def _whole(pair: LayerPair) -> Region:

@@ -12,6 +12,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.labels import SEARCH_WHOLE, quickly_searched
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Request
@@ -287,9 +288,9 @@ class Objects:
         self._workspace.activate()
         if label == pair.session.label and not pair.session.state.empty:
             raise ValueError(f"Object {label} is the one being drawn already; click to correct it.")
-        pair.session.resume(label, position)
+        note = _resume(pair, label, position)
         self._reports.seconds = None
-        self._reports.resume()
+        self._reports.resume(note)
 
     def _click(self, pair: LayerPair, position: Position, positive: bool) -> None:
         """Draw with a click; one well inside an existing object, while none is being drawn, corrects that object."""
@@ -401,6 +402,18 @@ class Objects:
             self._reports.resume()
         else:
             self.ask(pair, pair.session.pending)
+
+
+def _resume(pair: LayerPair, label: int, position: Position) -> str:
+    """Take an object up on the frame of a position; return what to say where that may not be all of it there."""
+    session = pair.session
+    whole = Region.whole(session.image.frame_shape(session.ndim))
+    large = whole.size > SEARCH_WHOLE
+    if large and whole.ndim == session.image.ndim and quickly_searched(session.labels, whole):
+        session.resume(label)
+        return ""
+    session.resume(label, position)
+    return messages.ONLY_AROUND if large else ""
 
 
 def thumbnails_of(candidates: Sequence[Prediction]) -> tuple[Thumbnail, ...]:

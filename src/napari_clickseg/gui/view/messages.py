@@ -198,6 +198,7 @@ def not_found(problem: BaseException) -> Status:
 
 # -- tools -------------------------------------------------------------------------------------------------------------
 
+ONLY_AROUND = "Parts of it that lie farther away in this large image were not looked for, and stay as they are."
 CHANGED_MEANWHILE = "Something else was done meanwhile, so this correction was left; press its key again."
 ARMED: dict[str, str] = {
     "take_up": "Click on the object to correct.",
