@@ -159,10 +159,13 @@ class LayersDouble:
     selected = Signal()
     refused = Signal()
     traced = Signal(list, bool, bool)
-    drawing = False
+    wants = ""
 
     def __init__(self) -> None:
         self.points: list[Click] = []
+
+    def show_tool(self, wants: str) -> None:
+        self.wants = wants
 
     def read_clicks(self, known: Any) -> tuple[Click, ...]:
         return tuple(self.points)

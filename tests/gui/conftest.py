@@ -239,6 +239,15 @@ def journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def first_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the file that says that the first steps were seen: here they were."""
+    marker = tmp_path / "first-steps"
+    marker.touch()
+    monkeypatch.setenv("CLICKSEG_FIRST_STEPS", str(marker))
+    return marker
+
+
 @pytest.fixture
 def bench(
     make_napari_viewer: Any, qtbot: Any, models: dict[str, Any], workshop: Workshop, monkeypatch: pytest.MonkeyPatch

@@ -29,6 +29,12 @@ DONE = {"added", "removed", "changed"}
 """Points report each edit twice, before and after; these are the words for after."""
 REACH = 9.0
 """A point is grasped within this many screen pixels."""
+CELLPOSE_MOUSE = {"Control": "delete", "Alt": "join"}
+"""The actions that a left click with one of these keys stands for, where Cellpose's habits are wanted."""
+POINTERS = {"place": "pointing", "drag": "cross"}
+"""The pointer over our layers, in napari's words, while a tool is armed that waits for a click, or for a drag."""
+Wants = Literal["", "place", "drag"]
+"""What an armed tool waits for."""
 SAME = 1e-3
 """Positions closer than this are the same click, in pixels."""
 
@@ -42,12 +48,16 @@ class ClickLayers:
         Not a proxy.
     run : callable
         Called with the name of an action when its key is pressed.
+    cellpose_mouse : bool
+        Whether clicks with the keys of `CELLPOSE_MOUSE` stand for actions.
     """
 
     edited = Signal()
     """Somebody added, moved or removed points."""
     clicked = Signal(tuple, bool)
     """A click was made: position in the world, and whether it was the primary button."""
+    verb_clicked = Signal(str, tuple)
+    """A click was made that stands for an action: its name, and the position in the world."""
     traced = Signal(list, bool, bool)
     """An armed tool is drawn with: positions in the world so far, whether by the primary button, whether it is done."""
     selected = Signal()
@@ -55,7 +65,7 @@ class ClickLayers:
     refused = Signal()
     """A click was made where the view shows no plane of the image."""
 
-    def __init__(self, viewer: Any, run: Run) -> None:
+    def __init__(self, viewer: Any, run: Run, cellpose_mouse: bool = False) -> None:
         self._viewer = viewer
         self._keys = KeyBinder(run)
         self._mouse = Mouse(self)
@@ -66,6 +76,8 @@ class ClickLayers:
         self._placement: Placement | None = None
         self._shown: tuple[Click, ...] | None = None
         self._writing = False
+        self._cellpose_mouse = cellpose_mouse
+        self._cursors: dict[Any, str] = {}
         self.drawing = False
         """An armed tool takes drags: they neither pan nor move points."""
 
@@ -165,6 +177,16 @@ class ClickLayers:
             self._viewer.layers.remove(self._preview)
         self._preview = self._placement = None
 
+    def show_tool(self, wants: Wants) -> None:
+        """Give the pointer over our layers the look of an armed tool; "" gives each layer its own back."""
+        self.drawing = wants == "drag"
+        for layer, own in self._cursors.items():
+            layer.cursor = own
+        ours = (*self._points.values(), self._labels, self._image) if wants else ()
+        self._cursors = {layer: layer.cursor for layer in ours if layer is not None}
+        for layer in self._cursors:
+            layer.cursor = POINTERS[wants]
+
     # -- clicks ----------------------------------------------------------------------------------------------------
 
     def read_clicks(self, known: Sequence[Click]) -> tuple[Click, ...]:
@@ -231,7 +253,7 @@ class ClickLayers:
 
     def grasp(self, event: Any) -> Grip | None:
         """Return the point under the cursor on the frame in view, None where there is none."""
-        if not self._sees_plane(event) or self._placement is None or self.drawing:
+        if not self._sees_plane(event) or self._placement is None or self.drawing or self._verb(event):
             return None
         here = np.array(event.position[-2:])
         frame = np.round(self._placement.position(event.position)[:-2])
@@ -246,8 +268,11 @@ class ClickLayers:
 
     def click(self, event: Any, primary: bool) -> None:
         """Report that a click was made, or that it could not count."""
-        if self._sees_plane(event):
-            self.clicked.emit(tuple(float(p) for p in event.position), primary)
+        world = tuple(float(p) for p in event.position)
+        if self._sees_plane(event) and primary and self._verb(event):
+            self.verb_clicked.emit(self._verb(event), world)
+        elif self._sees_plane(event):
+            self.clicked.emit(world, primary)
         else:
             self.refused.emit()
 
@@ -281,6 +306,11 @@ class ClickLayers:
         camera = camera_of(self._viewer)
         if self.view() != view:
             camera.center, camera.zoom = view
+
+    def _verb(self, event: Any) -> str:
+        """The action that the keys held down stand for; "" where they stand for none."""
+        held = [action for key, action in CELLPOSE_MOUSE.items() if key in event.modifiers]
+        return held[0] if held and self._cellpose_mouse else ""
 
     def _sees_plane(self, event: Any) -> bool:
         """Whether the view shows the last two axes, in their order."""

@@ -8,6 +8,7 @@ from typing import Any
 from napari_clickseg.core.requests import Predictor
 from napari_clickseg.gui.actions import BY_NAME
 from napari_clickseg.gui.background import Background
+from napari_clickseg.gui.channel_contrast import ChannelContrast
 from napari_clickseg.gui.click_layers import ClickLayers
 from napari_clickseg.gui.controllers.corrections import Corrections
 from napari_clickseg.gui.controllers.frames import Frames
@@ -21,6 +22,7 @@ from napari_clickseg.gui.controllers.review import Reviewing
 from napari_clickseg.gui.controllers.saving import Saving
 from napari_clickseg.gui.controllers.suggestions import Suggestions
 from napari_clickseg.gui.controllers.tools import Tools
+from napari_clickseg.gui.controllers.tour import Tour
 from napari_clickseg.gui.layer_pair import LayerPair
 from napari_clickseg.gui.outlines import Outlines
 from napari_clickseg.gui.panel_state import Reports, panel_state
@@ -31,6 +33,7 @@ from napari_clickseg.gui.viewport import Viewport
 from napari_clickseg.gui.workspace import Workspace
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.session.session import Session
+from napari_clickseg.storage.paths import first_steps_marker
 
 
 class Controller:
@@ -54,6 +57,8 @@ class Controller:
         Where it computes to begin with.
     hover : bool
         Whether masks are shown ahead of clicks.
+    cellpose_mouse : bool
+        Whether Ctrl+click deletes an object and Alt+click joins two, as in Cellpose.
 
     Raises
     ------
@@ -71,15 +76,16 @@ class Controller:
         model: str | None = None,
         device: str = "auto",
         hover: bool = True,
+        cellpose_mouse: bool = False,
     ) -> None:
         viewer = plain(viewer)
         self._view = view
         self._open = self._soon = self._moved = False
-        self.hints: tuple[str, ...] = ()
         self.background = Background()
         self.reports = Reports(self.invalidate)
         self.viewport = Viewport(viewer)
-        self.layers = ClickLayers(viewer, self.run)
+        self.layers = ClickLayers(viewer, self.run, cellpose_mouse)
+        self.tour = Tour(first_steps_marker())
         self.models = Models(list_all, load, model, device)
         self.workspace = Workspace(viewer, self.layers, self.reports, self.models.model)
         self.models.join(self.workspace, self.background, self.reports)
@@ -116,6 +122,7 @@ class Controller:
         self.suggestions = Suggestions(self.workspace, self.objects, self.models, self.background, self.reports)
         self.recovery = Recovery(viewer.layers, self.workspace, self.background, self.reports)
         self.saving = Saving(self.workspace, self.recovery, self.background, self.reports, list_all, view.ask_path)
+        self.contrast = ChannelContrast(viewer, self.workspace, self.viewport)
         self.outlines = Outlines(viewer.layers, self.workspace, self.viewport, self.background)
         self.model_import = ModelImport(self.workspace, self.viewport, TrialLayer(viewer), self.background, importer)
         self.objects.interrupts = (self.suggestions.call_off, self.propagation.stop)
@@ -253,6 +260,7 @@ class Controller:
             (requests.repair_asked, self.review.repair),
             (requests.path_given, self.saving.answer),
             (requests.sample_chosen, self.workspace.open_sample),
+            (requests.hint_dismissed, self.tour.leave),
             (requests.import_begun, self.model_import.begin),
             (requests.import_left, self.model_import.leave),
             (requests.import_back, self.model_import.back),
@@ -278,6 +286,7 @@ class Controller:
             "export log": self.saving.export_log,
             "add missing": lambda: self.propagation.answer("missing"),
             "replace": lambda: self.propagation.answer("replace"),
+            "first steps": self.tour.begin,
             "leave": lambda: self.propagation.answer(None),
             "restore": self.recovery.restore,
             "discard": self.recovery.discard,
@@ -306,16 +315,32 @@ class Controller:
             self.suggestions.changed,
             self.recovery.changed,
             self.model_import.changed,
+            self.tour.changed,
         ):
             signal.connect(self.invalidate)
         for signal in (self.workspace.drawn, self.workspace.switched, self.frames.stepped):
             signal.connect(self._redraw)
         self.workspace.moved.connect(self._on_workspace_moved)
         self.model_import.added.connect(self.models.add)
+        self.layers.verb_clicked.connect(self._on_layers_verb_clicked)
+        self.objects.settled.connect(self._on_objects_settled)
 
     def _on_workspace_moved(self, pair: LayerPair) -> None:
         self.preview.renew(pair)
         self.invalidate()
+
+    def _on_layers_verb_clicked(self, name: str, world: tuple[float, ...]) -> None:
+        """A click with a key of Cellpose's does what the action's key does at that place."""
+        pair = self.workspace.current
+        with self.reports.errors():
+            if pair is not None:
+                self._method(name)(pair.position(world))
+        self.invalidate()
+
+    def _on_objects_settled(self) -> None:
+        """Who has kept an object needs the first steps no more."""
+        if self.tour.wanted:
+            self.tour.leave()
 
     def set_opacity(self, opacity: float) -> None:
         """Change how strongly the object being drawn shows."""

@@ -93,7 +93,8 @@ def panel_state(panel: Controller) -> PanelState:
         extent=panel.corrections.extent,
         new_id_of=panel.corrections.new_id_of,
         importing=panel.model_import.shown,
-        hints=panel.hints,
+        hints=messages.FIRST_STEPS if panel.tour.wanted and pair is not None else (),
+        hint=0 if pair is None else min(len(pair.session.clicks), 2),
         samples=pair is None and not picks.images,
     )
 

@@ -68,6 +68,7 @@ class ClickWidget(QWidget):
             model,
             device,
             preference("hover") != "False",
+            preference("cellpose_mouse") == "True",
         )
         self.panel.left.connect(self._on_panel_left)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
@@ -82,6 +83,7 @@ class ClickWidget(QWidget):
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is None:
                 self.controller.close()
+                self.panel.first_steps.leave_canvas()
             else:
                 self.controller.open()
         return bool(super().event(event))

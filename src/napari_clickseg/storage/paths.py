@@ -48,6 +48,14 @@ def user_folder() -> Path:
     return user_data("models", MODELS_VARIABLE)
 
 
+FIRST_STEPS_VARIABLE = "CLICKSEG_FIRST_STEPS"
+
+
+def first_steps_marker() -> Path:
+    """Return the file that says that the first steps were seen: $CLICKSEG_FIRST_STEPS, else one in the user data."""
+    return user_data("first-steps", FIRST_STEPS_VARIABLE)
+
+
 JOURNALS_VARIABLE = "CLICKSEG_JOURNALS"
 
 

@@ -265,7 +265,7 @@ class Objects:
 
     def _hold(self, tool: Tool | None) -> None:
         self._tool = tool
-        self._layers.drawing = tool is not None and tool.act is None
+        self._layers.show_tool("" if tool is None else "drag" if tool.act is None else "place")
 
     def _keep_now(self, pair: LayerPair) -> None:
         label = pair.session.commit()
@@ -397,7 +397,7 @@ class Objects:
 
     def _on_workspace_switched(self, pair: LayerPair | None) -> None:
         self._queue.clear()
-        self._tool = None
+        self._hold(None)
         if pair is None:
             self._reports.resume()
         else:

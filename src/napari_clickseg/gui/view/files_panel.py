@@ -82,6 +82,13 @@ class SamplesPanel(QWidget):
             button = plain_button(text, f"sample_{name}", tip)
             button.clicked.connect(lambda _=False, name=name: requests.sample_chosen.emit(name))
             column.addWidget(button)
+        self.tour = plain_button("Show the first steps again", "tour", "Three hints on the canvas, for 20 seconds.")
+        self.tour.clicked.connect(lambda: requests.offered.emit("first steps"))
+        hint = QLabel("With the first image, three hints on the canvas show how it goes.")
+        hint.setWordWrap(True)
+        hint.setStyleSheet(GREY)
+        column.addWidget(hint)
+        column.addWidget(self.tour)
         column.addStretch(1)
 
 

@@ -10,6 +10,12 @@ from napari_clickseg.gui.view.protocol import Finding, Status
 # -- drawing -----------------------------------------------------------------------------------------------------------
 
 NO_IMAGE = Status("ready", "Open an image, or try a sample below.")
+FIRST_STEPS = (
+    "Click on a cell: its outline appears.",
+    "Left click adds what it lacks, right click removes what is too much.",
+    "Enter keeps it; the next click starts the next cell.",
+)
+"""The hints on the canvas, in the order in which they come."""
 LOADING = Status("loading", "Loading the model. You can click already.")
 FLAT_ONLY = (
     "Clicks need the 2D view of the last two axes: press the 2D/3D button below the layer list, "

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QFrame, QScrollArea, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from napari_clickseg.gui.view.corrections_panel import CorrectionsPanel
 from napari_clickseg.gui.view.files_panel import FilesPanel, SamplesPanel
+from napari_clickseg.gui.view.first_steps import FirstSteps
 from napari_clickseg.gui.view.frames_panel import FramesPanel
 from napari_clickseg.gui.view.import_assistant import ImportAssistant
 from napari_clickseg.gui.view.layer_panel import LayerPanel
@@ -46,6 +49,7 @@ class Panel(QStackedWidget):
         self.review = ReviewPanel(self.requests)
         self.suggestions = SuggestionsPanel(self.requests)
         self.files = FilesPanel(self.requests)
+        self.first_steps = FirstSteps(self.requests)
         self.model_fold = folded("Model and device", self.model)
         self.tabs = QTabWidget()
         self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -118,10 +122,22 @@ class Panel(QStackedWidget):
             self.files.show_files(state.files)
         if changed("importing"):
             self._show_importing(state)
+        if changed("hints") or changed("hint"):
+            self._show_hints()
 
     def ask_path(self, kind: PathKind, proposed: str) -> None:
         """Ask for a file's name."""
         self.files.ask_path(kind, proposed)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Once there is a canvas beside the panel, show the hints on it."""
+        super().showEvent(event)
+        self._show_hints()
+
+    def _show_hints(self) -> None:
+        if self._shown is not None:
+            canvas = self.window().findChild(QOpenGLWidget)
+            self.first_steps.show_hints(self._shown.hints, self._shown.hint, canvas)
 
     def _show_frames(self, state: FramesState) -> None:
         self._show_page(FRAMES, state.strip is not None)

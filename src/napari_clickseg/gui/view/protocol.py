@@ -344,7 +344,9 @@ class PanelState:
     """The object whose new id is being asked for."""
     importing: Importing | None = None
     hints: tuple[str, ...] = ()
-    """First steps, for who opens the panel for the first time."""
+    """First steps, for who opens the panel for the first time; none where empty."""
+    hint: int = 0
+    """Which of them comes next."""
     samples: bool = False
     """There is no image yet: samples are offered."""
 
