@@ -100,6 +100,9 @@ class Seeing(Disks):
 
     name: str = "seeing"
 
+    def parts(self, region: Region, diameter: float) -> list[Region]:
+        return [region]
+
     def seeds(
         self, image: Image, frame: Frame, diameter: float, region: Region | None = None, stop: Stop = NEVER
     ) -> tuple[Seed, ...]:

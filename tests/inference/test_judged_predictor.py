@@ -13,7 +13,8 @@ from napari_clickseg.core.jobs import Stop, Stopped
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Explorer, Others, Proposer, Request
 from napari_clickseg.inference.judged_predictor import JudgedPredictor, peaks
-from napari_clickseg.inference.scale_choice import AT_ONCE, lattice_window, overlap, with_candidates
+from napari_clickseg.inference.scale_choice import AT_ONCE, lattice_window, with_candidates
+from napari_clickseg.inference.shared_windows import LARGE_CROP, Lattice
 from napari_clickseg.inference.window import WindowRule
 from napari_clickseg.models.card import ModelCard
 
@@ -103,13 +104,41 @@ def test_exploring_looks_at_other_windows_than_the_first_answer(predictor: Judge
     assert all(answer.window not in first and answer.quality is not None for answer in found)
 
 
-def test_many_first_clicks_are_answered_as_one_by_one(predictor: JudgedPredictor) -> None:
+def test_many_first_clicks_are_answered_each_for_itself(predictor: JudgedPredictor) -> None:
     middles = [(40, 40), (40, 70), (120, 100), (100, 30)]
-    image = squares(*middles)
-    together = predictor.answer_many(image, (), middles, 18.0)
-    for middle, answer in zip(middles, together, strict=True):
-        alone = predictor.predict(image, request((float(middle[0]), float(middle[1])), diameter=18.0))
-        assert overlap(answer, alone) > 0.95
+    answers = predictor.answer_many(squares(*middles), (), middles, 18.0)
+    for (y, x), answer in zip(middles, answers, strict=True):
+        mask = answer.full_mask((160, 160))
+        assert mask[y - 8 : y + 8, x - 8 : x + 8].all()
+        mask[y - 9 : y + 9, x - 9 : x + 9] = False  # it may be a pixel wider, as two are seen as one
+        assert not mask.any()
+
+
+def test_an_object_that_reaches_the_rim_of_its_crop_is_seen_in_a_larger_one(predictor: JudgedPredictor) -> None:
+    image = squares((80, 80), half=22)
+    (answer,) = predictor.answer_many(image, (), [(80, 80)], 18.0)
+    cell = Lattice.of(18.0).cell
+    assert answer.window is not None
+    assert answer.window.shape == (LARGE_CROP * cell, LARGE_CROP * cell)
+    assert answer.full_mask((160, 160)).sum() == pytest.approx(44**2, rel=0.1)
+
+
+def test_parts_of_a_frame_see_each_object_once_and_no_window_twice(
+    predictor: JudgedPredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    middles = [(y, x) for y in range(20, 310, 30) for x in range(20, 310, 30)]
+    image, windows = squares(*middles, side=320), []
+    encode = JudgedPredictor._encode
+    monkeypatch.setattr(
+        JudgedPredictor, "_encode", lambda self, *place: windows.append(place[2]) or encode(self, *place)
+    )
+    seen = []
+    for part in predictor.parts(Region.whole((320, 320)), 18.0):
+        seeds = predictor.seeds(image, (), 18.0, part)
+        predictor.answer_many(image, (), [seed.position for seed in seeds], 18.0)
+        seen += seeds
+    assert len(seen) == len(middles)
+    assert len(windows) == len(set(windows)) == 9
 
 
 def test_answering_many_can_be_called_off(predictor: JudgedPredictor) -> None:

@@ -11,7 +11,7 @@ from napari_clickseg.core.jobs import Stop, Stopped
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Nobody
 from napari_clickseg.core.suggestions import Suggestion
-from napari_clickseg.session.object_search import Search, likely_diameter, tiles
+from napari_clickseg.session.object_search import Search, likely_diameter
 from napari_clickseg.session.replay import Act
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.serialization import pack, unpack
@@ -233,9 +233,14 @@ def test_acts_of_accepting_make_the_same_labels_without_a_model(monkeypatch: pyt
     assert not again.labels.any()
 
 
-def test_tiles_cover_a_region_once() -> None:
-    counts = np.zeros((700, 1500), int)
-    for tile in tiles(Region((10, 20), (700, 1500)), 20.0):
-        counts[tile.slices] += 1
-    assert (counts[10:, 20:] == 1).all()
-    assert counts.sum() == 690 * 1480
+def test_how_much_of_a_segmenters_frames_is_done_is_told() -> None:
+    class Half(Finding):
+        def segment(self, image, frame, stop=None):
+            stop.check(0.5)
+            seen.append(whole.done)
+            return np.zeros(image.frame_shape(2), np.int32)
+
+    seen: list[float] = []
+    whole = Stop()
+    Session(np.zeros((2, 9, 9), np.float32), Half(), axes="TYX").suggest(stop=whole)
+    assert seen == [0.25, 0.75]

@@ -147,6 +147,12 @@ class Seed:
 class Proposer(Predictor, Protocol):
     """A predictor that sees where objects are, and answers many first clicks at once."""
 
+    def parts(self, region: Region, diameter: float) -> list[Region]:
+        """Return parts of a region, none of which overlap, whose objects of a size are seen at once.
+
+        Seeds and answers of one part after another cost no more than those of the whole region.
+        """
+
     def seeds(
         self, image: Image, frame: Frame, diameter: float, region: Region | None = None, stop: Stop = NEVER
     ) -> tuple[Seed, ...]:

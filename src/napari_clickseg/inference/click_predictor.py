@@ -344,9 +344,9 @@ class ClickPredictor:
     def _decode(self, network: nn.Module, features: Features, maps: Tensor) -> Tensor:
         return self._unmirrored(streams_of(network).decode(features, self._ready(self._mirrored(maps))))
 
-    def _encode(self, image: Image, frame: Frame, window: Region) -> Features:
+    def _encode(self, image: Image, frame: Frame, window: Region, side: int | None = None) -> Features:
         """What is kept of a window: what the guidance stands on, then the network's features."""
-        cut = normalise(cut_window(image, frame, window, self.card.side))
+        cut = normalise(cut_window(image, frame, window, side or self.card.side))
         kept = self.guidance.prepare(cut.to(self.torch_device))
         return (*kept, *streams_of(self.network).encode(self._ready(self._mirrored(cut))))
 

@@ -7,7 +7,7 @@ without clicks gives seeds, and many first clicks are answered in one batch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Others, Request, Seed
 from napari_clickseg.inference.click_predictor import ClickPredictor
+from napari_clickseg.inference.device import FeatureCache
 from napari_clickseg.inference.guidance import PointSet
 from napari_clickseg.inference.scale_choice import (
     AT_ONCE,
@@ -31,18 +32,16 @@ from napari_clickseg.inference.scale_choice import (
     KNOWN,
     beyond,
     first_windows,
-    lattice_window,
     score,
     with_candidates,
 )
-from napari_clickseg.inference.window import Points, choose_window, put_back, to_window
+from napari_clickseg.inference.shared_windows import CELLS, CROP, LARGE_CROP, STRIDE, Lattice, cropped
+from napari_clickseg.inference.window import Points, choose_window, cut_others, put_back, to_window, touches_rim
 
-TOGETHER = 8
-"""Clicks, or windows, of one batch."""
-SEED_SCALE = 2.0
-"""Seeds are looked for in windows so many times larger than those that are clicked in: four times fewer."""
-SEED_RIM = 8
-"""Of such a window, what lies nearer to its rim than its side over this is taken from the next one."""
+TOGETHER = 16
+"""Clicks of one batch."""
+SHARED_BYTES = 2**26
+"""Features of shared windows that are kept: about eight."""
 SEED_DEPTH = 0.4
 """From this depth (over the largest in its object) on, a peak of the depth map is a seed."""
 DESCRIBED = 4
@@ -53,7 +52,9 @@ SEED_DISTANCE = 0.35
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedPredictor(ClickPredictor):
-    """Answers requests with a network that judges its answers. Its cache saves time and changes no answer."""
+    """Answers requests with a network that judges its answers. Its caches save time and change no answer."""
+
+    shared: FeatureCache = field(default_factory=lambda: FeatureCache(SHARED_BYTES))
 
     def explore(self, image: Image, request: Request, stop: Stop = NEVER) -> tuple[Prediction, ...]:
         """Return answers to a request from windows of scales that `predict` leaves out, each with its quality."""
@@ -75,20 +76,17 @@ class JudgedPredictor(ClickPredictor):
         stop: Stop = NEVER,
     ) -> tuple[Prediction, ...]:
         """Return the answer to each position as the first click on an object of its own, at one scale."""
-        groups: dict[Region, list[int]] = {}
-        for number, position in enumerate(positions):
-            window = lattice_window(position, diameter / self.rule.object_share, self.rule)
-            groups.setdefault(window, []).append(number)
+        lattice, request = Lattice.of(diameter), Request(frame, (), None, diameter, others=others)
+        places = [tuple(map(float, position)) for position in positions]
+        order = sorted(range(len(places)), key=lambda k: lattice.window(places[k]).start)
         answers: dict[int, Prediction] = {}
-        request = Request(frame, (), None, diameter, others=others)
-        for window, numbers in groups.items():
-            for begin in range(0, len(numbers), TOGETHER):
-                stop.check(len(answers) / len(positions))
-                some = numbers[begin : begin + TOGETHER]
-                clicks: list[Points] = [((tuple(map(float, positions[k])), True),) for k in some]
-                for k, click, answer in zip(some, clicks, self._answers(image, request, window, clicks), strict=True):
-                    answers[k] = replace(self._obedient(answer, click, diameter), note=self.note)
-        return tuple(answers[k] for k in range(len(positions)))
+        for begin in range(0, len(order), TOGETHER):
+            stop.check(begin / len(order))
+            some = order[begin : begin + TOGETHER]
+            answers.update(
+                zip(some, self._first_answers(image, request, lattice, [places[k] for k in some]), strict=True)
+            )
+        return tuple(answers[k] for k in range(len(places)))
 
     def seeds(
         self, image: Image, frame: Frame, diameter: float, region: Region | None = None, stop: Stop = NEVER
@@ -96,13 +94,22 @@ class JudgedPredictor(ClickPredictor):
         """Return the middles of the objects of a frame (or of a region of it), strongest first."""
         whole = Region.whole(image.frame_shape(2))
         wanted = whole if region is None else region.clip(whole.stop)
-        depth = self._depth(image, frame, diameter, wanted, stop)
-        places, strengths = peaks(depth, SEED_DISTANCE * diameter, SEED_DEPTH)
-        found = [
-            Seed(tuple(float(p + a) for p, a in zip(place, wanted.start, strict=True)), float(strength))
-            for place, strength in zip(places, strengths, strict=True)
-        ]
+        found, parts = [], self.parts(wanted, diameter)
+        for number, part in enumerate(parts):
+            stop.check(number / len(parts))
+            window = Lattice.of(diameter).window(part.start)
+            seen = window.clip(whole.stop)
+            depth = self._depth(image, frame, window)[seen.within(window).slices]
+            places, strengths = peaks(depth, SEED_DISTANCE * diameter, SEED_DEPTH)
+            for place, strength in zip(places, strengths, strict=True):
+                position = tuple(float(p + a) for p, a in zip(place, seen.start, strict=True))
+                if part.contains(position):
+                    found.append(Seed(position, float(strength)))
         return tuple(sorted(found, key=lambda seed: -seed.strength))
+
+    def parts(self, region: Region, diameter: float) -> list[Region]:
+        """Return parts of a region, none of which overlap, whose objects of a size are seen at once."""
+        return Lattice.of(diameter).parts(region)
 
     def _on_cpu(self, note: str) -> JudgedPredictor:
         return JudgedPredictor.of(self._copy_on_cpu(), self.card, torch.device("cpu"), note)
@@ -111,15 +118,16 @@ class JudgedPredictor(ClickPredictor):
         self, image: Image, frame: Frame, masks: Sequence[Prediction], diameter: float, stop: Stop = NEVER
     ) -> npt.NDArray[np.float64]:
         """Return the mean features under each mask, at strides 2 to 16, as (masks, numbers)."""
-        rows = []
+        lattice, rows = Lattice.of(diameter), []
         for mask in masks:
             stop.check()
-            window = lattice_window(_middle(mask), diameter / self.rule.object_share, self.rule)
-            side = (self.card.side, self.card.side)
-            inside = torch.from_numpy(mask.mask_on(window).astype(np.float32))[None, None]
-            inside = functional.interpolate(inside, size=side, mode="area").to(self.torch_device)
+            window = lattice.window(_middle(mask))
+            crop = lattice.crop(window, _middle(mask), LARGE_CROP)
+            inside = torch.from_numpy(mask.mask_on(crop).astype(np.float32))[None, None]
+            inside = functional.interpolate(inside, size=LARGE_CROP * STRIDE, mode="area").to(self.torch_device)
             with torch.inference_mode():
-                rows.append(pooled(self._features(image, frame, window)[-DESCRIBED:], inside))
+                seen = cropped(self._shared(image, frame, window)[-DESCRIBED:], window, crop, 0)
+                rows.append(pooled(seen, inside))
         return np.stack(rows) if rows else np.zeros((0, 0))
 
     # -- first clicks ----------------------------------------------------------------------------------------------
@@ -194,25 +202,6 @@ class JudgedPredictor(ClickPredictor):
             logits, qualities = self._answer(features, torch.cat([maps for _, maps in seen]))
         return self._predictions(logits, qualities, windows, image.frame_shape(2))
 
-    def _features(self, image: Image, frame: Frame, window: Region) -> Sequence[Tensor]:
-        return self.cache.get(image, (frame, window), lambda: self._encode(image, frame, window))
-
-    def _answers(self, image: Image, request: Request, window: Region, clicks: Sequence[Points]) -> list[Prediction]:
-        """Answers to several clicks in one window, each for itself."""
-        side, count = self.card.side, len(clicks)
-        with torch.inference_mode():
-            features = self._features(image, request.frame, window)
-            views = features[0].shape[0]
-            repeated = tuple(_repeated(feature, count, views) for feature in features)
-            nothing = torch.zeros((count, 1, side, side), device=self.torch_device)
-            others = self._others(request, window)
-            points = PointSet.of([to_window(click, window, side) for click in clicks], self.torch_device)
-            maps = self.guidance(
-                points, nothing, nothing[:, 0, 0, 0], (), None if others is None else others.expand(count, -1, -1, -1)
-            )
-            logits, qualities = self._answer(repeated, maps)
-        return self._predictions(logits, qualities, [window] * count, image.frame_shape(2))
-
     @staticmethod
     def _predictions(
         logits: Tensor, qualities: Tensor | None, windows: Sequence[Region], shape: Sequence[int]
@@ -223,37 +212,73 @@ class JudgedPredictor(ClickPredictor):
             Prediction(*put_back(one, window, shape), window=window, quality=quality) for window, one, quality in judged
         ]
 
-    # -- without clicks --------------------------------------------------------------------------------------------
+    # -- many objects in windows that they share -------------------------------------------------------------------
 
-    def _depth(
-        self, image: Image, frame: Frame, diameter: float, region: Region, stop: Stop
-    ) -> npt.NDArray[np.float32]:
-        """The depth map on a region: windows on a lattice of its own, without their rims, where little is seen."""
-        side = lattice_window((0, 0), SEED_SCALE * diameter / self.rule.object_share, self.rule).shape[0]
-        rim = side // SEED_RIM
-        step = side - 2 * rim
-        starts = [range(a // step * step - rim, b - rim, step) for a, b in zip(region.start, region.stop, strict=True)]
-        windows = [Region((y, x), (y + side, x + side)) for y in starts[0] for x in starts[1]]
-        depth = np.zeros(region.shape, np.float32)
-        for begin in range(0, len(windows), TOGETHER):
-            stop.check(begin / len(windows))
-            some = windows[begin : begin + TOGETHER]
-            with torch.inference_mode():
-                maps = self._seen_depths(image, frame, some)
-            for window, values in zip(some, maps, strict=True):
-                middle = window.grow(-rim).intersection(region)
-                depth[middle.within(region).slices] = values[middle.within(window).slices]
-        return depth
+    def _shared(self, image: Image, frame: Frame, window: Region) -> Sequence[Tensor]:
+        """Features of a shared window, some of which are kept beside those of windows that were clicked in."""
+        key = (frame, window, "flip" in self.card.refinements)
+        with torch.inference_mode():
+            return self.shared.get(image, key, lambda: self._encode(image, frame, window, CELLS * STRIDE))
 
-    def _seen_depths(self, image: Image, frame: Frame, windows: Sequence[Region]) -> npt.NDArray[np.float32]:
-        """Depth maps (windows, y, x) of windows of one size, 0 to 1, at the image's own resolution."""
-        views = [self._encode(image, frame, window) for window in windows]
-        features = tuple(torch.cat([view[k] for view in views]) for k in range(len(views[0])))
-        seen: Tensor = torch.sigmoid(self.network.centres(features).float())  # type: ignore[operator]
-        straight = seen[:: seen.shape[0] // len(windows)]
-        full = functional.interpolate(straight, size=windows[0].shape, mode="bilinear", align_corners=False)
-        values: npt.NDArray[np.float32] = full[:, 0].cpu().numpy()
+    def _depth(self, image: Image, frame: Frame, window: Region) -> npt.NDArray[np.float32]:
+        """The depth map of a shared window, 0 to 1, at the image's own resolution."""
+        straight = tuple(maps[:1] for maps in self._shared(image, frame, window))
+        with torch.inference_mode():
+            seen: Tensor = torch.sigmoid(self.network.centres(straight).float())  # type: ignore[operator]
+            full = functional.interpolate(seen, size=window.shape, mode="bilinear", align_corners=False)
+        values: npt.NDArray[np.float32] = full[0, 0].cpu().numpy()
         return values
+
+    def _first_answers(
+        self, image: Image, request: Request, lattice: Lattice, places: Sequence[tuple[float, ...]]
+    ) -> list[Prediction]:
+        """Answers to first clicks, each for itself; what reaches the rim of its crop is seen in a larger one."""
+        shape = image.frame_shape(2)
+        answers = self._cropped_answers(image, request, lattice, places, CROP)
+        cut = [k for k, answer in enumerate(answers) if _leaves(answer, shape)]
+        if cut:
+            larger = self._cropped_answers(image, request, lattice, [places[k] for k in cut], LARGE_CROP)
+            for k, answer in zip(cut, larger, strict=True):
+                answers[k] = answer
+        return [
+            replace(self._obedient(answer, ((place, True),), request.diameter or 0.0), note=self.note)
+            for place, answer in zip(places, answers, strict=True)
+        ]
+
+    def _cropped_answers(
+        self, image: Image, request: Request, lattice: Lattice, places: Sequence[tuple[float, ...]], cells: int
+    ) -> list[Prediction]:
+        """Answers to first clicks, each in a crop of its window, in one batch."""
+        side, count = cells * STRIDE, len(places)
+        windows = [lattice.window(place) for place in places]
+        crops = [lattice.crop(window, place, cells) for window, place in zip(windows, places, strict=True)]
+        with torch.inference_mode():
+            seen = [self._shared(image, request.frame, window) for window in windows]
+            cuts = [
+                cropped(maps, window, crop, view)
+                for view in range(seen[0][0].shape[0])
+                for maps, window, crop in zip(seen, windows, crops, strict=True)
+            ]
+            features = tuple(torch.cat(maps) for maps in zip(*cuts, strict=True))
+            clicks = [to_window(((place, True),), crop, side) for place, crop in zip(places, crops, strict=True)]
+            nothing = torch.zeros((count, 1, side, side), device=self.torch_device)
+            others = self._others_in(request, crops, side)
+            points = PointSet.of(clicks, self.torch_device)
+            logits, qualities = self._answer(features, self.guidance(points, nothing, nothing[:, 0, 0, 0], (), others))
+        return self._predictions(logits, qualities, crops, image.frame_shape(2))
+
+    def _others_in(self, request: Request, crops: Sequence[Region], side: int) -> Tensor | None:
+        """Where other objects lie in crops, where the network takes that and it is known."""
+        if request.others is None or not self.guidance.encoding.others:
+            return None
+        return torch.cat([cut_others(request.others, crop, side) for crop in crops]).to(self.torch_device)
+
+
+def _leaves(answer: Prediction, shape: Sequence[int]) -> bool:
+    """Whether an answer reaches the rim of what it was seen in."""
+    box = Region.of_mask(answer.mask())
+    assert answer.window is not None
+    return box is not None and touches_rim(answer.window, box.placed_in(answer.region), shape)
 
 
 def peaks(
@@ -295,8 +320,3 @@ def pooled(features: Sequence[Tensor], mask: Tensor) -> npt.NDArray[np.float64]:
 def _middle(mask: Prediction) -> tuple[float, ...]:
     box = Region.of_mask(mask.mask())
     return (mask.region if box is None else box.placed_in(mask.region)).centre
-
-
-def _repeated(feature: Tensor, count: int, views: int) -> Tensor:
-    """A window's map once per click; of a window and its mirror image, all of the one and then all of the other."""
-    return torch.cat([feature[k : k + 1].expand(count, -1, -1, -1) for k in range(views)])

@@ -1,7 +1,7 @@
 """Object search: all objects of frames by a model that answers many clicks at once, or that segments frames itself.
 
-Pure: reads the image and the labels, asks the model, and returns `Suggestions`. Frames are searched tile by tile, so
-that memory holds one tile and the masks found.
+Pure: reads the image and the labels, asks the model, and returns `Suggestions`. Frames are searched part by
+part, so that memory holds one part and the masks found.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -27,27 +26,28 @@ from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Describer, Others, Predictor, Proposer, Segmenter
 from napari_clickseg.core.suggestions import Suggestion, Suggestions, settled
 
-TILE = 12
-"""Side of a tile, in diameters; it is between these two, in pixels."""
-SMALLEST_TILE, LARGEST_TILE = 256, 2048
-AT_ONCE = 48
-"""So many seeds are answered, and described, in a row: their windows' features are kept that long."""
+AT_ONCE = 16
+"""So many seeds are answered in a row, the strongest first; those that lie in what was found so far are left out."""
+COVERED = 0.6
+"""From this quality on an answer is taken for the object that it shows."""
 LARGEST_SHARE = 3.0
 """Masks of more diameters than this are no objects of that size."""
 WORST = 0.3
 """Answers of a lower quality are not offered at all."""
 OCTAVES = (-1.5, -0.75, 0.0, 0.75, 1.5)
 """From the estimated diameter, where nothing tells the size of the objects: the model is tried at these."""
-TRIED, TRIED_SIDE = 12, 12
-"""With so many seeds at each size, in a square of so many diameters."""
+TRIED = 12
+"""With so many seeds at each size, in the middle of a region."""
 FEW = 3
 """Fewer objects than this tell less."""
 FITS = 0.75
 """An object that differs by so many octaves from the size at which it is looked for tells half as much."""
 UNEVEN = 1.2
 """Octaves between the smallest and the largest example from which on objects are looked for at two sizes."""
-FOUND_AGAIN = 0.5
-"""The share of examples that the search has to find itself, so that what resembles them is offered."""
+FOUND_IOU, FOUND_SHARE = 0.3, 0.3
+"""From this IoU on the search finds an example itself, roughly, as first clicks do; and of so many of the examples it
+has to, so that what resembles them is offered. On val crops 0.5 and 0.5 refused a third of the searches, among them
+those that find most of the objects."""
 NOT_FOUND_AGAIN = (
     "Of the {count} objects kept, the model finds {found} by itself, so nothing that resembles them is offered. "
     "Keep a few more of them, or look for all objects."
@@ -86,27 +86,35 @@ class Search:
     def around(
         self, frame: Frame, region: Region, diameter: float, stop: Stop = NEVER, own: int = 0
     ) -> Iterator[Found]:
-        """Yield what the model finds in a region at one object size, overlaps included, the best half of it twice.
+        """Yield what the model finds in a region at one object size, overlaps included, part by part.
 
         Parameters
         ----------
         own : int
             An object in the labels that may be found, too.
         """
-        seeds = self.predictor.seeds(
-            self.image, frame, diameter, region.grow(round(diameter)).intersection(self.whole), stop
-        )
-        positions = sorted(seed.position for seed in seeds if region.contains(seed.position))
-        others = self._others(frame, region, diameter, own)
-        free = [position for position in positions if not _taken(others, position)]
-        for begin in range(0, len(free), AT_ONCE):
-            some = free[begin : begin + AT_ONCE]
+        for part in self.predictor.parts(region, diameter):
+            seeds = self.predictor.seeds(self.image, frame, diameter, part, stop)
+            if seeds:
+                others = self._others(frame, part, diameter, own)
+                yield from self._answered(frame, [seed.position for seed in seeds], diameter, others, stop)
+
+    def _answered(
+        self, frame: Frame, positions: Sequence[Sequence[float]], diameter: float, others: Others | None, stop: Stop
+    ) -> Iterator[Found]:
+        """Yield what is found at positions, but for those that lie in what was found before them or was there."""
+        left, found = [position for position in positions if not _taken(others, position)], list[Suggestion]()
+        while left:
+            some, left = left[:AT_ONCE], left[AT_ONCE:]
             answers = self.predictor.answer_many(self.image, frame, some, diameter, others, stop)
-            found = [
+            new = [
                 self._cut(frame, answer, position, others, diameter)
                 for answer, position in zip(answers, some, strict=True)
             ]
-            yield from described(self.image, self.predictor, [one for one in found if one is not None], diameter, stop)
+            ones = [one for one in new if one is not None]
+            found += [one for one in ones if one.quality is not None and one.quality >= COVERED]
+            left = [position for position in left if not any(one.covers(frame, position) for one in found)]
+            yield from described(self.image, self.predictor, ones, diameter, stop)
 
     def _others(self, frame: Frame, region: Region, diameter: float, own: int) -> Others | None:
         """What is in the labels in a region and around it; None where nothing is."""
@@ -164,42 +172,38 @@ def search(
     looking = Search(image, predictor, labels)
     sizes = _sizes(looking, frames, region, examples, diameter, stop)
     again = sum(_finds(looking, example, sizes, stop) for example in examples)
-    if examples and again < FOUND_AGAIN * len(examples):
+    if examples and again < FOUND_SHARE * len(examples):
         note = NOT_FOUND_AGAIN.format(count=len(examples), found=again or "none")
         return Suggestions((), sizes, len(examples), again, note)
-    jobs = [(frame, size, tile) for frame in frames for size in sizes for tile in tiles(region, size)]
+    jobs = [(frame, size, part) for frame in frames for size in sizes for part in predictor.parts(region, size)]
     all_found: list[Found] = []
-    for number, (frame, size, tile) in enumerate(jobs):
+    for number, (frame, size, part) in enumerate(jobs):
         stop.check(number / len(jobs))
-        all_found.extend(looking.around(frame, tile, size, _Part(stop)))
+        all_found.extend(looking.around(frame, part, size, _Part(stop)))
     return _offered(image, predictor, all_found, examples, sizes, again)
 
 
 class _Part(Stop):
-    """Mutable: ends with the stop of the whole search, whose progress a part of it does not change."""
+    """Mutable: ends with the stop of the whole search, and counts as a share of it.
 
-    def __init__(self, outer: Stop) -> None:
+    Parameters
+    ----------
+    outer : Stop
+    begun, share : float
+        How much of the whole was done before, and how much of it this part is; 0 where that is told elsewhere.
+    """
+
+    def __init__(self, outer: Stop, begun: float = 0.0, share: float = 0.0) -> None:
         super().__init__()
-        self._outer = outer
+        self._outer, self._begun, self._share = outer, begun, share
 
     @property
     def requested(self) -> bool:
         return self._outer.requested
 
-
-def tiles(region: Region, diameter: float) -> list[Region]:
-    """Return the tiles of a region, of which none overlap.
-
-    >>> [tile.shape for tile in tiles(Region((0, 0), (300, 700)), 10)]
-    [(300, 234), (300, 234), (300, 232)]
-    """
-    side = min(max(TILE * diameter, SMALLEST_TILE), LARGEST_TILE)
-    spans = []
-    for a, b in zip(region.start, region.stop, strict=True):
-        count = max(round((b - a) / side), 1)
-        step = -(-(b - a) // count)
-        spans.append([(k, min(k + step, b)) for k in range(a, b, step)])
-    return [Region(tuple(a for a, _ in span), tuple(b for _, b in span)) for span in product(*spans)]
+    def check(self, done: float | None = None) -> None:
+        """Raise `Stopped` as the whole would; how much of this part is done moves the whole on."""
+        self._outer.check(None if done is None or not self._share else self._begun + self._share * done)
 
 
 def described(
@@ -254,12 +258,10 @@ def _tried(
     looking: Search, frame: Frame, region: Region, size: float, stop: Stop
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Qualities and diameters of the strongest objects of one size in the middle of a region."""
-    side = max(math.ceil(TRIED_SIDE * size), 32)
-    middle = Region.around(region.centre, (side, side)).intersection(region)
+    (middle,) = (part for part in looking.predictor.parts(region, size) if part.contains(region.centre))
     seeds = looking.predictor.seeds(looking.image, frame, size, middle, stop)[:TRIED]
-    answers = looking.predictor.answer_many(
-        looking.image, frame, sorted(seed.position for seed in seeds), size, None, stop
-    )
+    positions = [seed.position for seed in seeds]
+    answers = looking.predictor.answer_many(looking.image, frame, positions, size, None, stop)
     found = [Suggestion.of(frame, answer.region, answer.mask(), answer.quality) for answer in answers]
     kept = settled(one for one in found if one is not None)
     return np.array([one.score for one in kept], np.float64), np.array([one.diameter for one in kept], np.float64)
@@ -269,7 +271,7 @@ def _finds(looking: Search, example: Example, sizes: Sequence[float], stop: Stop
     """Whether the search finds an object that is there."""
     frame, shown = example.shown.frame, example.shown
     return any(
-        found.one.overlap(shown)[0] >= FOUND_AGAIN
+        found.one.overlap(shown)[0] >= FOUND_IOU
         for size in sizes
         for found in looking.around(frame, shown.region, size, _Part(stop), own=example.label)
     )
@@ -311,7 +313,7 @@ def _segmented(
     found: list[Found] = []
     for number, frame in enumerate(frames):
         stop.check(number / len(frames))
-        objects = predictor.segment(image, frame, _Part(stop))
+        objects = predictor.segment(image, frame, _Part(stop, number / len(frames), 1 / len(frames)))
         there = read_block(labels, frame, Region.whole(objects.shape)) != 0
         for label, box in enumerate(ndimage.find_objects(objects), start=1):
             if box is None:
