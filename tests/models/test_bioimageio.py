@@ -241,3 +241,42 @@ def test_a_description_that_is_none_is_one_sentence(tmp_path: Path, text: str) -
     (tmp_path / "rdf.yaml").write_text(text)
     with pytest.raises(ValueError, match=r"^The description in rdf\.yaml (cannot be read|describes no model)"):
         examine(tmp_path / "rdf.yaml", trust=True)
+
+
+# -- outputs that need a rule of their own -----------------------------------------------------------------------------
+
+OWN_RULE = "of which objects are made by a rule of its own that is not followed here"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["object probability", "distance_0", "distance_1"],
+        ["dY flow", "dX flow", "cell probability"],
+        ["mask", "radial"],
+        ["embedding 1", "embedding 2"],
+    ],
+    ids=["StarDist", "Cellpose", "radial", "embedding"],
+)
+def test_outputs_named_for_distances_or_flows_are_refused_in_one_sentence(tmp_path: Path, names: list[str]) -> None:
+    description = described(outputs=len(names), channel_names=names)
+    path = package(tmp_path / "package", seeded(outputs=len(names)), description)
+    with pytest.raises(ValueError, match=OWN_RULE) as refused:
+        examine(path, trust=True)
+    assert str(refused.value).startswith("The network gives ")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("said", [{"config": {"stardist": {"n_rays": 32}}}, {"tags": ["nuclei", "Cellpose"]}])
+def test_several_channels_of_a_program_with_a_rule_of_its_own_are_refused(tmp_path: Path, said: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"The network is one of (stardist|cellpose): .*{OWN_RULE}"):
+        opened(tmp_path, **said)
+    plain = described(outputs=1, channel_names=["cells"], **said)
+    assert examine(package(tmp_path / "one", seeded(outputs=1), plain), trust=True).conventions.objects == (0,)
+
+
+def test_a_package_of_the_version_before_is_refused_by_the_name_of_its_output(tmp_path: Path) -> None:
+    description = old_description()
+    description["outputs"][0]["name"] = "flows"
+    with pytest.raises(ValueError, match=f"The network gives flows, {OWN_RULE}"):
+        examine(package(tmp_path / "package", seeded(outputs=2), description), trust=True)

@@ -151,3 +151,27 @@ def test_a_converted_network_stays_as_it_is_when_told_to_train() -> None:
     assert not network.train().training
     assert not network.module.training
     assert not any(weight.requires_grad for weight in network.parameters())
+
+
+def rays(x: Tensor) -> Tensor:
+    """As StarDist answers: an object probability, then distances along rays."""
+    return torch.cat([torch.sigmoid(x[:, :1]), 3 * x[:, 1:].abs() + 2], dim=1)
+
+
+def test_a_probability_beside_distances_is_refused_in_one_sentence() -> None:
+    with pytest.raises(
+        ValueError, match=r"a probability in channel 0 and 32 channels of other values, .*\.$"
+    ) as refused:
+        guessed(Apply(rays, outputs=33))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("finish", [torch.sigmoid, lambda x: x, lambda x: torch.softmax(x, 1)])
+def test_channels_of_one_kind_are_taken(finish: Callable[[Tensor], Tensor]) -> None:
+    assert guessed(Apply(finish, outputs=3))[0].objects == (1,)
+
+
+@pytest.mark.parametrize("name", ["cellpose.resnet_torch:CPnet", "stardist.models:StarDist2D"])
+def test_classes_of_programs_with_a_rule_of_their_own_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="of which objects are made by a rule of its own"):
+        guessed(Apply(torch.relu, outputs=3), class_path=name)

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from napari_clickseg.models.loaded import Opened
+from napari_clickseg.models.loaded import OWN_RULE, Opened
 from napari_clickseg.models.safe_archive import inside, unpack
 from napari_clickseg.models.state_dict import Blueprint
 from napari_clickseg.storage.atomic import checksum
@@ -69,7 +69,8 @@ def _input(tensor: Mapping[str, Any]) -> Table:
 def _output(tensor: Mapping[str, Any]) -> Table:
     halos = tensor.get("halo") or [0] * len(tensor["axes"])
     axes = [_axis(letter) | {"halo": halo} for letter, halo in zip(tensor["axes"], halos, strict=True)]
-    return {"axes": axes, "postprocessing": [_step(step) for step in tensor.get("postprocessing") or ()]}
+    steps = [_step(step) for step in tensor.get("postprocessing") or ()]
+    return {"id": tensor.get("name", ""), "axes": axes, "postprocessing": steps}
 
 
 def _axis(letter: str, size: int | tuple[int, int] | None = None) -> Table:
@@ -115,6 +116,10 @@ WEIGHTS = {"pytorch_state_dict": "state dict", "torchscript": "TorchScript", "on
 LETTERS = {"batch": "b", "channel": "c"}
 OBJECT_WORDS = ("foreground", "object", "nucle", "cell", "mask", "interior")
 BOUNDARY_WORDS = ("boundar", "border", "membrane", "contour", "edge")
+RULE_WORDS = ("distance", "dist_", "radial", "flow", "gradient", "offset", "vector", "embedding", "affinit")
+"""Parts of names of output channels of which objects are made by a rule of their own."""
+OWN_RULES = ("stardist", "cellpose", "omnipose", "hovernet", "plantseg", "embedseg")
+"""Programs that make objects by a rule of their own, as packages name them in `config` and `tags`."""
 WITHOUT_EFFECT = ("ensure_dtype",)
 UNSETTLED = "Convert its weights file by itself, and choose the conventions by hand."
 INCOMPLETE = (KeyError, IndexError, TypeError, AttributeError, StopIteration, ZeroDivisionError)
@@ -218,6 +223,7 @@ def _told(described: Table) -> tuple[Told, str]:
     if len(described["inputs"]) != 1:
         raise ValueError(f"The package's network takes {len(described['inputs'])} inputs; one image is wanted.")
     taken, given = described["inputs"][0], described["outputs"][0]
+    _check_rule(described)
     axes, given_axes = _letters(taken["axes"]), _letters(given["axes"])
     if "c" not in axes or set(axes) - set("bczyx") or axes != given_axes:
         raise ValueError(f"The package's network takes the axes {axes} and gives {given_axes}; it cannot be followed.")
@@ -228,6 +234,33 @@ def _told(described: Table) -> tuple[Told, str]:
         sequence(given.get("postprocessing"))
     )
     return told | _outputs(given["axes"]), axes
+
+
+def _check_rule(described: Table) -> None:
+    """Refuse a network whose output is distances, flows or the like, of which a rule of their own makes objects.
+
+    Raises
+    ------
+    ValueError
+        Where names of outputs and channels say so, or several channels come from a program that has such a rule.
+    """
+    axes = [axis for given in described["outputs"] for axis in given["axes"] if axis.get("type") == "channel"]
+    names = [str(name).lower() for axis in axes for name in sequence(axis.get("channel_names"))]
+    names += [str(given.get("id", "")).lower() for given in described["outputs"]]
+    odd = [name for name in names if _named(name, RULE_WORDS)]
+    if odd:
+        raise ValueError(f"The network gives {odd[0]}, {OWN_RULE}")
+    programs = {str(word).lower() for key in ("config", "tags") for word in sequence(described.get(key))}
+    program = next((one for one in OWN_RULES if one in programs), None)
+    if program is not None and _several(described["outputs"]):
+        raise ValueError(f"The network is one of {program}: it gives several channels, {OWN_RULE}")
+
+
+def _several(outputs: Sequence[Table]) -> bool:
+    """Whether outputs have more than one channel, or do not tell how many."""
+    axes = [axis for given in outputs for axis in given["axes"] if axis.get("type") == "channel"]
+    counts = [len(axis["channel_names"]) if "channel_names" in axis else axis.get("size") for axis in axes]
+    return len(outputs) > 1 or counts != [1]
 
 
 def _letters(axes: Sequence[Table]) -> str:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_clickseg.models.io_spec import Conventions
-from napari_clickseg.models.loaded import FAILURES, Adapter, Opened, canonical, reason
+from napari_clickseg.models.loaded import FAILURES, OWN_RULE, Adapter, Opened, canonical, reason
 
 SIDES = {2: (64, 128, 256, 512, 96, 160, 192, 224, 320, 384, 448, 572, 640, 768, 1024), 3: (32, 64, 16, 48, 96, 128)}
 """Sides to try, by the number of spatial axes: those that most networks take, then what fixed ones are made for."""
@@ -45,6 +45,14 @@ class Size:
     fixed: bool
 
 
+RULED = {
+    "cellpose": "flows and a cell probability",
+    "stardist": "distances along rays",
+    "omnipose": "flows and distances",
+}
+"""Packages whose networks need a rule of their own, and what these give."""
+
+
 class Misshapen(ValueError):  # noqa: N818 - says what the network is
     """Raised where a network ran and what came out is no map of its input."""
 
@@ -57,6 +65,7 @@ def guess(opened: Opened) -> tuple[Conventions, dict[str, str]]:
     ValueError
         With one sentence, where it gives no map of its input, or no gradient goes through it.
     """
+    _check_class(opened.class_path)
     told = {name: value for name, (value, _) in opened.told.items()}
     reasons = {name: words for name, (_, words) in opened.told.items()}
     found: dict[str, tuple[Any, str]] = {}
@@ -79,6 +88,19 @@ def guess(opened: Opened) -> tuple[Conventions, dict[str, str]]:
     chosen = {name: value for name, (value, _) in found.items()} | told
     words = {name: why for name, (_, why) in found.items()} | reasons
     return Conventions.from_mapping(_consistent(chosen)), words
+
+
+def _check_class(class_path: str) -> None:
+    """Refuse classes of programs that make objects of a network's output by a rule of their own.
+
+    Raises
+    ------
+    ValueError
+        Where the class is one of these.
+    """
+    program = class_path.partition(":")[0].partition(".")[0].lower()
+    if program in RULED:
+        raise ValueError(f"{class_path} gives {RULED[program]}, {OWN_RULE}")
 
 
 def check(opened: Opened, conventions: Conventions) -> None:
@@ -242,6 +264,7 @@ def _slope(network: nn.Module, image: Tensor) -> Tensor | None:
 def _output_guess(answers: list[Tensor]) -> dict[str, tuple[Any, str]]:
     """Tell what the output channels are, by how many there are and which values they take."""
     outputs = int(answers[0].shape[1])
+    _check_alike(answers)
     low, high = min(float(a.min()) for a in answers), max(float(a.max()) for a in answers)
     bounded = low >= 0 and high <= 1
     shares = all(bool(((a.sum(1) - 1).abs() < SUM_TOLERANCE).all()) for a in answers)
@@ -253,6 +276,24 @@ def _output_guess(answers: list[Tensor]) -> dict[str, tuple[Any, str]]:
     independent = bounded and not shares
     objects, boundary, why = _channels_guess(outputs, independent)
     return {"activation": activation, "objects": (objects, why), "boundary": (boundary, why)}
+
+
+def _check_alike(answers: list[Tensor]) -> None:
+    """Refuse a network of which one channel is a probability and the others are not: distances, as of StarDist.
+
+    Raises
+    ------
+    ValueError
+        Where that is so.
+    """
+    values = torch.cat([answer.flatten(2) for answer in answers], dim=2)[0]
+    bounded = (values.amin(1) >= 0) & (values.amax(1) <= 1)
+    if int(bounded.sum()) == 1 and bounded.numel() > 2:
+        channel = int(bounded.int().argmax())
+        raise ValueError(
+            f"The network gives a probability in channel {channel} and {bounded.numel() - 1} channels of other values, "
+            f"{OWN_RULE}"
+        )
 
 
 def _channels_guess(outputs: int, independent: bool) -> tuple[list[int], int | None, str]:

@@ -11,6 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+OWN_RULE = (
+    "of which objects are made by a rule of its own that is not followed here; export its object probability alone, or "
+    "let its own program find the objects and correct its labels with another model."
+)
+"""What is said of networks whose output is distances, flows or the like."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
