@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 
 from doubles import disk
 from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.distances import depth
 from napari_clickseg.core.simulated_user import (
     BOX_IOU,
     FARTHEST_SLIP,
     ROBOTS,
     SLIPS,
-    depth,
     first_click,
     largest_component,
     next_click,
@@ -157,10 +157,6 @@ def test_the_first_click_is_as_far_off_centre_as_wanted():
     anywhere = {first_click(truth, rng(k), spread=1).position for k in range(80)}
     assert len(anywhere) > 50
     assert all(truth[tuple(map(int, p))] for p in anywhere)
-
-
-def test_the_border_of_the_array_is_a_border():
-    np.testing.assert_array_equal(depth(np.ones((3, 4), bool)), [[1, 1, 1, 1], [1, 2, 2, 1], [1, 1, 1, 1]])
 
 
 def test_components_connect_by_faces():

@@ -134,8 +134,8 @@ def test_energy_only_falls_until_every_click_has_its_label(seed: int):
     looks = list(descend(convolved(seed), clicked, iter(range(60)), NEVER))
     energies = [look.energy for look in looks]
     assert all(later < earlier for earlier, later in pairwise(energies))
-    assert not clicked.wrong(looks[-1].told).any()
-    assert all(clicked.wrong(look.told).any() for look in looks[:-1])
+    assert not clicked.wrong(looks[-1].at_clicks).any()
+    assert all(clicked.wrong(look.at_clicks).any() for look in looks[:-1])
 
 
 def test_two_steps_tell_lbfgs_all_of_a_quadratic_of_two_variables():

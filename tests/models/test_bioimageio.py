@@ -13,7 +13,7 @@ import torch
 from foreign_files import onnx, scripted
 from foreign_networks import seeded
 from napari_clickseg.models import bioimageio as bioimage
-from napari_clickseg.models.bioimageio import SAYS
+from napari_clickseg.models.bioimageio import BY_DESCRIPTION
 from napari_clickseg.models.import_model import Candidate, examine
 from packages import described, package, state_dict, zipped
 
@@ -30,7 +30,9 @@ def test_sizes_axes_and_halo_come_from_the_description(tmp_path: Path) -> None:
     candidate = opened(tmp_path)
     rules = candidate.conventions
     assert (rules.ndim, rules.channels, rules.divisible, rules.smallest_side, rules.halo) == (2, 1, 4, 16, 4)
-    assert all(candidate.guesses[name] == SAYS for name in ("ndim", "channels", "divisible", "smallest_side", "halo"))
+    assert all(
+        candidate.guesses[name] == BY_DESCRIPTION for name in ("ndim", "channels", "divisible", "smallest_side", "halo")
+    )
 
 
 def test_words_about_the_model_come_along(tmp_path: Path) -> None:
@@ -232,7 +234,7 @@ def test_weights_that_are_not_what_the_package_says_are_refused(tmp_path: Path) 
     description = described()
     description["weights"]["pytorch_state_dict"] = {**state_dict(), "sha256": hashlib.sha256(b"else").hexdigest()}
     assert refusal(tmp_path, description) == (
-        "weights.pt is damaged: its sha256 is not what the package says; download it again."
+        "weights.pt is damaged: its sha256 is not what the package declares; download it again."
     )
 
 

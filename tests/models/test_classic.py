@@ -13,7 +13,8 @@ from napari_clickseg.core.jobs import Stop, Stopped
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Request
-from napari_clickseg.models.classic import LARGEST_SIDE, Geodesic, GrabCut, RandomWalker, Superpixels, look
+from napari_clickseg.models.classic import Geodesic, GrabCut, RandomWalker, Superpixels
+from napari_clickseg.models.seeded_window import LARGEST_SIDE, seeded_window
 from napari_clickseg.session.session import Session
 
 Predictor = RandomWalker | Geodesic | Superpixels | GrabCut
@@ -163,9 +164,9 @@ def test_the_answer_is_no_larger_than_the_window(predictor: Predictor) -> None:
 @every
 def test_large_objects_are_looked_at_coarsely(predictor: Predictor) -> None:
     image = Image.of(np.zeros((1500, 1500), np.uint8))
-    scene = look(image, Request((), (Click((700.0, 700.0)),), None, 400.0))
-    assert scene.step == 9
-    assert max(scene.picture.shape[:2]) <= LARGEST_SIDE
+    window = seeded_window(image, Request((), (Click((700.0, 700.0)),), None, 400.0))
+    assert window.step == 9
+    assert max(window.picture.shape[:2]) <= LARGEST_SIDE
 
 
 @every

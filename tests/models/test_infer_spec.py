@@ -107,8 +107,8 @@ def test_the_halo_is_how_far_an_output_pixel_sees(reach: int, halo: int) -> None
 
 
 def test_what_the_file_tells_goes_before_what_running_shows() -> None:
-    told = {"objects": ([0], "the file says so"), "normalise": ("mean-sd", "the file says so")}
-    rules, reasons = guessed(seeded(outputs=3), told=told)
+    declared = {"objects": ([0], "the file says so"), "normalise": ("mean-sd", "the file says so")}
+    rules, reasons = guessed(seeded(outputs=3), declared=declared)
     assert (rules.objects, rules.normalise, rules.boundary) == ((0,), "mean-sd", 2)
     assert reasons["objects"] == reasons["normalise"] == "the file says so"
 

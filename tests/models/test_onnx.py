@@ -193,7 +193,7 @@ def test_channels_that_come_last_are_turned_round() -> None:
     made = helper.make_graph([helper.make_node("Sigmoid", ["image"], ["out0"])], "test", [image], [out])
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     opened = open_onnx(model.SerializeToString(), "last.onnx", bool)
-    assert (opened.axes, opened.told["channels"][0]) == ("byxc", 3)
+    assert (opened.axes, opened.declared["channels"][0]) == ("byxc", 3)
 
 
 @pytest.mark.parametrize(

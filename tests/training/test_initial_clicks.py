@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pytest
 
 from doubles import disk
-from napari_clickseg.core.simulated_user import BOX_IOU, NARROWEST, depth
+from napari_clickseg.core.distances import depth
+from napari_clickseg.core.simulated_user import BOX_IOU, NARROWEST
 from napari_clickseg.training.initial_clicks import (
     BAND,
     BAND_SIDE,

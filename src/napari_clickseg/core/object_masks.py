@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_clickseg.core.distances import deepest
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_size import equivalent_diameter
 from napari_clickseg.core.regions import Region
@@ -58,9 +59,7 @@ class Outline:
     @property
     def deepest(self) -> tuple[float, ...]:
         """The pixel farthest from the outside: always inside, as the centre of a crescent is not."""
-        depth = ndimage.distance_transform_edt(np.pad(self.mask, 1))
-        place = np.unravel_index(int(depth.argmax()), depth.shape)
-        return tuple(float(a + p - 1) for a, p in zip(self.region.start, place, strict=True))
+        return tuple(float(a + p) for a, p in zip(self.region.start, deepest(self.mask), strict=True))
 
     def on(self, region: Region) -> Mask:
         """Return the mask on another region, False where the object is not."""

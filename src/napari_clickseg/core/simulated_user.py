@@ -13,10 +13,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.distances import Distances, depth
 from napari_clickseg.core.regions import Region
 
 Mask = npt.NDArray[np.bool_]
-Distances = npt.NDArray[np.float64]
 Pick = Callable[[Mask, Sequence[tuple[float, ...]], np.random.Generator], tuple[int, ...]]
 """(error pixels, earlier clicks' points, random numbers) -> the pixel to click."""
 Slip = Callable[[np.random.Generator, int], npt.NDArray[np.intp]]
@@ -33,17 +33,6 @@ BOX_IOU = 0.7
 DISTANCES_TRIED = 20
 NARROWEST = 0.5
 """A box spanned by two clicks is at least this high for its width, and this wide for its height."""
-
-
-def depth(mask: Mask) -> Distances:
-    """Return each pixel's distance to the nearest pixel outside the mask; outside the array counts as outside.
-
-    >>> float(depth(np.ones((3, 3), bool)).max())
-    2.0
-    """
-    padded = np.pad(mask, 1)
-    inner: Distances = ndimage.distance_transform_edt(padded)
-    return inner[(slice(1, -1),) * mask.ndim]
 
 
 def largest_component(error: Mask) -> Mask:

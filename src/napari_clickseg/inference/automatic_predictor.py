@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,7 @@ from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.inference.automatic_window import CLOSE, USUAL, box_of, choose_sight, from_grid, on_frame, to_grid
 from napari_clickseg.inference.brs import Budget
 from napari_clickseg.inference.click_enforcement import obey
-from napari_clickseg.inference.device import FeatureCache, copy_on_cpu, free_memory, ran_out_of_memory
+from napari_clickseg.inference.device import FeatureCache, copy_on_cpu, on_device_or_cpu
 from napari_clickseg.inference.input_refinement import insist
 from napari_clickseg.inference.instances import dropped, find_objects, grown
 from napari_clickseg.inference.io_transforms import (
@@ -56,7 +55,6 @@ from napari_clickseg.inference.proposal_choice import (
 from napari_clickseg.inference.tiling import Sides, cover
 from napari_clickseg.models.io_spec import Conventions
 
-Answer = TypeVar("Answer")
 Reading = Callable[[Tensor, Conventions], Tensor]
 """Output of a network (1, channels, ...), conventions -> (1, 1, ...)."""
 
@@ -75,7 +73,7 @@ SOFT = 0.15
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """What the network says of a window, on the frame's pixels.
+    """The network's answer to a window, on the frame's pixels.
 
     Attributes
     ----------
@@ -169,17 +167,24 @@ class ClickablePredictor:
             Here and below, where the image has fewer axes than the network sees.
         """
         self._check_axes(image)
-        return self._somewhere(lambda able: able._predict(image, request, stop))
+        return on_device_or_cpu(self, lambda able: able._predict(image, request, stop))
 
     def probability(self, image: Image, frame: Frame, stop: Stop = NEVER) -> npt.NDArray[np.float32]:
         """Return the probability of "object", shape of the frame; tile by tile the original network's answer."""
         self._check_axes(image)
-        return self._somewhere(lambda able: able._on_tiles(image, frame, stop, (to_probability,))[0])
+        return on_device_or_cpu(self, lambda able: able._on_tiles(image, frame, stop, (to_probability,))[0])
 
     def segment(self, image: Image, frame: Frame, stop: Stop = NEVER) -> npt.NDArray[np.int32]:
         """Return all objects of a frame, numbered from 1."""
         self._check_axes(image)
-        return self._somewhere(lambda able: able._objects(image, frame, stop))
+        return on_device_or_cpu(self, lambda able: able._objects(image, frame, stop))
+
+    def on_cpu(self, note: str) -> ClickablePredictor:
+        """Return a copy on the CPU whose answers carry this note."""
+        copied = ClickablePredictor.of(
+            copy_on_cpu(self.network), self.conventions, self.name, torch.device("cpu"), note
+        )
+        return replace(copied, refines=self.refines, other=self.other)
 
     def _check_axes(self, image: Image) -> None:
         if image.ndim < self.ndim:
@@ -256,7 +261,7 @@ class ClickablePredictor:
         return Prediction(answer.region.placed_in(view.region), answer.logits, note)
 
     def _view(self, image: Image, frame: Frame, box: Region, stop: Stop) -> View:
-        """What the network says of a window that holds a box of the frame; kept."""
+        """The network's answer to a window that holds a box of the frame; kept."""
         shape, steps = image.frame_shape(self.ndim), self._steps(image)
         window = choose_sight(to_grid(box, steps), grid_shape(shape, self.conventions.scale), self.sides, USUAL)
         region = from_grid(window, shape, steps)
@@ -322,20 +327,6 @@ class ClickablePredictor:
 
     def _seen(self, given: Tensor) -> Tensor:
         return pick(self.network(given), self.conventions, given.shape[2:])
-
-    def _somewhere(self, work: Callable[[ClickablePredictor], Answer]) -> Answer:
-        """Work here; on a GPU that ran out of memory, on the CPU and with a note that says so."""
-        try:
-            return work(self)
-        except RuntimeError as error:
-            if self.device == "cpu" or not ran_out_of_memory(error):
-                raise
-            self.cache.clear()
-            free_memory(self.torch_device)
-            duplicate = copy_on_cpu(self.network)
-            sentence = "The GPU ran out of memory, so this answer was computed on the CPU."
-            on_cpu = ClickablePredictor.of(duplicate, self.conventions, self.name, torch.device("cpu"), sentence)
-            return work(replace(on_cpu, refines=self.refines, other=self.other))
 
 
 # -- around the network ------------------------------------------------------------------------------------------------

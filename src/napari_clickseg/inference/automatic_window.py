@@ -32,7 +32,7 @@ def box_of(
 ) -> Region:
     """Return what a window should hold: the last click with its surroundings; other clicks and the mask if near.
 
-    The last click comes first, as the answer is about what it says.
+    The last click comes first, as the answer is about it.
     """
     last = Region.around(points[-1][0], (1,) * len(shape)).grow(math.ceil(AROUND * diameter) + 4)
     limit = last.grow(math.ceil(2 * diameter))

@@ -36,7 +36,7 @@ ENOUGH = 1e-4
 SHORTER, SHORTEST = (0.1, 0.5), 1e-3
 """What a step that did not is shortened to, at least and at most; the share of the first try where descent ends."""
 REMEMBERED = 8
-"""How many steps tell L-BFGS of the curvature."""
+"""From how many steps L-BFGS estimates the curvature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clicked:
-    """Where the clicks of a window lie, and what they say.
+    """Where the clicks of a window lie, and their labels.
 
     Attributes
     ----------
@@ -94,20 +94,20 @@ class Clicked:
         """Return the logits at the clicks, float32 (clicks,), of (1, 1, height, width), between pixels bilinearly."""
         return torch.einsum("ny,yx,nx->n", self.rows, logits[0, 0].float(), self.columns)
 
-    def corrective(self, told: Tensor) -> Tensor:
+    def corrective(self, logits: Tensor) -> Tensor:
         """Return the corrective energy, equation 4, of logits at the clicks."""
-        return ((self.labels - torch.sigmoid(told)) ** 2).sum()
+        return ((self.labels - torch.sigmoid(logits)) ** 2).sum()
 
-    def wrong(self, told: Tensor) -> Tensor:
+    def wrong(self, logits: Tensor) -> Tensor:
         """Return which clicks have the other label, bool (clicks,)."""
-        return (told > 0) != (self.labels > 0.5)
+        return (logits > 0) != (self.labels > 0.5)
 
-    def promised(self, told: Tensor) -> float:
+    def promised(self, logits: Tensor) -> float:
         """Return what the corrective energy loses as wrong clicks get to `BEYOND`, were it linear in their logits."""
-        probability = torch.sigmoid(told)
+        probability = torch.sigmoid(logits)
         slopes = 2 * (probability - self.labels) * probability * (1 - probability)
-        lacking = (2 * self.labels - 1) * BEYOND - told
-        return float(-(slopes * lacking)[self.wrong(told)].sum())
+        lacking = (2 * self.labels - 1) * BEYOND - logits
+        return float(-(slopes * lacking)[self.wrong(logits)].sum())
 
 
 def _hats(places: Tensor, length: int) -> Tensor:
@@ -135,7 +135,7 @@ class Look:
     place: Tensor
     energy: float
     logits: Tensor
-    told: Tensor
+    at_clicks: Tensor
     graph: Tensor
 
     def gradient(self) -> Tensor:
@@ -149,14 +149,14 @@ def look_at(variables: Variables, clicked: Clicked, place: Tensor) -> Look:
     with torch.enable_grad():
         place = place.detach().requires_grad_(True)
         logits = variables.respond(place)
-        told = clicked.read(logits)
-        energy = clicked.corrective(told) + variables.inertia * ((place - variables.start) ** 2).sum()
-    return Look(place, float(energy.detach()), logits.detach(), told.detach(), energy)
+        at_clicks = clicked.read(logits)
+        energy = clicked.corrective(at_clicks) + variables.inertia * ((place - variables.start) ** 2).sum()
+    return Look(place, float(energy.detach()), logits.detach(), at_clicks.detach(), energy)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curvature:
-    """What the last steps told of the curvature: (step, change of gradient) of each, the newest last."""
+    """The curvature as the last steps measured it: (step, change of gradient) of each, the newest last."""
 
     steps: tuple[tuple[Tensor, Tensor], ...] = ()
 
@@ -195,7 +195,7 @@ def descend(variables: Variables, clicked: Clicked, looks: Iterator[object], sto
     here = look_at(variables, clicked, variables.start)
     yield here
     above, curvature = None, Curvature()
-    while clicked.wrong(here.told).any() and next(looks, None) is not None:
+    while clicked.wrong(here.at_clicks).any() and next(looks, None) is not None:
         stop.check()
         place, slope = here.place.detach(), here.gradient()
         if above is not None:
@@ -245,7 +245,7 @@ def _first_try(clicked: Clicked, here: Look, slope: Tensor, curvature: Curvature
     """
     way = curvature.newton(slope)
     descent = -float((slope * way).sum())
-    reach = clicked.promised(here.told) / descent if descent > 0 else 0.0
+    reach = clicked.promised(here.at_clicks) / descent if descent > 0 else 0.0
     return way, min(1.0, reach) if curvature.steps else reach
 
 
@@ -375,7 +375,7 @@ def _rescaled(feature: Tensor, changed: Tensor) -> Tensor:
 
 
 class _Rescaled:
-    """Mutable: a layer in a copy of its network. It runs once; then its output is changed as `changed` says."""
+    """Mutable: a layer in a copy of its network. It runs once; then its output is changed by `changed`."""
 
     def __init__(self, layer: nn.Module) -> None:
         self._layer = layer

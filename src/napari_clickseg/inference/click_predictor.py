@@ -24,8 +24,7 @@ from napari_clickseg.inference.device import (
     Features,
     choose_precision,
     copy_on_cpu,
-    free_memory,
-    ran_out_of_memory,
+    on_device_or_cpu,
 )
 from napari_clickseg.inference.guidance import Encoding, Guidance, PointSet
 from napari_clickseg.inference.local_change import merged
@@ -126,19 +125,12 @@ class ClickPredictor:
         return WindowRule(object_share=self.card.object_share)
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
-        """Answer a request; on a GPU that ran out of memory, on the CPU and with a note that says so."""
-        try:
-            return self._predict(image, request, stop)
-        except RuntimeError as error:
-            if self.device == "cpu" or not ran_out_of_memory(error):
-                raise
-            self.cache.clear()
-            free_memory(self.torch_device)
-            sentence = "The GPU ran out of memory, so this answer was computed on the CPU."
-            return self._on_cpu(sentence)._predict(image, request, stop)
+        """Answer a request; on a GPU that ran out of memory, on the CPU with a note."""
+        return on_device_or_cpu(self, lambda able: able._predict(image, request, stop))
 
-    def _on_cpu(self, note: str) -> ClickPredictor:
-        return ClickPredictor.of(self._copy_on_cpu(), self.card, torch.device("cpu"), note)
+    def on_cpu(self, note: str) -> ClickPredictor:
+        """Return a copy on the CPU whose answers carry this note."""
+        return ClickPredictor.of(copy_on_cpu(self.network), self.card, torch.device("cpu"), note)
 
     def _predict(self, image: Image, request: Request, stop: Stop) -> Prediction:
         points = request.points(2)
@@ -160,7 +152,7 @@ class ClickPredictor:
         looks: Iterator[int],
         stop: Stop,
     ) -> Prediction:
-        """Look closer, keep what no click speaks of, and obey, as far as the model's card says so."""
+        """Look closer, keep what no click concerns, and obey, as far as the model's card has it on."""
         if request.prior is not None and "closer" in self.card.refinements:
             answer = self._look_closer(image, request, points, answer, looks, stop)
         if request.prior is not None and request.corrects and "merge" in self.card.refinements:
@@ -193,7 +185,7 @@ class ClickPredictor:
         return answer, prior
 
     def _obedient(self, answer: Prediction, points: Points, diameter: float) -> Prediction:
-        """Give every clicked pixel its label, where the model's card says so."""
+        """Give every clicked pixel its label, where the model's card has it on."""
         if not OBEDIENT.intersection(self.card.refinements):
             return answer
         return replace(answer, logits=obey(answer.logits, answer.region, points, diameter))
@@ -239,7 +231,7 @@ class ClickPredictor:
 
     @staticmethod
     def _unsure(request: Request) -> bool:
-        """Whether hardly more than an estimate tells how large the object is."""
+        """Whether hardly more than an estimate is known of the object's size."""
         estimated = request.estimated or request.diameter is None
         return estimated and (request.prior is None or len(request.clicks) <= RETHOUGHT)
 
@@ -303,9 +295,9 @@ class ClickPredictor:
         clicks = PointSet.of([to_window(points, window, side)], self.torch_device)
         prior = self._fed(request, prior)
         mask = torch.zeros((1, 1, side, side)) if prior is None else torch.sigmoid(cut_logits(prior, window, side))
-        told = torch.full((1,), 0.0 if prior is None else 1.0, device=self.torch_device)
+        has_mask = torch.full((1,), 0.0 if prior is None else 1.0, device=self.torch_device)
         others = self._others(request, window)
-        maps = guidance(clicks, mask.to(self.torch_device), told, features[: guidance.keeps], others)
+        maps = guidance(clicks, mask.to(self.torch_device), has_mask, features[: guidance.keeps], others)
         return features[guidance.keeps :], maps
 
     def _fed(self, request: Request, prior: Prediction | None) -> Prediction | None:
@@ -363,9 +355,6 @@ class ClickPredictor:
 
     def _ready(self, maps: Tensor) -> Tensor:
         return maps.to(device=self.torch_device, dtype=self.precision, memory_format=torch.channels_last)
-
-    def _copy_on_cpu(self) -> nn.Module:
-        return copy_on_cpu(self.network)
 
 
 def _fit(network: nn.Module, card: ModelCard) -> None:

@@ -9,6 +9,7 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
+from typing import Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,46 @@ from napari_clickseg.core.images import Image
 
 Features = tuple[Tensor, ...]
 CACHE_BYTES = 256 * 2**20
+Answer = TypeVar("Answer")
+Able = TypeVar("Able", bound="OnDevice")
+ON_CPU = "The GPU ran out of memory, so this answer was computed on the CPU."
+
+
+class OnDevice(Protocol):
+    """What answers on a device, and can be copied to the CPU."""
+
+    @property
+    def device(self) -> str:
+        """The kind of device: "cpu", "cuda", "mps"."""
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device itself."""
+
+    @property
+    def cache(self) -> FeatureCache:
+        """Features on the device."""
+
+    def on_cpu(self, note: str) -> Self:
+        """Return a copy on the CPU whose answers carry this note."""
+
+
+def on_device_or_cpu(predictor: Able, work: Callable[[Able], Answer]) -> Answer:
+    """Return `work(predictor)`; where its GPU runs out of memory, that of a copy on the CPU, with a note.
+
+    Raises
+    ------
+    RuntimeError
+        What the work raised for any other reason.
+    """
+    try:
+        return work(predictor)
+    except RuntimeError as error:
+        if predictor.device == "cpu" or not ran_out_of_memory(error):
+            raise
+        predictor.cache.clear()
+        free_memory(predictor.torch_device)
+        return work(predictor.on_cpu(ON_CPU))
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -53,7 +94,7 @@ def choose_precision(device: torch.device) -> torch.dtype:
 
 
 def ran_out_of_memory(error: RuntimeError) -> bool:
-    """Tell whether a device had too little memory; MPS says so in words alone."""
+    """Return whether a device had too little memory; MPS reports it in words alone."""
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
 
 

@@ -128,7 +128,7 @@ class Encoding:
 
     @classmethod
     def from_mapping(cls, table: Mapping[str, Any]) -> Encoding:
-        """Return the encoding that a table of TOML or JSON says.
+        """Return the encoding that a table of TOML or JSON describes.
 
         Raises
         ------

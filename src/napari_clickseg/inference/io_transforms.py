@@ -1,4 +1,4 @@
-"""Feeding: what a network made elsewhere is given of an image, and what its output says, by its conventions.
+"""Inputs and outputs of networks made elsewhere: what they are given of an image, and what their output means.
 
 A window is given in the network's pixels: the frame's own, or resampled where the conventions name a scale. Beyond the
 frame it goes on as its own mirror image. Normalisation follows the whole frame, so that a window shows the network the

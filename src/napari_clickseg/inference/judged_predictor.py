@@ -24,7 +24,7 @@ from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Others, Request, Seed
 from napari_clickseg.inference.click_predictor import ClickPredictor
-from napari_clickseg.inference.device import FeatureCache
+from napari_clickseg.inference.device import FeatureCache, copy_on_cpu
 from napari_clickseg.inference.guidance import PointSet
 from napari_clickseg.inference.scale_choice import (
     AT_ONCE,
@@ -111,8 +111,9 @@ class JudgedPredictor(ClickPredictor):
         """Return parts of a region, none of which overlap, whose objects of a size are seen at once."""
         return Lattice.of(diameter).parts(region)
 
-    def _on_cpu(self, note: str) -> JudgedPredictor:
-        return JudgedPredictor.of(self._copy_on_cpu(), self.card, torch.device("cpu"), note)
+    def on_cpu(self, note: str) -> JudgedPredictor:
+        """Return a copy on the CPU whose answers carry this note."""
+        return JudgedPredictor.of(copy_on_cpu(self.network), self.card, torch.device("cpu"), note)
 
     def describe(
         self, image: Image, frame: Frame, masks: Sequence[Prediction], diameter: float, stop: Stop = NEVER

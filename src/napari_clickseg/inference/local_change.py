@@ -25,7 +25,7 @@ def merged(answer: Prediction, prior: Prediction, points: Sequence[tuple[tuple[f
     Parameters
     ----------
     points : sequence of (position within the frame, positive)
-        A piece is taken over where a click on it wants what the answer says there.
+        A piece is taken over where a click on it wants the answer's label there.
     """
     region = answer.region.union(prior.region)
     before, after = prior.logits_on(region), prior.logits_on(region)

@@ -1,6 +1,6 @@
 """Pieces: what a click that contradicts a mask may mean: the pixels to add around it, or to take away.
 
-A click lies on something that is wrong, and says neither how far it reaches nor why. So many pieces are proposed: by
+A click lies on something that is wrong, and shows neither how far it reaches nor why. So many pieces are proposed: by
 the network's map at several levels, by necks, by likeness of brightness, by outlines along edges, and by how far the
 mask's own rim is; `meaning` then chooses among them. Two and three dimensions, without torch.
 """
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
+from napari_clickseg.core.distances import depth
 from napari_clickseg.inference.instances import split_at_necks
 
 Mask = npt.NDArray[np.bool_]
@@ -236,14 +237,8 @@ def _connected(mask: Mask, pixel: Pixel) -> Iterator[Mask]:
 
 
 def reaches_rim(piece: Mask) -> bool:
-    """Tell whether a piece reaches the rim of its picture."""
+    """Return whether a piece reaches the rim of its picture."""
     return any(np.take(piece, end, axis).any() for axis in range(piece.ndim) for end in (0, -1))
-
-
-def depth(mask: Mask) -> npt.NDArray[np.float64]:
-    """Return each pixel's distance to the nearest one outside the mask; beyond the array is outside."""
-    inner: npt.NDArray[np.float64] = ndimage.distance_transform_edt(np.pad(mask, 1))
-    return inner[(slice(1, -1),) * mask.ndim]
 
 
 def distance_from(pixel: Pixel, shape: tuple[int, ...]) -> Values:

@@ -18,6 +18,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 from scipy.special import expit
 
+from napari_clickseg.core.distances import depth
 from napari_clickseg.core.object_size import equivalent_diameter
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Request
@@ -27,14 +28,13 @@ from napari_clickseg.inference.object_proposals import (
     Mask,
     Pixel,
     Values,
-    depth,
     distance_from,
     pieces,
     reaches_rim,
 )
 
 TYPICAL = 3
-"""From so many whole objects in a window on, their median tells how large objects are."""
+"""From so many whole objects in a window on, their median is the expected size."""
 
 
 def typical_diameter(parts: npt.NDArray[np.int32]) -> float | None:
@@ -51,7 +51,7 @@ def typical_diameter(parts: npt.NDArray[np.int32]) -> float | None:
 def expected_diameter(request: Request, guess: float, typical: float | None, mask: Mask) -> float:
     """Return how large the object is likely to be, in pixels.
 
-    As others around it, where the network sees some and nobody said it. For an object that is there already, half-way
+    As others around it, where the network sees some and no size was set. For an object that is there already, half-way
     (in octaves) from that to its own size, which counts as at most an octave more: the object may be several, merged.
     """
     usual = typical if typical is not None and (request.estimated or request.prior is not None) else guess
@@ -346,7 +346,7 @@ def certain_piece(wrong: Contradiction, opposite: Sequence[Pixel], alone: bool) 
     Parameters
     ----------
     alone : bool
-        No click says that there is an object at all.
+        No click lies on an object at all.
     """
     parts, _ = ndimage.label(wrong.room)
     piece: Mask = parts == parts[wrong.click]

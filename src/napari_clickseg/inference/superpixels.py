@@ -1,6 +1,6 @@
-"""Superpixels: small patches of like pixels, and what clicks and boxes say in terms of them.
+"""Superpixels: small patches of like pixels, and clicks and boxes in terms of them.
 
-What the network is told of them is `guidance`'s affair.
+How the network sees them, `guidance` decides.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""bioimage.io packages: what their description tells of axes, processing and sizes, and the weights that it names.
+"""bioimage.io packages: what their description declares of axes, processing and sizes, and the weights that it names.
 
 Nothing is downloaded, and nothing is unpacked that leaves its folder.
 """
@@ -110,7 +110,7 @@ def sequence(value: Any) -> Sequence[Any]:
 
 
 DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml", "rdf.yml", "model.yaml")
-SAYS = "the package's description says so"
+BY_DESCRIPTION = "the package's description says so"
 WEIGHTS = {"pytorch_state_dict": "state dict", "torchscript": "TorchScript", "onnx": "ONNX"}
 """Weights that are taken, in this order of preference, and the format of each."""
 LETTERS = {"batch": "b", "channel": "c"}
@@ -123,9 +123,9 @@ OWN_RULES = ("stardist", "cellpose", "omnipose", "hovernet", "plantseg", "embeds
 WITHOUT_EFFECT = ("ensure_dtype",)
 UNSETTLED = "Convert its weights file by itself, and choose the conventions by hand."
 INCOMPLETE = (KeyError, IndexError, TypeError, AttributeError, StopIteration, ZeroDivisionError)
-"""What following a description raises that leaves out what it must tell."""
+"""What following a description raises that leaves out what it must declare."""
 
-Told = dict[str, tuple[Any, str]]
+Declared = dict[str, tuple[Any, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +160,15 @@ def open_package(path: Path, open_parts: Callable[[Parts], Opened]) -> Opened:
         name = path.name if path.name in DESCRIPTIONS else next(n for n in DESCRIPTIONS if (folder / n).is_file())
         try:
             described = read_description(folder / name, path.name)
-            told, axes = _told(described)
+            declared, axes = _declared(described)
             parts = _parts(described, folder)
         except INCOMPLETE as error:
             missing = f"{type(error).__name__}: {error}"
             raise ValueError(f"The description in {path.name} leaves out what is needed ({missing}).") from None
         opened = open_parts(parts)
     title, description, licence = (str(described.get(key) or "") for key in ("name", "description", "license"))
-    told = {**opened.told, **told}
-    return replace(opened, told=told, axes=axes, title=title, description=description, licence=licence)
+    declared = {**opened.declared, **declared}
+    return replace(opened, declared=declared, axes=axes, title=title, description=description, licence=licence)
 
 
 def _parts(described: Table, folder: Path) -> Parts:
@@ -212,13 +212,13 @@ def _local(source: Any) -> str:
 
 def _check_sha256(file: Path, wanted: str | None) -> None:
     if wanted and checksum(file) != wanted:
-        raise ValueError(f"{file.name} is damaged: its sha256 is not what the package says; download it again.")
+        raise ValueError(f"{file.name} is damaged: its sha256 is not what the package declares; download it again.")
 
 
-# -- what the description tells ----------------------------------------------------------------------------------------
+# -- what the description declares -------------------------------------------------------------------------------------
 
 
-def _told(described: Table) -> tuple[Told, str]:
+def _declared(described: Table) -> tuple[Declared, str]:
     """Return conventions by name, and the order of the axes."""
     if len(described["inputs"]) != 1:
         raise ValueError(f"The package's network takes {len(described['inputs'])} inputs; one image is wanted.")
@@ -228,12 +228,12 @@ def _told(described: Table) -> tuple[Told, str]:
     if "c" not in axes or set(axes) - set("bczyx") or axes != given_axes:
         raise ValueError(f"The package's network takes the axes {axes} and gives {given_axes}; it cannot be followed.")
     space = [axis for axis in taken["axes"] if axis["type"] == "space"]
-    told: Told = {"ndim": (len(space), SAYS), "channels": (_channels(taken["axes"]), SAYS)}
-    told |= _sides(space) | _halo(given["axes"])
-    told |= _before(sequence(taken.get("preprocessing")), _channels(taken["axes"])) | _after(
+    declared: Declared = {"ndim": (len(space), BY_DESCRIPTION), "channels": (_channels(taken["axes"]), BY_DESCRIPTION)}
+    declared |= _sides(space) | _halo(given["axes"])
+    declared |= _before(sequence(taken.get("preprocessing")), _channels(taken["axes"])) | _after(
         sequence(given.get("postprocessing"))
     )
-    return told | _outputs(given["axes"]), axes
+    return declared | _outputs(given["axes"]), axes
 
 
 def _check_rule(described: Table) -> None:
@@ -268,32 +268,32 @@ def _letters(axes: Sequence[Table]) -> str:
 
 
 def _channels(axes: Sequence[Table]) -> int:
-    """Return how many channels there are, which names or a size tell."""
+    """Return how many channels there are, as names or a size declare."""
     axis = next(axis for axis in axes if axis["type"] == "channel")
     return len(axis["channel_names"]) if "channel_names" in axis else int(axis["size"])
 
 
-def _sides(space: Sequence[Table]) -> Told:
+def _sides(space: Sequence[Table]) -> Declared:
     """Sides: of one length alone, or from a smallest one in steps."""
     fixed = {axis["size"] for axis in space if isinstance(axis.get("size"), int)}
     steps = [axis["size"] for axis in space if isinstance(axis.get("size"), Mapping) and "step" in axis["size"]]
     if len(fixed) > 1 or (fixed and steps):
         raise ValueError(f"The package's network takes oblong images alone. {UNSETTLED}")
     for side in fixed:
-        return dict.fromkeys(("divisible", "smallest_side", "tile"), (side, SAYS))
+        return dict.fromkeys(("divisible", "smallest_side", "tile"), (side, BY_DESCRIPTION))
     if not steps:
         return {}
     step, least = max(size["step"] for size in steps), max(size["min"] for size in steps)
-    return {"divisible": (step, SAYS), "smallest_side": (least, SAYS)} if least % step == 0 else {}
+    return {"divisible": (step, BY_DESCRIPTION), "smallest_side": (least, BY_DESCRIPTION)} if least % step == 0 else {}
 
 
-def _halo(axes: Sequence[Table]) -> Told:
+def _halo(axes: Sequence[Table]) -> Declared:
     halos = [axis["halo"] for axis in axes if axis.get("halo")]
-    return {"halo": (max(halos), SAYS)} if halos else {}
+    return {"halo": (max(halos), BY_DESCRIPTION)} if halos else {}
 
 
-def _outputs(axes: Sequence[Table]) -> Told:
-    """Tell object and boundary by the names of the output's channels."""
+def _outputs(axes: Sequence[Table]) -> Declared:
+    """Return object and boundary by the names of the output's channels."""
     channel = next(axis for axis in axes if axis["type"] == "channel")
     names = [str(name).lower() for name in sequence(channel.get("channel_names"))]
     boundaries = [n for n, name in enumerate(names) if _named(name, BOUNDARY_WORDS)]
@@ -308,23 +308,23 @@ def _named(name: str, words: Sequence[str]) -> bool:
     return any(word in name for word in words)
 
 
-def _before(steps: Sequence[Table], channels: int) -> Told:
-    """Tell the normalisation: statistics undo what a line before them did, and lines one after another are a line."""
-    told: Told = {"normalise": ("none", "the package's description names no normalisation")}
+def _before(steps: Sequence[Table], channels: int) -> Declared:
+    """Return the normalisation: statistics undo what a line before them did, and lines one after another are a line."""
+    declared: Declared = {"normalise": ("none", "the package's description names no normalisation")}
     line: Line | None = None
     for number, step in enumerate(step for step in steps if step["id"] not in WITHOUT_EFFECT):
         kwargs = step.get("kwargs") or {}
         if step["id"] in LINES and (line is not None or not number):
             line = LINES[step["id"]](kwargs, channels).after(line)
-            follows = line.told()
+            follows = line.conventions()
         elif step["id"] in STATISTICS:
             line, follows = None, STATISTICS[step["id"]](kwargs)
         elif step["id"] in LINES:
             raise ValueError(f"The package prepares images by {step['id']} after other steps. {UNSETTLED}")
         else:
             raise ValueError(f"The package prepares images by {step['id']}, which cannot be followed. {UNSETTLED}")
-        told = {name: (value, f"{SAYS}: {step['id']}") for name, value in follows}
-    return told
+        declared = {name: (value, f"{BY_DESCRIPTION}: {step['id']}") for name, value in follows}
+    return declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +341,7 @@ class Line:
         low = tuple(b + own * scale for own, b, scale in zip(self.low, before.low, before.high, strict=True))
         return Line(low, tuple(own * scale for own, scale in zip(self.high, before.high, strict=True)))
 
-    def told(self) -> Iterator[tuple[str, Any]]:
+    def conventions(self) -> Iterator[tuple[str, Any]]:
         """Give the conventions: two numbers where all channels have the same."""
         yield "normalise", "fixed"
         if len(set(self.low)) == len(set(self.high)) == 1:
@@ -387,7 +387,7 @@ def _each(value: Any, channels: int) -> tuple[float, ...]:
 
 
 def _has_channel(kwargs: Table) -> bool:
-    """Tell whether statistics go over the channels too; without axes they go over everything."""
+    """Return whether statistics go over the channels too; without axes they go over everything."""
     axes = kwargs.get("axes")
     return axes is None or "channel" in axes
 
@@ -401,17 +401,17 @@ LINES: Mapping[str, Callable[[Table, int], Line]] = {"fixed_zero_mean_unit_varia
 """Steps that subtract and divide by numbers of their own."""
 
 
-def _after(steps: Sequence[Table]) -> Told:
-    """Tell what the network's own output is, by what the package does to it afterwards."""
-    told: Told = {}
+def _after(steps: Sequence[Table]) -> Declared:
+    """Return what the network's own output is, by what the package does to it afterwards."""
+    declared: Declared = {}
     for step in steps:
         if step["id"] == "binarize" and isinstance(step["kwargs"]["threshold"], int | float):
-            told["threshold"] = (float(step["kwargs"]["threshold"]), f"{SAYS}: binarize")
+            declared["threshold"] = (float(step["kwargs"]["threshold"]), f"{BY_DESCRIPTION}: binarize")
         elif step["id"] in ACTIVATIONS:
-            told["activation"] = (ACTIVATIONS[step["id"]], f"{SAYS}: {step['id']}")
+            declared["activation"] = (ACTIVATIONS[step["id"]], f"{BY_DESCRIPTION}: {step['id']}")
         elif step["id"] not in WITHOUT_EFFECT:
             raise ValueError(f"The package makes objects by {step['id']}, which cannot be followed. {UNSETTLED}")
-    return told
+    return declared
 
 
 ACTIVATIONS = {"sigmoid": "logits", "softmax": "softmax"}

@@ -33,12 +33,12 @@ REFINEMENTS = {
 READABLE = 0o644
 """Weights are written so that others on the same computer can read them."""
 KIND, CONVERTED = "kind", "converted"
-"""The entry of a card's JSON that tells a converted model's card."""
+"""The entry of a card's JSON that marks a converted model's card."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a weights file says of itself.
+    """What a weights file declares about itself.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class ModelCard:
     def tuned_from(self, start: ModelCard) -> ModelCard:
         """Return the card of a model whose training began with another one's weights.
 
-        It names that model, keeps its licence, its sources with their licences and credits, and tells both budgets.
+        It names that model, keeps its licence, its sources with their licences and credits, and names both budgets.
         """
         before = f", which was {start.origin}" if start.origin else ""
         credits = {
@@ -116,7 +116,7 @@ class ModelCard:
 
 @dataclass(frozen=True, slots=True)
 class ConvertedCard:
-    """What the file of a converted model says of itself.
+    """What the file of a converted model declares about itself.
 
     Attributes
     ----------

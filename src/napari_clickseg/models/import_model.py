@@ -100,7 +100,7 @@ def examine(
     class_path, kwargs : str, mapping
         Of a state dict: the class of its network ("package.module:Class", "file.py:Class"), what it is called with.
     trust : bool
-        The user says that code of this file may run.
+        Whether the user allows code of this file to run.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def examine(
     ValueError
         With one sentence, where the file cannot be used.
     Untrusted
-        Where code would have to run and nobody said that it may.
+        Where code would have to run and nobody allowed it.
     ClassNeeded
         Where the file holds weights alone and no class is named.
     """

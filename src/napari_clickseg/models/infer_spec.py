@@ -1,7 +1,7 @@
 """Guess: a foreign network's conventions, found out by running it on noise; each with the reason for it.
 
-What a file tells of itself goes before what running it shows. What neither shows (the normalisation) keeps its default,
-and says so.
+What a file declares about itself goes before what running it shows. What neither shows (the normalisation) keeps its
+default, and its reason names that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SIDES = {2: (64, 128, 256, 512, 96, 160, 192, 224, 320, 384, 448, 572, 640, 768,
 STEPS = (1, 2, 4, 8, 16, 32, 64)
 """Divisors to try."""
 CHANNELS = (1, 3, 2, 4, 5, 6, 8)
-"""Input channels to try where no convolution tells."""
+"""Input channels to try where no convolution shows them."""
 TILES = {2: 512, 3: 96}
 """The side of a tile that is asked for, in network pixels: what the memory of most computers holds with gradients."""
 FIELD_SIDES = {2: 256, 3: 64}
@@ -53,7 +53,7 @@ RULED = {
 """Packages whose networks need a rule of their own, and what these give."""
 
 
-class Misshapen(ValueError):  # noqa: N818 - says what the network is
+class Misshapen(ValueError):  # noqa: N818 - names what the network is
     """Raised where a network ran and what came out is no map of its input."""
 
 
@@ -66,10 +66,10 @@ def guess(opened: Opened) -> tuple[Conventions, dict[str, str]]:
         With one sentence, where it gives no map of its input, or no gradient goes through it.
     """
     _check_class(opened.class_path)
-    told = {name: value for name, (value, _) in opened.told.items()}
-    reasons = {name: words for name, (_, words) in opened.told.items()}
+    declared = {name: value for name, (value, _) in opened.declared.items()}
+    reasons = {name: words for name, (_, words) in opened.declared.items()}
     found: dict[str, tuple[Any, str]] = {}
-    network, channels, size = _running(opened, told)
+    network, channels, size = _running(opened, declared)
     ndim = len(network.axes.replace("b", "").replace("c", ""))
     found["ndim"] = (ndim, f"it takes images of {ndim} spatial axes")
     if network.output:
@@ -85,7 +85,7 @@ def guess(opened: Opened) -> tuple[Conventions, dict[str, str]]:
         Conventions().normalise,
         "nothing tells how its images were normalised: try another where the answer is wrong",
     )
-    chosen = {name: value for name, (value, _) in found.items()} | told
+    chosen = {name: value for name, (value, _) in found.items()} | declared
     words = {name: why for name, (_, why) in found.items()} | reasons
     return Conventions.from_mapping(_consistent(chosen)), words
 
@@ -124,29 +124,29 @@ def check(opened: Opened, conventions: Conventions) -> None:
         raise ValueError(f"The network has {outputs} output channels, so there is no channel {highest}.")
 
 
-def _running(opened: Opened, told: Mapping[str, Any]) -> tuple[Adapter, int, Size]:
+def _running(opened: Opened, declared: Mapping[str, Any]) -> tuple[Adapter, int, Size]:
     """Find the axes, the channels and the sides with which the network runs.
 
     Raises
     ------
     ValueError
-        Where there are none, with what the network said to the likeliest try.
+        Where there are none, with the network's error at the likeliest try.
     """
     complaints: list[str] = []
-    for axes, channels in _ways_in(opened, told):
+    for axes, channels in _ways_in(opened, declared):
         ndim = sum(axis in "zyx" for axis in axes)
-        for side in _sides(told, ndim):
-            adapter = Adapter(opened.module, axes, told.get("output", 0))
+        for side in _sides(declared, ndim):
+            adapter = Adapter(opened.module, axes, declared.get("output", 0))
             image = torch.zeros((1, channels, *(side,) * ndim))
             try:
-                adapter.output = told.get("output", _first_map(adapter, image))
+                adapter.output = declared.get("output", _first_map(adapter, image))
                 _run(adapter, image)
             except Misshapen as error:
                 raise ValueError(f"This network cannot be used: {error}.") from None
             except FAILURES as error:
                 complaints.append(f"{channels} channel(s), side {side}: {reason(error)}")
             else:
-                return adapter, channels, _size(adapter, channels, side, ndim, told)
+                return adapter, channels, _size(adapter, channels, side, ndim, declared)
     raise ValueError(f"This network runs with no input that was tried; first with {complaints[0]}.")
 
 
@@ -157,24 +157,26 @@ def _first_map(adapter: Adapter, image: Tensor) -> int:
     return next((n for n, answer in enumerate(answers) if not _complaint(answer, image)), 0)
 
 
-def _ways_in(opened: Opened, told: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+def _ways_in(opened: Opened, declared: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """Yield orders of axes and numbers of channels, the likeliest first."""
     weights = (value for value in opened.module.state_dict().values() if isinstance(value, Tensor))
     kernels = [value for value in weights if value.ndim in (4, 5)]
-    ndims = [told["ndim"]] if "ndim" in told else list(dict.fromkeys([*(k.ndim - 2 for k in kernels[:1]), 2, 3]))
+    ndims = (
+        [declared["ndim"]] if "ndim" in declared else list(dict.fromkeys([*(k.ndim - 2 for k in kernels[:1]), 2, 3]))
+    )
     first = [int(k.shape[1]) for k in kernels[:1]]
-    counts = [told["channels"]] if "channels" in told else list(dict.fromkeys([*first, *CHANNELS]))
+    counts = [declared["channels"]] if "channels" in declared else list(dict.fromkeys([*first, *CHANNELS]))
     for ndim in ndims:
         for channels in counts:
             yield opened.axes or canonical(ndim), channels
 
 
-def _sides(told: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
-    """Sides to try: the only one that the file tells, else the usual ones up to the longest that it tells."""
-    if "tile" not in told:
+def _sides(declared: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
+    """Sides to try: the only one that the file declares, else the usual ones up to the longest that it declares."""
+    if "tile" not in declared:
         return SIDES[ndim]
-    shorter = tuple(side for side in SIDES[ndim] if side <= told["tile"])
-    return (told["tile"],) if told.get("divisible") == told["tile"] or not shorter else shorter
+    shorter = tuple(side for side in SIDES[ndim] if side <= declared["tile"])
+    return (declared["tile"],) if declared.get("divisible") == declared["tile"] or not shorter else shorter
 
 
 def _probe(channels: int, side: int, ndim: int) -> Tensor:
@@ -203,7 +205,7 @@ def _run(adapter: Adapter, image: Tensor) -> int:
 
 
 def _complaint(answer: Tensor, image: Tensor) -> str:
-    """Tell what keeps an answer from being a map of the image; empty where nothing does."""
+    """Return what keeps an answer from being a map of the image; empty where nothing does."""
     sizes = f"from {tuple(image.shape)} it makes {tuple(answer.shape)}"
     if answer.ndim != image.ndim or answer.shape[0] != 1:
         return f"{sizes}; wanted is (1, outputs, then the image's sides)"
@@ -214,7 +216,7 @@ def _complaint(answer: Tensor, image: Tensor) -> str:
     return ""
 
 
-def _size(adapter: Adapter, channels: int, side: int, ndim: int, told: Mapping[str, Any]) -> Size:
+def _size(adapter: Adapter, channels: int, side: int, ndim: int, declared: Mapping[str, Any]) -> Size:
     """Find out which other sides the network takes, knowing one."""
 
     def takes(other: int) -> bool:
@@ -224,7 +226,7 @@ def _size(adapter: Adapter, channels: int, side: int, ndim: int, told: Mapping[s
             return False
         return True
 
-    steps = [told["divisible"]] if "divisible" in told else [step for step in STEPS if step <= side]
+    steps = [declared["divisible"]] if "divisible" in declared else [step for step in STEPS if step <= side]
     for step in steps:
         if side % step == 0 and takes(side + step) and takes(side + 3 * step):
             smaller = [multiple for multiple in range(step, side, step) if step > 1 or multiple in (1, 2, 4, 8, 16, 32)]
@@ -262,7 +264,7 @@ def _slope(network: nn.Module, image: Tensor) -> Tensor | None:
 
 
 def _output_guess(answers: list[Tensor]) -> dict[str, tuple[Any, str]]:
-    """Tell what the output channels are, by how many there are and which values they take."""
+    """Infer what the output channels are, by how many there are and which values they take."""
     outputs = int(answers[0].shape[1])
     _check_alike(answers)
     low, high = min(float(a.min()) for a in answers), max(float(a.max()) for a in answers)
@@ -297,7 +299,7 @@ def _check_alike(answers: list[Tensor]) -> None:
 
 
 def _channels_guess(outputs: int, independent: bool) -> tuple[list[int], int | None, str]:
-    """Tell which output channels are objects, and which one their boundary, by the custom of the field."""
+    """Infer which output channels are objects, and which one their boundary, by the custom of the field."""
     if outputs == 1:
         return [0], None, "it has one output channel"
     if outputs == 2 and independent:
@@ -310,7 +312,7 @@ def _channels_guess(outputs: int, independent: bool) -> tuple[list[int], int | N
 
 
 def _size_guess(network: Adapter, channels: int, ndim: int, size: Size) -> dict[str, tuple[Any, str]]:
-    """Tell sides, tile and halo."""
+    """Infer sides, tile and halo."""
     if size.fixed:
         why = f"of the sides that were tried it takes {size.side} alone"
         halo = min(_reach(network, channels, size.side, ndim), int(HALO_SHARE * size.side))
@@ -342,6 +344,6 @@ def _reach(network: Adapter, channels: int, side: int, ndim: int) -> int:
 
 
 def _consistent(chosen: dict[str, Any]) -> dict[str, Any]:
-    """Let what the file tells and what was measured go together: the halo leaves something of the tile."""
+    """Reconcile what the file declares with what was measured: the halo leaves something of the tile."""
     tile = chosen["tile"] // chosen["divisible"] * chosen["divisible"]
     return chosen | {"halo": min(chosen["halo"], max(tile // 2 - 1, 0))}

@@ -85,7 +85,7 @@ class Conventions:
     Raises
     ------
     ValueError
-        Where a value cannot be, or two contradict each other; one sentence says which and what is wanted.
+        Where a value cannot be, or two contradict each other; the message names which and what is wanted.
 
     Examples
     --------

@@ -272,11 +272,11 @@ def reopen(card: ConvertedCard, content: Mapping[str, Tensor] | bytes, allowed: 
         return PROGRAMS[card.format].open(content, card.name, allowed)
     if not isinstance(content, bytes) and card.format == state_dict.FORMAT:
         return open_weights(content, Blueprint(card.class_path, card.kwargs, card.code), card.name, allowed)
-    raise ValueError(f"The model {card.name} says that it is {card.format!r}, but it does not hold that.")
+    raise ValueError(f"The model {card.name} declares the format {card.format!r}, but it does not hold that.")
 
 
 def recognise(path: Path) -> str:
-    """Tell the format of a file or folder, by what is in it more than by its name.
+    """Return the format of a file or folder, by what is in it more than by its name.
 
     Raises
     ------
@@ -297,7 +297,7 @@ def recognise(path: Path) -> str:
 
 
 def _in_archive(names: Sequence[str]) -> str:
-    """Tell what an archive is by the names in it; torch puts all of its own into one folder."""
+    """Return what an archive is by the names in it; torch puts all of its own into one folder."""
     inner = {name.partition("/")[2] for name in names}
     if set(names) & set(DESCRIPTIONS):
         return PACKAGE

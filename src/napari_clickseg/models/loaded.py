@@ -32,21 +32,21 @@ class Opened:
         What a kept file holds: the weights as given, or the foreign file, whole.
     permission : str
         The sha256 of the code that ran, which the user was asked about; empty where none had to.
-    told : mapping of str to (value, str)
-        Conventions that the file tells, each with the words for where it does.
+    declared : mapping of str to (value, str)
+        Conventions that the file declares, each with a sentence on where.
     axes : str
-        The order of the network's axes, where the file tells; else empty.
+        The order of the network's axes, where the file declares it; else empty.
     class_path, kwargs, code : str, mapping, str
         As in a `ConvertedCard`.
     title, description, licence : str
-        What the file says of itself.
+        What the file declares about itself.
     """
 
     module: nn.Module
     format: str
     content: Mapping[str, Tensor] | bytes
     permission: str = ""
-    told: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    declared: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     axes: str = ""
     class_path: str = ""
     kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Opened:
     licence: str = ""
 
 
-def told_by_shape(shape: Sequence[int | None], name: str) -> dict[str, tuple[Any, str]]:
+def declared_by_shape(shape: Sequence[int | None], name: str) -> dict[str, tuple[Any, str]]:
     """Return the conventions that follow from the shape of input that a network was exported for.
 
     Parameters
@@ -77,17 +77,17 @@ def told_by_shape(shape: Sequence[int | None], name: str) -> dict[str, tuple[Any
         )
     if shape[0] not in (None, 1):
         raise ValueError(f"{name} was exported for batches of {shape[0]}; export it with a batch of 1.")
-    told: dict[str, tuple[Any, str]] = {"ndim": (len(shape) - 2, "the file says so")}
+    declared: dict[str, tuple[Any, str]] = {"ndim": (len(shape) - 2, "the file says so")}
     if shape[1] is not None:
-        told["channels"] = (shape[1], "the file says so")
+        declared["channels"] = (shape[1], "the file says so")
     fixed = {side for side in shape[2:] if side is not None}
     if len(fixed) > 1 or (fixed and None in shape[2:]):
         sides = " x ".join("any" if side is None else str(side) for side in shape[2:])
         raise ValueError(f"{name} was exported for images of {sides} alone; export it with dynamic_shapes, or square.")
     for side in fixed:
         why = f"it was exported for sides of {side} alone (dynamic_shapes would allow others)"
-        told |= dict.fromkeys(("divisible", "smallest_side", "tile"), (side, why))
-    return told
+        declared |= dict.fromkeys(("divisible", "smallest_side", "tile"), (side, why))
+    return declared
 
 
 FAILURES = (
@@ -115,7 +115,7 @@ LONGEST_REASON = 200
 class Adapter(nn.Module):
     """A network as the engine wants it: (1, channels, *spatial) in, one tensor (1, outputs, *spatial) out, fp32.
 
-    Its weights take no gradient, and it stays as it is when it is told to train.
+    Its weights take no gradient, and it stays as it is when switched to training.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class Adapter(nn.Module):
     def __init__(self, module: nn.Module, axes: str = "bcyx", output: int = 0) -> None:
         super().__init__()
         self.module = module.float()
-        for weight in module.parameters():  # one by one, because TorchScript cannot be told as a whole
+        for weight in module.parameters():  # one by one, because TorchScript cannot be switched as a whole
             weight.requires_grad_(False)
         self.axes = axes
         self.output = output
@@ -153,7 +153,7 @@ class Adapter(nn.Module):
         return [_back(answer, self.axes) for answer in tensors_in(self.module(_to(image, self.axes)))]
 
     def train(self, mode: bool = True) -> Adapter:
-        """Stay as it is: some foreign networks refuse to be told."""
+        """Stay as it is: some foreign networks refuse the switch."""
         self.training = False
         return self
 
@@ -180,7 +180,7 @@ def canonical(ndim: int) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return what an error says, in one line without its full stop; of a traceback in it the last line."""
+    """Return an error's message in one line without its full stop; of a traceback in it the last line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     line = lines[-1] if any("Traceback" in line for line in lines) else lines[0]
     return (line if len(line) <= LONGEST_REASON else line[:LONGEST_REASON] + "..").rstrip(".:")

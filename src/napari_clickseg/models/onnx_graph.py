@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_clickseg.models.loaded import FAILURES, Opened, reason, told_by_shape
+from napari_clickseg.models.loaded import FAILURES, Opened, declared_by_shape, reason
 from napari_clickseg.models.onnx_operators import OPERATORS
 
 FORMAT = "ONNX"
@@ -129,7 +129,7 @@ def open_onnx(content: bytes, name: str, allowed: Callable[[str], bool]) -> Open
     steps = [_step(onnx, node) for node in graph.node]
     network = OnnxNetwork(images[0].name, tuple(value.name for value in graph.output), steps, values)
     axes, shape = _axes([size.dim_value or None for size in images[0].type.tensor_type.shape.dim])
-    return Opened(network.eval(), FORMAT, content, "", told_by_shape(shape, name), axes)
+    return Opened(network.eval(), FORMAT, content, "", declared_by_shape(shape, name), axes)
 
 
 def _library(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Operators of ONNX in torch: a table of those that segmentation networks are made of, each as its specification says.
+"""Operators of ONNX in torch: a table of those that segmentation networks are made of, each as specified.
 
 Each function takes the operator's inputs (None for one that is left out) and its attributes, and returns its output or
 outputs. Attributes and inputs are named and ordered as in the specification (https://onnx.ai/onnx/operators); where an
@@ -29,7 +29,7 @@ DTYPES = {2: torch.uint8, 3: torch.int8, 5: torch.int16, 6: torch.int32, 7: torc
 """ONNX number of each type that is no float; floats of all widths are computed in float32."""
 
 
-class Unsupported(ValueError):  # noqa: N818 - says what is
+class Unsupported(ValueError):  # noqa: N818 - names what is
     """Raised where an operator is in the table, but not with these attributes."""
 
 

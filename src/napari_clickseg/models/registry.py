@@ -46,7 +46,7 @@ class ModelEntry:
     readable : bool
         False where the weights file is damaged; `description` says how.
     switches : mapping of str to bool
-        Refinements that were asked for otherwise than the model's card says.
+        Refinements that were asked for otherwise than the model's card has it.
     """
 
     name: str

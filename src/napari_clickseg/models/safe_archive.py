@@ -75,7 +75,7 @@ def unpack(path: Path, folder: Path) -> None:
     Raises
     ------
     ValueError
-        As `members`, and where a member is damaged or gives more than it says.
+        As `members`, and where a member is damaged or gives more than it declares.
     """
     members(path)
     try:
@@ -102,6 +102,6 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def _leaves(name: str) -> bool:
-    """Tell whether a name leads out of the folder, on any platform."""
+    """Return whether a name leads out of the folder, on any platform."""
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     return posix.is_absolute() or bool(windows.drive or windows.root) or ".." in windows.parts

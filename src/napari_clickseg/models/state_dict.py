@@ -28,7 +28,7 @@ OWN = "napari_clickseg.networks."
 PICKLES = (b"\x80", b"P")
 """How files of `torch.save` begin: as a pickle, or as a zip archive of pickles."""
 NETWORK_KEY = "clickseg.network"
-"""The entry of a safetensors file's metadata that tells class, kwargs and conventions as JSON."""
+"""The entry of a safetensors file's metadata that declares class, kwargs and conventions as JSON."""
 NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
 """Where training frameworks put the state dict in a checkpoint."""
 COMPILED = "_orig_mod."
@@ -103,8 +103,8 @@ class Blueprint:
                 raise TypeError("it is no network of this package")
             network = kind(**self.kwargs)
         except FAILURES as error:
-            said = f"{_shown(self.kwargs)} ({type(error).__name__}: {reason(error)})"
-            raise ValueError(f"The class {self.class_path} gives no network with {said}.") from None
+            given = f"{_shown(self.kwargs)} ({type(error).__name__}: {reason(error)})"
+            raise ValueError(f"The class {self.class_path} gives no network with {given}.") from None
         if not isinstance(network, nn.Module):
             raise ValueError(f"{self.class_path} gives a {type(network).__name__}, not a torch.nn.Module.")
         return network
@@ -126,9 +126,9 @@ def open_state_dict(path: Path, blueprint: Blueprint | None, allowed: Callable[[
     Parameters
     ----------
     blueprint : Blueprint or None
-        The class, where the user named it; a safetensors file may tell it itself.
+        The class, where the user named it; a safetensors file may declare it itself.
     allowed : callable
-        Tells for a sha256 whether it may run.
+        Returns for a sha256 whether it may run.
 
     Raises
     ------
@@ -139,15 +139,15 @@ def open_state_dict(path: Path, blueprint: Blueprint | None, allowed: Callable[[
     Untrusted
         Where the class is not of this package and may not run.
     """
-    weights, said = read_weights(path)
-    blueprint = blueprint or _told_blueprint(said)
+    weights, metadata = read_weights(path)
+    blueprint = blueprint or _declared_blueprint(metadata)
     if blueprint is None:
         raise ClassNeeded(
             f"{path.name} holds weights alone ({len(weights)} tensors). Name the class of the network that they belong "
             "to, as package.module:Class or file.py:Class (--class), and what it is called with (--kwargs)."
         )
-    told = {name: (value, "the file's metadata says so") for name, value in said.get("conventions", {}).items()}
-    return replace(open_weights(weights, blueprint, path.name, allowed), told=told)
+    declared = {name: (value, "the file's metadata says so") for name, value in metadata.get("conventions", {}).items()}
+    return replace(open_weights(weights, blueprint, path.name, allowed), declared=declared)
 
 
 def open_weights(
@@ -175,7 +175,7 @@ def open_weights(
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the tensors of a state dict by name, and what the file tells of its network.
+    """Return the tensors of a state dict by name, and what the file declares about its network.
 
     Raises
     ------
@@ -188,7 +188,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         if path.read_bytes()[:1] not in PICKLES:
-            raise ValueError(f"{path.name} is no file that torch wrote, whatever its name says.") from None
+            raise ValueError(f"{path.name} is no file that torch wrote, whatever its name.") from None
         raise ValueError(
             f"{path.name} holds more than weights: opening it would run code. Save model.state_dict() instead of the "
             "model, or export it as TorchScript or ONNX."
@@ -222,8 +222,8 @@ def fill(network: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with safe_open(str(path), framework="pt") as file:
-        said = (file.metadata() or {}).get(NETWORK_KEY, "{}")
-        return {name: file.get_tensor(name).clone() for name in file.keys()}, json.loads(said)  # noqa: SIM118 - no mapping
+        metadata = (file.metadata() or {}).get(NETWORK_KEY, "{}")
+        return {name: file.get_tensor(name).clone() for name in file.keys()}, json.loads(metadata)  # noqa: SIM118 - no mapping
 
 
 def _tensors(checkpoint: Any, name: str) -> dict[str, Tensor]:
@@ -247,8 +247,8 @@ def _table_of_tensors(table: Mapping[Any, Any], depth: int) -> Mapping[Any, Any]
     return found
 
 
-def _told_blueprint(said: Mapping[str, Any]) -> Blueprint | None:
-    return Blueprint.of(said["class"], said.get("kwargs")) if "class" in said else None
+def _declared_blueprint(metadata: Mapping[str, Any]) -> Blueprint | None:
+    return Blueprint.of(metadata["class"], metadata.get("kwargs")) if "class" in metadata else None
 
 
 def _without_prefix(weights: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
@@ -277,7 +277,7 @@ def _prefixes(names: Iterable[str], wanted: Collection[str]) -> list[str]:
 
 
 def _is_own_network(kind: Any) -> bool:
-    """Tell a network's class from the other names in our modules, which would run without being trusted."""
+    """Distinguish a network's class from the other names in our modules, which would run without being trusted."""
     return isinstance(kind, type) and issubclass(kind, nn.Module) and kind.__module__.startswith(OWN)
 
 

@@ -1,6 +1,6 @@
 """TorchScript and torch.export programs: networks that bring their own code along.
 
-Both are opened only with permission. A TorchScript archive is a program; `torch.export.load` says of itself that it
+Both are opened only with permission. A TorchScript archive is a program; `torch.export.load` documents that it
 unpickles parts of the file, which can run anything.
 """
 
@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from napari_clickseg.models.io_spec import Conventions
-from napari_clickseg.models.loaded import FAILURES, Opened, reason, told_by_shape
+from napari_clickseg.models.loaded import FAILURES, Opened, declared_by_shape, reason
 from napari_clickseg.models.trust import Untrusted, digest
 
 TORCHSCRIPT, EXPORTED = "TorchScript", "torch.export"
@@ -30,7 +30,7 @@ def open_torchscript(content: bytes, name: str, allowed: Callable[[str], bool]) 
     name : str
         Of the file, for sentences.
     allowed : callable
-        Tells for a sha256 whether it may run.
+        Returns for a sha256 whether it may run.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def open_torchscript(content: bytes, name: str, allowed: Callable[[str], bool]) 
 
 
 def open_exported(content: bytes, name: str, allowed: Callable[[str], bool]) -> Opened:
-    """Open a torch.export program; it tells channels and sides where it was made for certain ones.
+    """Open a torch.export program; it declares channels and sides where it was made for certain ones.
 
     Raises
     ------
@@ -65,11 +65,11 @@ def open_exported(content: bytes, name: str, allowed: Callable[[str], bool]) -> 
         module: nn.Module = program.module()
     except FAILURES as error:
         raise ValueError(f"{name} cannot be opened as a torch.export program ({reason(error)}).") from None
-    told = told_by_shape(_shape(program), name)
+    declared = declared_by_shape(_shape(program), name)
     longest = _longest_side(program)
-    if longest is not None and "tile" not in told:
-        told["tile"] = (longest, f"it was exported for sides up to {longest}")
-    return Opened(module, EXPORTED, content, permission, told)
+    if longest is not None and "tile" not in declared:
+        declared["tile"] = (longest, f"it was exported for sides up to {longest}")
+    return Opened(module, EXPORTED, content, permission, declared)
 
 
 def _permission(content: bytes, name: str, allowed: Callable[[str], bool]) -> str:

@@ -1,7 +1,7 @@
-"""Trust: which foreign code the user has said may run, remembered by its sha256 in a file beside their models.
+"""Trust: which foreign code the user allowed to run, remembered by its sha256 in a file beside their models.
 
 TorchScript, exported programs and classes of networks are programs: opening one runs what its author wrote. None is
-opened before the user says so, once per content and per computer: a model that comes from elsewhere asks again.
+opened before the user allows it, once per content and per computer: a model that comes from elsewhere asks again.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from napari_clickseg.storage.paths import user_folder
 
 FILE = "trusted.json"
 SHOWN = 12
-"""As many digits of a sha256 tell files apart for people."""
+"""As many digits of a sha256 distinguish files for people."""
 
 
 class Untrusted(ValueError):  # noqa: N818 - a question to the user as much as an error
-    """Raised where code of a foreign file would have to run and nobody has said that it may.
+    """Raised where code of a foreign file would have to run and nobody allowed it.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Untrusted(ValueError):  # noqa: N818 - a question to the user as much as a
     sha256 : str
         Of what would run.
     say : str
-        How the user says that they trust it.
+        How the user allows it.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Untrusted(ValueError):  # noqa: N818 - a question to the user as much as a
 
 
 class ClassNeeded(ValueError):  # noqa: N818 - a question to the user as much as an error
-    """Raised where a file holds weights alone, and nobody has said of which class they are."""
+    """Raised where a file holds weights alone, and their class was not named."""
 
 
 def digest(content: bytes | Mapping[str, Any]) -> str:
@@ -63,7 +63,7 @@ def digest(content: bytes | Mapping[str, Any]) -> str:
 
 
 def trusted(sha256: str) -> bool:
-    """Tell whether the user has said on this computer that what has this sha256 may run."""
+    """Return whether the user allowed on this computer what has this sha256 to run."""
     return sha256 in _remembered()
 
 

@@ -90,12 +90,12 @@ class Streams(Protocol):
 
 
 def judges(network: nn.Module) -> bool:
-    """Tell whether a network predicts the quality of its answers."""
+    """Return whether a network predicts the quality of its answers."""
     return hasattr(network, "answer")
 
 
 def sees_objects(network: nn.Module) -> bool:
-    """Tell whether a network sees objects before any click: a map of depth inside them."""
+    """Return whether a network sees objects before any click: a map of depth inside them."""
     return hasattr(network, "centres")
 
 

@@ -123,7 +123,7 @@ def _mean_under(maps: Tensor, weight: Tensor) -> Tensor:
 
 
 def _signs(chance: Tensor) -> Tensor:
-    """What probabilities (batch, 1, y, x) tell of themselves: stability, size, fuzziness and contact with the rim."""
+    """What probabilities (batch, 1, y, x) show of themselves: stability, size, fuzziness and contact with the rim."""
     area = chance.mean((2, 3))
     certain, possible = (chance > 0.73).float().mean((2, 3)), (chance > 0.27).float().mean((2, 3))
     edges = (chance[:, :, 0].mean(2), chance[:, :, -1].mean(2), chance[..., 0].mean(2), chance[..., -1].mean(2))

@@ -137,10 +137,10 @@ class TwoStreamNet(ClickedNetwork):
         inputs = 3 + guidance - 1
         self.encoder = ClickedEncoder(joined_entry(guidance - 1), stride=8, frozen=True)
         self.interaction_stream = InteractionStream(guidance, interaction_widths) if interaction else None
-        said = [interaction_widths[number] if interaction else 0 for number in sorted(SKIPS)]
-        coarse = WIDTHS[3] + said[2]
+        added = [interaction_widths[number] if interaction else 0 for number in sorted(SKIPS)]
+        coarse = WIDTHS[3] + added[2]
         self.pooling = PyramidPooling(coarse, pooled, activation=nn.LeakyReLU)
-        self.decoder = Decoder((WIDTHS[0] + said[0], WIDTHS[1] + said[1], coarse + 4 * pooled), inputs, decoder)
+        self.decoder = Decoder((WIDTHS[0] + added[0], WIDTHS[1] + added[1], coarse + 4 * pooled), inputs, decoder)
         self.guide, self.filter = LearnedGuide(), GuidedFilter(epsilon=EPSILON)
         self.guided = guided
 
@@ -166,7 +166,7 @@ class TwoStreamNet(ClickedNetwork):
         finest, fine, _, coarse = self.encoder(image, clicks)
         maps: Sequence[Tensor] = (finest, fine, coarse)
         if self.interaction_stream is not None:
-            said = self.interaction_stream(guidance)
-            maps = [torch.cat(pair, dim=1) for pair in zip(maps, said, strict=True)]
+            interaction = self.interaction_stream(guidance)
+            maps = [torch.cat(pair, dim=1) for pair in zip(maps, interaction, strict=True)]
         logits: Tensor = self.decoder((*maps[:2], self.pooling(maps[2])), torch.cat((image, clicks), dim=1))
         return logits

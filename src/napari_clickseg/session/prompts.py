@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from napari_clickseg.core.clicks import Click
+from napari_clickseg.core.distances import deepest
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.polygons import fill
 from napari_clickseg.core.regions import Region
@@ -47,7 +47,7 @@ def box(session: Session, first: Position, second: Position) -> None:
         Where a corner lies outside the image, the corners lie on different frames, or the box is under 2 pixels wide;
         nothing is changed then.
     """
-    _wait(session, set_box(session, first, second))
+    session.wait_for(set_box(session, first, second))
 
 
 def lasso(session: Session, points: Sequence[Position]) -> None:
@@ -66,7 +66,7 @@ def lasso(session: Session, points: Sequence[Position]) -> None:
         Where a point lies outside the image, the points lie on different frames, or enclose nothing; nothing is
         changed then.
     """
-    _wait(session, set_lasso(session, points))
+    session.wait_for(set_lasso(session, points))
 
 
 def stroke(session: Session, points: Sequence[Position], positive: bool = True) -> None:
@@ -77,7 +77,7 @@ def stroke(session: Session, points: Sequence[Position], positive: bool = True) 
     ValueError
         Where a point lies outside the image; nothing is changed then.
     """
-    _wait(session, set_stroke(session, points, positive))
+    session.wait_for(set_stroke(session, points, positive))
 
 
 def set_box(session: Session, first: Position, second: Position) -> Request | None:
@@ -149,14 +149,6 @@ MASKS = {"box": ellipse_in_box, "lasso": inside_of_lasso}
 """By kind of prompt: the starting mask of its points (n, 2) on a frame of this shape."""
 
 
-def _wait(session: Session, request: Request | None) -> None:
-    try:
-        while request is not None:
-            request = session.apply(request, session.run(request))
-    finally:
-        session.stop_waiting()
-
-
 def _region(low: npt.NDArray[Any], high: npt.NDArray[Any], shape: tuple[int, ...]) -> Region:
     start = np.clip(np.floor(low).astype(int), 0, np.array(shape) - 1)
     stop = np.clip(np.ceil(high).astype(int) + 1, start + 1, shape)
@@ -164,7 +156,6 @@ def _region(low: npt.NDArray[Any], high: npt.NDArray[Any], shape: tuple[int, ...
 
 
 def _deepest(mask: Prediction) -> tuple[float, float]:
-    """The pixel of a mask that is farthest from its border."""
-    depth = ndimage.distance_transform_edt(np.pad(mask.mask(), 1))
-    y, x = np.unravel_index(depth.argmax(), depth.shape)
-    return float(y - 1 + mask.region.start[0]), float(x - 1 + mask.region.start[1])
+    """The deepest pixel of a mask, in the frame."""
+    y, x = deepest(mask.mask())
+    return float(y + mask.region.start[0]), float(x + mask.region.start[1])

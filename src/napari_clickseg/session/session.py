@@ -288,12 +288,7 @@ class Session:
             Where the position lies outside the image or has the wrong number of coordinates.
         """
         click = Click(tuple(float(p) for p in position), bool(positive))
-        request = self.set_clicks((*self.clicks, click))
-        try:
-            while request is not None:
-                request = self.apply(request, self.run(request))
-        finally:
-            self.stop_waiting()
+        self.wait_for(self.set_clicks((*self.clicks, click)))
 
     def set_clicks(self, clicks: Iterable[Click]) -> Request | None:
         """Replace the clicks of the object being drawn; return the question to ask, if one arises.
@@ -340,6 +335,14 @@ class Session:
             following = self._object.apply(request, prediction)
         self._report("apply", frame=request.frame, prediction=prediction)
         return following
+
+    def wait_for(self, request: Request | None) -> None:
+        """Run and apply a request, and those that follow from it; where one fails, wait for no answer any more."""
+        try:
+            while request is not None:
+                request = self.apply(request, self.run(request))
+        finally:
+            self.stop_waiting()
 
     def fail(self, request: Request, error: BaseException) -> None:
         """Take note that a request could not be answered: clicks and what is drawn stay."""

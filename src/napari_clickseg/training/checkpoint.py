@@ -35,7 +35,7 @@ Write = Callable[[Sequence[Row]], None]
 
 
 def has_tensorboard() -> bool:
-    """Tell whether TensorBoard's files can be written here."""
+    """Return whether TensorBoard's files can be written here."""
     return find_spec("tensorboard") is not None
 
 
@@ -48,7 +48,7 @@ def open_logs(folder: Path, step: int) -> Iterator[Write]:
     folder : Path
         For log.csv and the folder tensorboard/.
     step : int
-        Where the run stands: what TensorBoard's files say beyond it is of a run that was lost, and no longer shown.
+        Where the run stands: what TensorBoard's files hold beyond it is of a run that was lost, and no longer shown.
     """
     if not has_tensorboard():
         yield lambda rows: write_table(folder / LOG, rows)
@@ -73,8 +73,8 @@ def write_nothing(rows: Sequence[Row]) -> None:
 
 CHECKPOINT = "checkpoint.pt"
 NORMS = (nn.BatchNorm2d, nn.GroupNorm)
-TOLD = {"name", "title", "description", "credits", "refinements"}
-"""What a recipe says for the model card alone."""
+FOR_THE_CARD = {"name", "title", "description", "credits", "refinements"}
+"""Fields of a recipe that enter the model card alone."""
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
@@ -239,7 +239,7 @@ def parameter_groups(network: nn.Module, schedule: Schedule) -> list[dict[str, A
 
 
 def _completed(made: Mapping[str, Any]) -> dict[str, Any]:
-    """What an older version said a run is made of, with the usual values of keys that it did not know."""
+    """What an older version recorded of a run, with the usual values of keys that it did not know."""
     usual = _made(Recipe("", "", ""))
     return {**usual, **made, "schedule": {**usual["schedule"], **made["schedule"]}}
 
@@ -248,4 +248,4 @@ def _made(recipe: Recipe) -> dict[str, Any]:
     """Return what a run is made of, as plain values: a run may go on for longer than it was begun for, no more."""
     values: dict[str, Any] = json.loads(json.dumps(recipe.to_json()))
     del values["schedule"]["steps"]
-    return {name: value for name, value in values.items() if name not in TOLD}
+    return {name: value for name, value in values.items() if name not in FOR_THE_CARD}

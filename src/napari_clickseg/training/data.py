@@ -158,9 +158,9 @@ def load_pool(
     places : mapping of str to Path, optional
         Folders of sources that lie elsewhere than in `folder`.
     drawn : int
-        How many planes are drawn, as `planes_to_draw` tells.
+        How many planes are drawn, as `planes_to_draw` has it.
     tell : callable
-        Is told before each plane what is being done; what it raises ends the reading.
+        Called before each plane with what is being done; what it raises ends the reading.
 
     Raises
     ------
@@ -312,7 +312,7 @@ def _read_pair(pair: Pair) -> tuple[Image, npt.NDArray[np.generic]]:
     if pair.mask:
         labels, ignored = read_mask(labels)
     if ignored is not None and ignored.any():
-        raise ValueError(f"{pair.labels} leaves pixels open (128): training wants labels that say of each what it is.")
+        raise ValueError(f"{pair.labels} leaves pixels open (128): training wants a label for each.")
     image = read_image(pair.image)
     if image.shape != labels.shape:
         raise ValueError(f"{pair.image} and its labels differ in shape: {image.shape} and {labels.shape}.")

@@ -51,16 +51,16 @@ class Team:
         """Return the first process's value, for decisions that all must take alike."""
         if self.size == 1:
             return value
-        told = torch.tensor(value, dtype=torch.float64)
-        distributed.broadcast(told, src=0)
-        return float(told)
+        shared = torch.tensor(value, dtype=torch.float64)
+        distributed.broadcast(shared, src=0)
+        return float(shared)
 
     def share(self, value: Any) -> Any:
         """Return the first process's value, of any kind."""
-        told = [value]
+        shared = [value]
         if self.size > 1:
-            distributed.broadcast_object_list(told, src=0)
-        return told[0]
+            distributed.broadcast_object_list(shared, src=0)
+        return shared[0]
 
     def gather(self, value: Any) -> list[Any]:
         """Return every process's value, in the order of the ranks."""
@@ -102,13 +102,13 @@ def _buckets(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]
 
 
 def leads(environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether this process speaks for all, before they have joined."""
+    """Return whether this process leads, before they have joined."""
     return int(environment.get("RANK", "0")) == 0
 
 
 @contextmanager
 def joined(device: str, environment: Mapping[str, str] = os.environ) -> Iterator[Team]:
-    """Join the processes that torchrun started, as its environment variables say; without torchrun, be alone.
+    """Join the processes that torchrun started, by its environment variables; without torchrun, be alone.
 
     Raises
     ------

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
-from napari_clickseg.core.simulated_user import NARROWEST, depth, pick_beside
+from napari_clickseg.core.distances import depth, distance_to
+from napari_clickseg.core.simulated_user import NARROWEST, pick_beside
 
 Mask = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.int32]
@@ -46,7 +46,7 @@ def sampled_clicks(truth: Mask, labels: Labels, rng: np.random.Generator) -> Win
     inner = depth(truth)
     inside = truth & (inner >= min(margin, 0.7 * inner.max()))
     clicks = _to_clicks(_spaced(inside, int(rng.integers(1, MOST_INITIAL + 1)), spacing, rng), True)
-    outside = _away(truth)
+    outside = distance_to(truth)
     band = (outside > margin) & (outside < side / 8)
     way, count = rng.integers(3), int(rng.integers(0, MOST_INITIAL + 1))
     if way == 0:
@@ -81,7 +81,7 @@ def _farthest(pixels: Mask, count: int, rng: np.random.Generator) -> npt.NDArray
 
 def medoid_clicks(truth: Mask, labels: Labels, rng: np.random.Generator) -> WindowClicks:
     """Return 1 .. 10 medoids of the object and 0 .. 10 of the band around it as clicks."""
-    outside = _away(truth) * BAND_SIDE / truth.shape[0]
+    outside = distance_to(truth) * BAND_SIDE / truth.shape[0]
     band = (outside >= BAND[0]) & (outside <= BAND[1])
     positive = medoids(np.argwhere(truth), int(rng.integers(1, MOST_POSITIVE + 1)), rng)
     negative = medoids(np.argwhere(band), int(rng.integers(0, MOST_NEGATIVE + 1)), rng)
@@ -139,12 +139,6 @@ def _displaced(truth: Mask, where: npt.NDArray[np.intp], rng: np.random.Generato
     aim = where.mean(axis=0) + length * np.array([np.sin(angle), np.cos(angle)])
     y, x = where[((where - aim) ** 2).sum(axis=1).argmin()]
     return float(y), float(x)
-
-
-def _away(truth: Mask) -> npt.NDArray[np.float64]:
-    """Each pixel's distance to the object; infinite where there is none."""
-    away: npt.NDArray[np.float64] = ndimage.distance_transform_edt(~truth)
-    return away if truth.any() else np.full(truth.shape, np.inf)
 
 
 def _drawn(pixels: Mask, count: int, positive: bool, rng: np.random.Generator) -> WindowClicks:

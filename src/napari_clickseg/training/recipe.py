@@ -27,7 +27,7 @@ class Limit:
     step: int | None = None
 
     def holds(self, value: object) -> bool:
-        """Tell whether a value is such a number.
+        """Return whether a value is such a number.
 
         >>> [Limit(16, step=16).holds(value) for value in (96, 100, "96", True)]
         [True, False, False, False]
@@ -235,7 +235,7 @@ class Recipe:
         """Return the recipe written in TOML.
 
         It may name another recipe in `extends`, one of the package or the path of a TOML file, seen from `folder`. What
-        it then does not say of `INHERITED` is as there.
+        it then does not name of `INHERITED` is as there.
 
         Raises
         ------
@@ -284,12 +284,12 @@ def for_sources(recipe: Recipe, names: Sequence[str], beside: bool = False) -> R
     real = {name: weight for name, weight in recipe.sources.items() if name not in DRAWN}
     kept = {name: round(weight / 2, DIGITS) for name, weight in real.items()} if beside else {}
     each = round(((sum(real.values()) or 1.0) - sum(kept.values())) / len(names), DIGITS)
-    told = ", ".join(names)
+    listed = ", ".join(names)
     return replace(
         recipe,
         name="-".join(names if recipe.name == DEFAULT else (recipe.name, *names)),
-        title=f"{recipe.title} for {told}",
-        description=f"Trained on the images in {told}.",
+        title=f"{recipe.title} for {listed}",
+        description=f"Trained on the images in {listed}.",
         sources={**dict.fromkeys(names, each), **kept, **drawn},
         credits={**dict.fromkeys(names, "the user's own images"), **(recipe.credits if beside else {})},
     )
@@ -384,7 +384,7 @@ def _table_to(kind: Any, table: Mapping[str, Any]) -> Any:
         raise ValueError(f"{whose} has no {', '.join(unknown)}; it may have {', '.join(known)}.")
     missing = [name for name, needed in known.items() if needed and name not in table]
     if missing:
-        raise ValueError(f"{whose} needs {', '.join(missing)}, which this one does not say.")
+        raise ValueError(f"{whose} needs {', '.join(missing)}, which are missing here.")
     return kind(**table)
 
 

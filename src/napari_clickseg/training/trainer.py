@@ -40,7 +40,7 @@ BATCH = 32
 CLICKS = 5
 GOOD = 0.9
 COMPARED = {"noc@90": ("clicks to 0.9", -1), "iou@1": ("IoU after 1 click", 1)}
-"""What a comparison tells, in words, and the sign of a change for the better."""
+"""What a comparison names, in words, and the sign of a change for the better."""
 
 
 def validate(recipe: Recipe, network: nn.Module, pool: Pool, executor: Executor) -> dict[str, float]:
@@ -108,7 +108,7 @@ LARGEST_GRADIENT = 2.0
 class Progress:
     """What training reports after each step: the share done, and the newest row of the log with the newest loss.
 
-    Before the first step of a sitting `doing` says what is read or drawn, and the rest is empty.
+    Before the first step of a sitting `doing` names what is read or drawn, and the rest is empty.
     """
 
     share: float = 0.0

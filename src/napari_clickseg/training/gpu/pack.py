@@ -38,7 +38,7 @@ Rows = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a pack says of a plane.
+    """What a pack holds of a plane.
 
     Attributes
     ----------

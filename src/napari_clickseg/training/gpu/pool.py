@@ -19,7 +19,7 @@ from napari_clickseg.training.gpu.pack import COLUMNS, PackedPlane
 LEVELS = 5
 """Every plane is there at full size and four times halved."""
 SLOT_OBJECTS = 160
-"""Objects of a drawn plane that are told apart as targets."""
+"""Objects of a drawn plane that are distinguished as targets."""
 AREA, DEPTH, TARGET, PLACES = 4, 5, 6, 7
 """Columns of an object's row; its box comes before them, its points follow."""
 

@@ -30,7 +30,7 @@ def draw_blood(rng: np.random.Generator, side: int) -> Scene:
 
 
 def _cells(rng: np.random.Generator, side: int, radius: float) -> tuple[Canvas, Plane, Plane]:
-    """Red cells about `radius` in size and white ones larger; the third value tells the white."""
+    """Red cells about `radius` in size and white ones larger; the third value marks the white."""
     canvas = warped_canvas(rng, side, 3 * radius, rng.uniform(0, 0.06))
     count = max(2, min(int(rng.uniform(0.1, 0.9) * side * side / (np.pi * radius**2)), 180))
     white = rng.random(count) < rng.choice((0.03, 0.15, 0.6, 1.0), p=(0.3, 0.35, 0.2, 0.15))

@@ -125,7 +125,7 @@ def _vesicles(rng: np.random.Generator, image: Plane, tiling: Tiling, width: flo
 def _mitochondria(
     rng: np.random.Generator, canvas: Canvas, tiling: Tiling, diameter: float, wall: float
 ) -> tuple[Canvas, Mask]:
-    """Mitochondria where there is room in a profile; the second value says which pixels are theirs."""
+    """Mitochondria where there is room in a profile; the second value marks their pixels."""
     organelles = again(canvas)
     home = np.zeros(1, np.int64)
     if chance(rng, 0.85):
@@ -154,7 +154,7 @@ def _cristae(rng: np.random.Generator, organelles: Canvas, diameter: float) -> P
 
 
 def _myelin(rng: np.random.Generator, image: Plane, tiling: Tiling, diameter: float) -> tuple[Plane, Mask]:
-    """Thick dark lamellae around a few profiles; the second value says where they lie (they belong to no object)."""
+    """Thick dark lamellae around a few profiles; the second value marks where they lie (they belong to no object)."""
     if not chance(rng, 0.2):
         return image, np.zeros(image.shape, bool)
     wrapped = (rng.random(int(tiling.owner.max()) + 1) < rng.uniform(0.05, 0.4))[tiling.owner]
