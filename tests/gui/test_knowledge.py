@@ -10,7 +10,7 @@ import pytest
 from doubles import Disks, disk
 from napari_clickseg.core.jobs import NEVER
 from napari_clickseg.gui.controllers.review import Known, look
-from napari_clickseg.gui.view.protocol import Finding, Repair
+from napari_clickseg.review.findings import Finding, Repair
 from napari_clickseg.session.session import Session
 from napari_clickseg.session.state import Notes
 

@@ -10,8 +10,8 @@ import pytest
 from napari_clickseg.core.regions import Region
 from napari_clickseg.gui.layer_pair import before_strokes, painted_regions
 from napari_clickseg.gui.view import messages
-from napari_clickseg.gui.view.protocol import Finding
 from napari_clickseg.propagation.plan import Plan, backward, bracket, forward
+from napari_clickseg.review.findings import Finding
 
 MaskedStroke = namedtuple("MaskedStroke", "slice_key mask old_values new_value")
 

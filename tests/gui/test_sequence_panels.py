@@ -18,17 +18,16 @@ from napari_clickseg.gui.view.model_panel import AxesPanel
 from napari_clickseg.gui.view.object_panel import ObjectPanel
 from napari_clickseg.gui.view.protocol import (
     Axis,
-    Finding,
     ObjectState,
     Option,
     Progress,
-    Repair,
     Requests,
     Status,
     Strip,
 )
 from napari_clickseg.gui.view.review_panel import ReviewPanel
 from napari_clickseg.gui.view.widgets import Manners, Picker, StatusArea, folded, key_text
+from napari_clickseg.review.findings import Finding, Repair
 
 LEFT = Qt.MouseButton.LeftButton
 

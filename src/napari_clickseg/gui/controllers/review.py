@@ -14,10 +14,11 @@ from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.jobs import Stop
 from napari_clickseg.core.regions import Region
 from napari_clickseg.gui.view import messages
-from napari_clickseg.gui.view.protocol import Finding, FrameState, Repair, Strip
+from napari_clickseg.gui.view.protocol import FrameState, Strip
 from napari_clickseg.propagation.plan import along
 from napari_clickseg.propagation.propagate import Carried
-from napari_clickseg.review.rules import DOUBTFUL, SIGNS, Doubt, Review
+from napari_clickseg.review.findings import Finding, finding_of, in_order, next_index, sentence_of
+from napari_clickseg.review.rules import DOUBTFUL, Review
 from napari_clickseg.session.replay import Act
 from napari_clickseg.session.state import Notes
 
@@ -35,28 +36,6 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 200
 """Changes are gathered for so long before they are looked at."""
-REASONS = 2
-"""So many reasons of a doubt are shown, the weightiest."""
-BRIEF = {
-    "uncertain": "tracking unsure",
-    "estranged": "unlike its neighbours",
-    "unlinked": "id only here",
-    "roughened": "rough outline",
-    "offside": "off its way",
-    "reshaped": "shape changes",
-    "ruffled": "odd outline",
-    "pieces": "in several pieces",
-    "holes": "has a hole",
-    "jumped": "jumps",
-    "resized": "size jumps",
-    "touching": "touches another",
-    "begins": "id begins here",
-    "ends": "id ends here",
-}
-"""What a sign of the review is called in a row, in two to four words."""
-MISSING, EMPTY = "missing here", "no objects"
-SWAPPED = frozenset(("estranged", "offside", "jumped", "reshaped"))
-"""Signs of two objects that have each other's id."""
 
 
 @dataclass(slots=True, eq=False)
@@ -133,8 +112,7 @@ class Known:
 
     def findings(self, confirmed: Collection[Frame]) -> tuple[Finding, ...]:
         """Return the places to look at: questions in the order of the frames, then doubts."""
-        questions = [one for frame, few in sorted(self.questions.items()) if frame not in confirmed for one in few]
-        return (*questions, *(one for one in self.doubts if one.frame not in confirmed))
+        return in_order(self.questions, self.doubts, confirmed)
 
 
 class Reviewing:
@@ -275,11 +253,8 @@ class Reviewing:
             self._chosen = findings.index(self._looked_at)
         if not findings:
             self._reports.report(messages.NOTHING_DOUBTFUL)
-        elif self._chosen is None:
-            self.go_to_finding(0)
         else:
-            gone_on = self._chosen if step > 0 and not here else self._chosen + step
-            self.go_to_finding(gone_on % len(findings))
+            self.go_to_finding(next_index(len(findings), self._chosen, step, here))
 
     def _look_soon(self) -> None:
         if not self._soon:
@@ -409,58 +384,6 @@ def look(
             review.update(frame)
     notes = session.state.notes
     doubts = [doubt for doubt in review.doubts(notes.confidence, notes.confirmed) if doubt.score >= DOUBTFUL]
-    reasons = {doubt.frame: _sentence(doubt) for doubt in reversed(doubts)}
+    reasons = {doubt.frame: sentence_of(doubt) for doubt in reversed(doubts)}
     states = review.states(notes.confidence, notes.confirmed)
-    return Looked(pair, review, states, tuple(_finding(doubt, session.labels) for doubt in doubts), reasons)
-
-
-def _sentence(doubt: Doubt) -> str:
-    whose = "" if doubt.label is None else f"object {doubt.label}: "
-    return whose + "; ".join(doubt.reasons[:REASONS])
-
-
-def _finding(doubt: Doubt, labels: Any) -> Finding:
-    signs = [name for reason in doubt.reasons[:REASONS] for name, sign in SIGNS.items() if sign.reason in reason]
-    brief = BRIEF[signs[0]] if signs else EMPTY if doubt.label is None else MISSING
-    return Finding(
-        doubt.frame,
-        doubt.label,
-        "; ".join(doubt.reasons[:REASONS]),
-        position=doubt.position,
-        brief=brief,
-        repair=_repair(doubt, signs, labels),
-    )
-
-
-def _repair(doubt: Doubt, signs: Collection[str], labels: Any) -> Repair | None:
-    """The likely repair: copy what is missing, swap two ids, split what lies in pieces."""
-    if not signs:
-        whose = () if doubt.label is None else (doubt.label,)
-        return Repair("copy", "Copy from before", whose) if any(doubt.frame) else None
-    partner = swapped_with(labels, doubt.frame, doubt.label) if doubt.label and SWAPPED & set(signs) else None
-    if partner is not None and doubt.label is not None:
-        return Repair("swap", f"Swap {doubt.label} and {partner}", (doubt.label, partner))
-    return None
-
-
-def swapped_with(labels: Any, frame: Frame, label: int) -> int | None:
-    """Return the object that lies where another one was on the frame before, if that one lies where it was itself.
-
-    >>> labels = np.array([[[1, 1, 0, 2, 2]], [[2, 2, 0, 1, 1]]])
-    >>> swapped_with(labels, (1,), 1), swapped_with(labels, (0,), 1)
-    (2, None)
-    """
-    if not frame or frame[-1] == 0:
-        return None
-    before, here = (np.asarray(labels[one]) for one in ((*frame[:-1], frame[-1] - 1), frame))
-    other = _most_common(here[before == label])
-    if other in (0, label) or _most_common(here[before == other]) != label:
-        return None
-    return other
-
-
-def _most_common(ids: Any) -> int:
-    if not ids.size:
-        return 0
-    values, counts = np.unique(ids, return_counts=True)
-    return int(values[np.argmax(counts)])
+    return Looked(pair, review, states, tuple(finding_of(doubt, session.labels) for doubt in doubts), reasons)

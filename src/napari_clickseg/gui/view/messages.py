@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from napari_clickseg.core.clicks import Frame
-from napari_clickseg.gui.view.protocol import Finding, Status
+from napari_clickseg.gui.view.protocol import Status
+
+if TYPE_CHECKING:
+    from napari_clickseg.review.findings import Finding
 
 # -- drawing -----------------------------------------------------------------------------------------------------------
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from psygnal import Signal
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.models.io_spec import Conventions
+
+if TYPE_CHECKING:
+    from napari_clickseg.review.findings import Finding
 
 Kind = Literal["loading", "ready", "thinking", "error"]
 FrameState = Literal["empty", "drawn", "carried", "doubtful", "confirmed"]
@@ -213,45 +215,6 @@ class Axis:
     unit: str = ""
     leading: bool = False
     """It stands before the plane, so that it may be time or depth."""
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """The likely repair of a finding: an action's name, the button's caption, and what it concerns."""
-
-    action: str
-    caption: str
-    labels: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A place to look at.
-
-    Attributes
-    ----------
-    frame : tuple of int
-    label : int or None
-        The object; None where the frame as a whole is meant.
-    text : str
-        What is odd there.
-    question : bool
-        An event that the user has to decide, not only a doubt.
-    position : tuple of float or None
-        Where on the frame, if it is known.
-    brief : str
-        The same in two to four words.
-    repair : Repair or None
-        What is likely to mend it.
-    """
-
-    frame: Frame
-    label: int | None
-    text: str
-    question: bool = False
-    position: tuple[float, ...] | None = None
-    brief: str = ""
-    repair: Repair | None = None
 
 
 @dataclass(frozen=True, slots=True)

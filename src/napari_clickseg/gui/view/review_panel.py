@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QBrush, QColor
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QTreeWidget, QTreeWidgetItem, QWidget
 
-from napari_clickseg.gui.view.protocol import Finding, Requests
+from napari_clickseg.gui.view.protocol import Requests
 from napari_clickseg.gui.view.widgets import GAP, GREY, ActionButton, column_in, plain_button, title
+
+if TYPE_CHECKING:
+    from napari_clickseg.review.findings import Finding
 
 BUTTONS = ("previous_doubt", "next_doubt", "confirm")
 COLUMNS = ("frame", "object", "what is odd", "repair")
