@@ -17,6 +17,7 @@ from napari_clickseg.batch import segment as batch
 from napari_clickseg.batch.segment import Job, attempt, find_images, room_for, segment_image
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.session.session import Session
 from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.storage.write_labels import write_labels
 
@@ -196,3 +197,41 @@ def test_ids_are_found_slab_by_slab_so_that_no_plane_is_held(monkeypatch: pytest
     monkeypatch.setattr(batch, "SLAB", 160)
     assert batch._ids_among(Watched(), [5, 6, 7, 2**31 - 1]) == {5, 7, 2**31 - 1}
     assert max(rows for rows, _ in asked) == 4
+
+
+# -- boxes -------------------------------------------------------------------------------------------------------------
+
+
+def box_job(folder: Path, rows: str, labels: np.ndarray | None = None) -> Job:
+    """A job with a table of clicks on a plane of 64 x 64 with a bright square."""
+    np.save(folder / "a.npy", squares(64, 64))
+    (folder / "clicks.csv").write_text(f"object,positive,y,x\n{rows}")
+    if labels is not None:
+        np.save(folder / "labels.npy", labels)
+    there = None if labels is None else folder / "labels.npy"
+    return Job(folder / "a.npy", folder / "out.tif", model="disks", clicks=folder / "clicks.csv", labels=there)
+
+
+def test_a_box_draws_what_the_session_draws_with_it_and_clicks_correct_that(tmp_path: Path) -> None:
+    done = segment_image(box_job(tmp_path, "4,box,10,12\n4,box,40,50\n4,0,38,14\n"))
+    session = Session(np.load(tmp_path / "a.npy"), Disks())
+    session.start_new(4)
+    session.box((10, 12), (40, 50))
+    session.click((38, 14), positive=False)
+    session.commit()
+    assert done.objects == 1
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), session.labels)
+    assert (session.labels == 4).any()
+
+
+def test_a_box_that_reaches_out_of_the_image_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"Object 4: its box reaches out of the image of shape \(64, 64\)"):
+        segment_image(box_job(tmp_path, "4,box,10,12\n4,box,40,64\n"))
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_box_around_an_object_that_is_there_is_refused(tmp_path: Path) -> None:
+    labels = np.zeros((64, 64), np.int32)
+    labels[20:30, 20:30] = 4
+    with pytest.raises(ValueError, match="Object 4 is there already; a box begins a new object"):
+        segment_image(box_job(tmp_path, "4,box,10,12\n4,box,40,50\n", labels))

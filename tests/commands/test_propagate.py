@@ -187,7 +187,7 @@ def test_the_frames_counted_are_those_with_objects(clip: np.ndarray, capsys: pyt
     assert drawn(1, 2) == [0, 1]
     said = capsys.readouterr().out
     assert "written: out.tif (1 of 3 frames, 2 disappearance)" in said
-    assert "No object is left to carry" in said
+    assert "No object is left to track" in said
 
 
 def test_the_limits_are_those_of_carrying_where_none_are_named() -> None:

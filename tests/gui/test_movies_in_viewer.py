@@ -324,7 +324,7 @@ def test_a_trip_ends_where_something_was_drawn_last(bench, movie, truth):
     b.viewer.dims.set_current_step(0, 0)
     b.key(Qt.Key.Key_Right, SHIFT)
     carried(b)
-    assert b.status.startswith("Tracked over 2 frames, to frame 2. No object is left to carry.")
+    assert b.status.startswith("Tracked over 2 frames, to frame 2. No object is left to track.")
 
 
 def test_time_and_depth_are_told_apart_and_objects_go_along_either(bench, movie, truth):

@@ -127,7 +127,7 @@ def test_a_disk_that_divides_is_told_with_where_its_daughters_lie_and_carried_no
     assert (event.kind, event.label, event.frame) == ("division", 1, (1,))
     assert sorted(truth[(1, *map(int, place))] for place in event.positions) == [1, 2]
     assert not labels[1].any()
-    assert steps[0].halted == "No object is left to carry."
+    assert steps[0].halted == "No object is left to track."
     assert len(steps) == 1
 
 

@@ -14,6 +14,7 @@ from napari_clickseg.core.clicks import Click
 from napari_clickseg.storage.tables import (
     number,
     open_table,
+    read_boxes_csv,
     read_clicks_csv,
     read_table,
     write_clicks_csv,
@@ -83,6 +84,24 @@ def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
     path = saved(tmp_path, "sep=;\n\nobject;positive;y;x\n;;;\n1;1;here;3\n")
     with pytest.raises(ValueError, match=r"a\.csv, line 5: 'object' and y, x must be numbers"):
         read_clicks_csv(path, "YX")
+
+
+# -- boxes -------------------------------------------------------------------------------------------------------------
+
+
+BOXES = "object,positive,y,x\n1,1,20.5,65\n2,box,3,4\n2,Box,30.5,9\n2,0,5,5\n3,box,1,1\n3,box,8,8\n"
+
+
+def test_two_rows_are_the_corners_of_a_box(tmp_path: Path) -> None:
+    path = saved(tmp_path, BOXES)
+    assert read_boxes_csv(path, "YX") == {2: ((3, 4), (30.5, 9)), 3: ((1, 1), (8, 8))}
+    assert read_clicks_csv(path, "YX") == {1: [Click((20.5, 65))], 2: [Click((5, 5), False)], 3: []}
+
+
+@pytest.mark.parametrize("rows", ["2,box,3,4\n", "2,box,3,4\n2,box,5,6\n2,box,7,8\n"])
+def test_a_box_has_two_corners(tmp_path: Path, rows: str) -> None:
+    with pytest.raises(ValueError, match=r"object 2 has [13] rows with 'box'; a box has two, opposite corners"):
+        read_boxes_csv(saved(tmp_path, f"object,positive,y,x\n{rows}"), "YX")
 
 
 # -- napari's points ---------------------------------------------------------------------------------------------------

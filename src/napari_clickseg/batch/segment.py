@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,7 +32,7 @@ from napari_clickseg.storage.formats import suffixes_of_images
 from napari_clickseg.storage.image_label_pairs import images_below
 from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.storage.read_labels import read_labels_for
-from napari_clickseg.storage.tables import read_clicks_csv
+from napari_clickseg.storage.tables import Position, read_boxes_csv, read_clicks_csv
 from napari_clickseg.storage.write_labels import check_ids, check_labels_path, id_range, write_or_keep
 
 IN_MEMORY = 1 << 30
@@ -137,6 +138,7 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
     prior = None if job.labels is None else open_labels(job.labels, image)
     predictor = _loaded(job.model, job.device)
     objects = None if job.clicks is None else read_clicks(job.clicks, image, predictor.ndim)
+    boxes = {} if job.clicks is None else read_boxes(job.clicks, image)
     _check_content(image, min(predictor.ndim, image.ndim), objects)
     highest = _check_ids(job, prior, objects or ())
     with room_for(prior, image.shape, job.output.parent, highest) as labels:
@@ -146,7 +148,7 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
             count = find_all(session, watch, job.least)
         else:
             alpha = None if job.alpha is None else np.zeros(image.shape, np.float32)
-            count, left_out = len(objects), click_all(session, objects, watch, alpha)
+            count, left_out = len(objects), click_all(session, objects, watch, alpha, boxes)
             if job.alpha is not None and alpha is not None:
                 _write_alpha(job.alpha, alpha, image)
         write_or_keep(job.output, labels, image.label_axes, image.spacing, image.geometry)
@@ -203,6 +205,7 @@ def click_all(
     objects: Mapping[int, Sequence[Click]],
     watch: Watch[Any] = _unwatched,
     alpha: npt.NDArray[np.float32] | None = None,
+    boxes: Mapping[int, tuple[Position, Position]] = MappingProxyType({}),
 ) -> tuple[int, ...]:
     """Segment objects in the order of their ids; return those whose clicks give no pixels, which are left out.
 
@@ -212,6 +215,13 @@ def click_all(
     ----------
     alpha : ndarray of float32, optional
         Of the image's shape: takes the alpha of the objects, the largest where several have one.
+    boxes : mapping of int to (position, position), optional
+        Two corners of a box around the object, by its id: drawn before its clicks.
+
+    Raises
+    ------
+    ValueError
+        Where a box lies outside the image, on several frames, or around an object that is there already.
     """
     there = _ids_among(session.labels, objects)
     left_out = []
@@ -220,9 +230,13 @@ def click_all(
             session.resume(number)
         else:
             session.start_new(number)
+        if number in boxes:
+            if number in there:
+                raise ValueError(f"Object {number} is there already; a box begins a new object, clicks correct one.")
+            session.box(*boxes[number])
         for click in objects[number]:
             session.click(click.position, click.positive)
-        for frame in {click.frame(session.ndim) for click in objects[number]} if alpha is not None else ():
+        for frame in {click.frame(session.ndim) for click in session.clicks} if alpha is not None else ():
             alpha[frame] = np.maximum(alpha[frame], session.alpha(frame))
         if number in there or session.area():
             session.commit()
@@ -309,6 +323,21 @@ def read_clicks(path: Path, image: Image, ndim: int) -> dict[int, list[Click]]:
                 where = ", ".join(f"{p:g}" for p in click.position)
                 raise ValueError(f"Object {number}: the click ({where}) lies outside the image of shape {image.shape}.")
     return dict(sorted(objects.items()))
+
+
+def read_boxes(path: Path, image: Image) -> dict[int, tuple[Position, Position]]:
+    """Read the boxes of a table of clicks: two corners of each, by object id.
+
+    Raises
+    ------
+    ValueError
+        Where a corner lies outside the image.
+    """
+    boxes = read_boxes_csv(path, image.label_axes)
+    for number, corners in boxes.items():
+        if not all(Region.whole(image.shape).contains(corner) for corner in corners):
+            raise ValueError(f"Object {number}: its box reaches out of the image of shape {image.shape}.")
+    return boxes
 
 
 def open_labels(path: Path, image: Image) -> Any:

@@ -156,7 +156,7 @@ def _following(
         if usual is not None:
             carried = replace(carried, events=(*carried.events, *usual.appeared(scene, following)))
         if not following.outlines:
-            yield replace(carried, halted="No object is left to carry.")
+            yield replace(carried, halted="No object is left to track.")
             return
         yield carried
         scene = following

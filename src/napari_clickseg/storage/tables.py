@@ -36,6 +36,9 @@ LONGEST_CELL = 1 << 24
 """Characters; a longer cell is one whose quotation mark was never closed."""
 WHOLE = 1e-6
 """What an index of a frame may be off a whole number, as programs round."""
+Position = tuple[float, ...]
+BOX_WORD = "box"
+"""In the column `positive`: the row is a corner of a box."""
 TRUE_WORDS = {"1", "true", "yes", "positive", "+", "1.0"}
 FALSE_WORDS = {"0", "false", "no", "negative", "-", "0.0", "-1"}
 FRAME_AXES = ("t", "z")
@@ -146,6 +149,7 @@ def read_clicks_csv(path: str | Path, axes: Sequence[str], ndim: int | None = No
 
     A table of points as napari saves it (`index`, `axis-0`, `axis-1` ..) is taken, too, where it has one column for
     each of the axes; without `object` each point is a positive click on an object of its own, its index + 1.
+    Rows with "box" for `positive` are corners of boxes, see `read_boxes_csv`.
 
     Parameters
     ----------
@@ -156,7 +160,7 @@ def read_clicks_csv(path: str | Path, axes: Sequence[str], ndim: int | None = No
     Returns
     -------
     dict
-        Clicks of each object in the order of the rows, by object id.
+        Clicks of each object in the order of the rows, by object id; none for an object that has but a box.
 
     Raises
     ------
@@ -165,6 +169,47 @@ def read_clicks_csv(path: str | Path, axes: Sequence[str], ndim: int | None = No
         several frames of an axis that the image does not have.
     """
     names = [axis.lower() for axis in axes]
+    objects: dict[int, list[Click]] = {}
+    for where, cells in _click_rows(path, names):
+        label, click = _row_to_click(cells, names, where)
+        _check_whole(click, names[: 0 if ndim is None else len(names) - ndim], where)
+        clicks = objects.setdefault(label, [])
+        if not _is_corner(cells):
+            clicks.append(click)
+    return objects
+
+
+def read_boxes_csv(path: str | Path, axes: Sequence[str]) -> dict[int, tuple[Position, Position]]:
+    """Read the boxes of a table of clicks: two rows with "box" for `positive`, which hold opposite corners.
+
+    Returns
+    -------
+    dict
+        The two corners, by object id; objects without a box are not in it.
+
+    Raises
+    ------
+    ValueError
+        As `read_clicks_csv`, and where an object has another number of corners.
+    """
+    names = [axis.lower() for axis in axes]
+    corners: dict[int, list[Position]] = {}
+    for where, cells in _click_rows(path, names):
+        if _is_corner(cells):
+            label, click = _row_to_click(cells, names, where)
+            corners.setdefault(label, []).append(click.position)
+    boxes: dict[int, tuple[Position, Position]] = {}
+    for label, found in corners.items():
+        if len(found) != 2:
+            raise ValueError(
+                f"{path}: object {label} has {len(found)} rows with 'box'; a box has two, opposite corners."
+            )
+        boxes[label] = found[0], found[1]
+    return boxes
+
+
+def _click_rows(path: str | Path, names: Sequence[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The rows of a table of clicks, and where each stands."""
     table = _named_as_clicks(_lowered(read_table(path)), names)
     missing = [name for name in ("object", "positive", *names) if name not in table.columns]
     if missing:
@@ -173,13 +218,13 @@ def read_clicks_csv(path: str | Path, axes: Sequence[str], ndim: int | None = No
             f"{path} has no column {', '.join(missing)}: it needs object, positive, {wanted} (found {found})."
         )
     _check_frames(table, names)
-    objects: dict[int, list[Click]] = {}
     for row in table.rows:
-        where = f"{path}, line {row.line}"
-        label, click = _row_to_click(row.cells, names, where)
-        _check_whole(click, names[: 0 if ndim is None else len(names) - ndim], where)
-        objects.setdefault(label, []).append(click)
-    return objects
+        yield f"{path}, line {row.line}", row.cells
+
+
+def _is_corner(cells: Mapping[str, str]) -> bool:
+    """Whether a row is a corner of a box."""
+    return cells["positive"].strip().lower() == BOX_WORD
 
 
 def write_clicks_csv(path: str | Path, objects: Mapping[int, Iterable[Click]], axes: Sequence[str]) -> None:
@@ -249,8 +294,10 @@ def _check_whole(click: Click, frame_names: Sequence[str], where: str) -> None:
 
 def _row_to_click(cells: Mapping[str, str], names: Sequence[str], where: str) -> tuple[int, Click]:
     word = cells["positive"].lower().replace(",", ".")
-    if word not in TRUE_WORDS | FALSE_WORDS:
-        raise ValueError(f"{where}: 'positive' is {word!r}; write 1 for the object and 0 for the background.")
+    if word not in TRUE_WORDS | FALSE_WORDS | {BOX_WORD}:
+        raise ValueError(
+            f"{where}: 'positive' is {word!r}; write 1 for the object, 0 for the background, box for a box's corner."
+        )
     try:
         position = tuple(number(cells[name]) for name in names)
         label = number(cells["object"])
