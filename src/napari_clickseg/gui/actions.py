@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Run = Callable[[str], None]
 Bindings = dict[str, Callable[[Any], None] | None]
-Owner = Literal["objects", "tools", "corrections", "propagation", "review", "suggestions", "saving", "hover"]
+Owner = Literal["objects", "tools", "corrections", "propagation", "review", "suggestions", "saving", "hover", "alpha"]
 """Who does it: the attribute of the controller."""
 OF_NAPARI: dict[str, frozenset[str]] = {"polygon": frozenset(("Enter", "Escape"))}
 """Keys that a tool of napari's needs itself, by the mode of the layer: they are given back while the tool is used."""
@@ -79,6 +79,11 @@ ACTIONS = (
         *("toggle_hover", "Shift-H", "Shift+H", "Look ahead"),
         "Show, where the pointer rests, the mask that a click would give; again: do not.",
         "hover",
+    ),
+    Action(
+        *("show_alpha", "Shift-M", "Shift+M", "Alpha"),
+        "Lay over the image, as a layer, how much of each pixel belongs to the object: a matte with forte99.",
+        "alpha",
     ),
     # an object by one drag
     Action("box", "Shift-X", "Shift+X", "Box", "Drag a box around an object; clicks then correct it.", "tools"),

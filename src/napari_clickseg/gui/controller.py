@@ -7,6 +7,7 @@ from typing import Any
 
 from napari_clickseg.core.requests import Predictor
 from napari_clickseg.gui.actions import BY_NAME
+from napari_clickseg.gui.alpha_layer import AlphaLayer
 from napari_clickseg.gui.background import Background
 from napari_clickseg.gui.channel_contrast import ChannelContrast
 from napari_clickseg.gui.click_layers import ClickLayers
@@ -123,6 +124,7 @@ class Controller:
         self.recovery = Recovery(viewer.layers, self.workspace, self.background, self.reports)
         self.saving = Saving(self.workspace, self.recovery, self.background, self.reports, list_all, view.ask_path)
         self.contrast = ChannelContrast(viewer, self.workspace, self.viewport)
+        self.alpha = AlphaLayer(viewer, self.workspace)
         self.outlines = Outlines(viewer.layers, self.workspace, self.viewport, self.background)
         self.model_import = ModelImport(self.workspace, self.viewport, TrialLayer(viewer), self.background, importer)
         self.objects.interrupts = (self.suggestions.call_off, self.propagation.stop)

@@ -7,6 +7,7 @@ import inspect
 import pytest
 
 from napari_clickseg.gui.actions import ACTIONS
+from napari_clickseg.gui.alpha_layer import AlphaLayer
 from napari_clickseg.gui.controllers.corrections import Corrections
 from napari_clickseg.gui.controllers.hover import Hover
 from napari_clickseg.gui.controllers.objects import Objects
@@ -17,6 +18,7 @@ from napari_clickseg.gui.controllers.suggestions import Suggestions
 from napari_clickseg.gui.controllers.tools import Tools
 
 OWNERS = {
+    "alpha": AlphaLayer,
     "hover": Hover,
     "objects": Objects,
     "corrections": Corrections,

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QLabel, QSizePolicy, QSl
 from napari_clickseg.gui.view.protocol import Axis, ModelState, Option, Picks, Requests
 from napari_clickseg.gui.view.widgets import (
     GREY,
+    ActionButton,
     Manners,
     Picker,
     TrustQuestion,
@@ -103,6 +104,7 @@ class DrawingPanel(QWidget):
         form.addRow(caption("Protect"), self.protect)
         form.addRow(caption("Preview"), self.opacity)
         form.addRow(self._caption, self._points)
+        form.addRow(caption("Alpha"), ActionButton("show_alpha", requests.action.emit))
         form.addRow(caption("Record"), self.log)
 
     def show_picks(self, picks: Picks) -> None:
