@@ -135,7 +135,7 @@ class Overlay:
 
     @property
     def nbytes(self) -> int:
-        return math.prod(self.shape) * int(self.dtype.itemsize)
+        return int(math.prod(self.shape) * self.dtype.itemsize)
 
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
         region, squeezed = self._region(key)
