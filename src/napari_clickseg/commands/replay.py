@@ -54,7 +54,7 @@ def run_replay(chosen: argparse.Namespace) -> None:
         print(f"written: {chosen.output}")
         if chosen.ctc is not None:
             write_tracks(chosen.ctc, labels, {})
-        for line in _told(replay, Summary.of(labels)):
+        for line in _differences(replay, Summary.of(labels)):
             print(line)
         if against is not None:
             _compare(labels, against, chosen.against)
@@ -106,7 +106,7 @@ def _loader(saved: Saved, chosen: argparse.Namespace) -> Callable[[str], Predict
     return load
 
 
-def _told(replay: Replay, now: Summary) -> Iterator[str]:
+def _differences(replay: Replay, now: Summary) -> Iterator[str]:
     """Sentences about what came out."""
     then = replay.saved.labels
     for problem in replay.problems:

@@ -55,7 +55,7 @@ def run_segment(chosen: argparse.Namespace) -> None:
 
 
 def is_folder_of_images(path: Path) -> bool:
-    """Tell whether a path holds images: a folder of files, or a zarr of several images, as a plate is."""
+    """Return whether a path holds images: a folder of files, or a zarr of several images, as a plate is."""
     if holds_zarr(path):
         from napari_clickseg.storage.read_images import images_in
 
@@ -154,7 +154,7 @@ def _work(jobs: Sequence[Job], processes: int, cluster: Any | None) -> list[Done
 
 
 def _tell_channels(done: Sequence[Done]) -> None:
-    """Tell which channels were looked at of images that have more, once for all that have as many."""
+    """Return which channels were looked at of images that have more, once for all that have as many."""
     counted = {one.channels: one for one in done if one.job.channel is None}
     for channels, one in sorted(counted.items()):
         warn("segment", channels_seen(channels, one.job.image.name))

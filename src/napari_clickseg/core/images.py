@@ -20,7 +20,7 @@ KNOWN_AXES = frozenset("TZCYX")
 """The letters that image files name axes by, as far as they mean something here."""
 COLOUR_COUNTS = (3, 4)
 NEAR = 64
-"""Side of the region around a click that usually tells that a frame has content."""
+"""Side of the region around a click that usually shows that a frame has content."""
 SLAB = 1 << 22
 MOST_SEEN = 3
 """So many channels are looked at together, as colours; of more, the first ones."""
@@ -59,7 +59,7 @@ class Image:
     channel : int or None
         The one channel to use; None uses all of them (up to three, as colours).
     geometry : Geometry or None
-        Sizes, place and units as the file tells them, along `label_axes`; None where nothing is known but `spacing`.
+        Sizes, place and units as the file declares them, along `label_axes`; None where nothing is known but `spacing`.
 
     Raises
     ------

@@ -35,11 +35,11 @@ class Stop:
 
     @property
     def done(self) -> float:
-        """How much of the job is done, from 0 to 1; 0 where it does not tell."""
+        """How much of the job is done, from 0 to 1; 0 where that is not known."""
         return self._done
 
     def check(self, done: float | None = None) -> None:
-        """Raise `Stopped` if the job was asked to end; a job that knows how much of it is done tells that here."""
+        """Raise `Stopped` if the job was asked to end; a job that knows how much of it is done reports that here."""
         if self.requested:
             raise Stopped
         if done is not None:

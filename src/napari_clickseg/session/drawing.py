@@ -48,7 +48,7 @@ class Manner:
 
 
 class Canvas:
-    """Mutable: labels that tell of each region before it is written, and take back what an act wrote that fails.
+    """Mutable: labels that report each region before it is written, and take back what an act wrote that fails.
 
     Where even that fails, as on a full disk, it is owed: the next act begins with it, and is refused while it fails.
     """

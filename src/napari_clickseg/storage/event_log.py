@@ -45,9 +45,9 @@ class Journal:
     Attributes
     ----------
     problem : str
-        What `failed` said last, maybe before anybody listened; empty as long as all is well.
+        What `failed` reported last, maybe before anybody listened; empty as long as all is well.
     note : str
-        What `resumed` said last.
+        What `resumed` reported last.
     """
 
     failed = Signal(str)

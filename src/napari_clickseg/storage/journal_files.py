@@ -104,7 +104,7 @@ class Found:
 
     @property
     def sentence(self) -> str:
-        """What to tell the user."""
+        """The sentence for the user."""
         done = f"{self.acts} act{'' if self.acts == 1 else 's'}"
         name = f" on {self.image}" if self.image else ""
         return f"A session{name} of {self.started.day} {self.started:%B}, {self.started:%H:%M}, {done}, was not saved."
@@ -241,7 +241,7 @@ def superseded(path: Path) -> bool:
 
 
 def place_of(labels: Any) -> str:
-    """Return a name for the place where labels lie on disk, which tells nothing of it; "" for labels in memory.
+    """Return a name for the place where labels lie on disk, which reveals nothing of it; "" for labels in memory.
 
     Of labels laid over others, it is the place of the lowest ones.
     """

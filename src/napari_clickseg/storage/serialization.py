@@ -111,13 +111,13 @@ def unpack(value: Json) -> Any:
 
 def pack_array(array: npt.NDArray[Any]) -> Json:
     """Return an array of booleans or numbers as JSON: its type, the type it travels in, its shape, its bytes."""
-    told = np.dtype(array.dtype).str
+    dtype = np.dtype(array.dtype).str
     if array.dtype.kind == "b":
-        return {"dtype": told, "shape": list(array.shape), "data": _squeezed(np.packbits(array).tobytes())}
+        return {"dtype": dtype, "shape": list(array.shape), "data": _squeezed(np.packbits(array).tobytes())}
     narrow = _narrowest(array)
     lanes = np.ascontiguousarray(narrow).view(np.uint8).reshape(-1, narrow.itemsize)
     return {
-        "dtype": told,
+        "dtype": dtype,
         "as": narrow.dtype.str,
         "shape": list(array.shape),
         "data": _squeezed(lanes.T.tobytes()),  # alike bytes side by side pack better
@@ -130,8 +130,8 @@ def unpack_array(value: Json) -> npt.NDArray[Any]:
     Raises
     ------
     ValueError
-        Where it did not: what is said of the array is checked before anything is unpacked, so that a few bytes cannot
-        become more than the array takes, nor an array more than `MOST_BYTES`.
+        Where it did not: what is declared of the array is checked before anything is unpacked, so that a few bytes
+        cannot become more than the array takes, nor an array more than `MOST_BYTES`.
     """
     try:
         shape, dtype, narrow = unpacked_shape(value)

@@ -132,7 +132,7 @@ class Hover:
 
 
 def is_sure(prediction: Prediction) -> bool:
-    """Tell whether a mask hardly depends on where its threshold lies.
+    """Return whether a mask hardly depends on where its threshold lies.
 
     >>> from napari_clickseg.core.regions import Region
     >>> certain = Prediction.from_mask(np.eye(3, dtype=bool), Region((0, 0), (3, 3)))
