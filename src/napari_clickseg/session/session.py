@@ -90,16 +90,33 @@ class Session:
         protect: Protect = "background",
         highest: int | None = None,
     ) -> None:
-        self.image = Image.of(image, axes, spacing)
-        array = drawable(labels, self.image.shape)
+        seen = Image.of(image, axes, spacing)
+        array = drawable(labels, seen.shape)
         taken = highest_id(array) if highest is None and labels is not None else highest or 0
         committed = Committed(taken, threshold=0.5)
-        self._object = ActiveObject(self.image, predictor, array, committed, self._about_to_paint, self.painted.emit)
+        self._object = ActiveObject(seen, predictor, array, committed, self._about_to_paint, self.painted.emit)
         self._answered: tuple[Request, Prediction] | None = None
         self.diameter = diameter
         self.protect = protect
 
     # -- what is there ---------------------------------------------------------------------------------------------
+
+    @property
+    def image(self) -> Image:
+        """What is looked at; another one of this shape may take its place, as with other pixels or axes.
+
+        Raises
+        ------
+        ValueError
+            On setting one that has another shape.
+        """
+        return self._object.image
+
+    @image.setter
+    def image(self, image: Image) -> None:
+        if image.shape != self.image.shape:
+            raise ValueError(f"The session draws on an image of shape {self.image.shape}, but this is {image.shape}.")
+        self._object.look_at(image)
 
     @property
     def labels(self) -> Any:

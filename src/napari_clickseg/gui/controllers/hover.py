@@ -73,6 +73,7 @@ class Hover:
         viewport.moved.connect(self._forget)
         viewport.stepped.connect(self._forget)
         workspace.drawn.connect(self._forget)
+        workspace.moved.connect(self._forget)
         workspace.switched.connect(self._forget)
 
     def open(self) -> None:
