@@ -25,6 +25,8 @@ NEAR = 64
 SLAB = 1 << 22
 CHECKED = 1 << 20
 """About so many pixels of a region are looked at to find out whether they were changed."""
+CHECKED_ON_DISK = 256
+"""Side of what is looked at in the middle of a region that is larger, where reading takes its time."""
 MOST_SEEN = 3
 """So many channels are looked at together, as colours; of more, the first ones."""
 
@@ -130,9 +132,9 @@ class Image:
         return self.axes.replace(CHANNEL, "")
 
     @property
-    def is_computed(self) -> bool:
-        """Whether pixels are computed when they are read, as by dask: nothing tells then that they are others now."""
-        return hasattr(self.array, "dask")
+    def in_memory(self) -> bool:
+        """Whether any part of the image is read in no time."""
+        return isinstance(self.array, np.ndarray)
 
     @property
     def ndim(self) -> int:
@@ -188,13 +190,13 @@ class Image:
         It shows that an image was changed in place. Of a large region every n-th pixel is looked at, on disk those in
         the middle. None for arrays that have to compute their pixels, as dask's.
         """
-        if self.is_computed:
+        if hasattr(self.array, "dask"):
             return None
         inside, step = region.clip(self.frame_shape(region.ndim)), 1
-        if inside.size > CHECKED and isinstance(self.array, np.ndarray):
+        if inside.size > CHECKED and self.in_memory:
             step = math.isqrt(inside.size // CHECKED)
         elif inside.size > CHECKED:
-            inside = Region.around(inside.centre, (math.isqrt(CHECKED),) * region.ndim).intersection(inside)
+            inside = Region.around(inside.centre, (CHECKED_ON_DISK,) * region.ndim).intersection(inside)
         steps = (1,) * (region.ndim - 2) + (step, step)
         index = tuple(slice(s.start, s.stop, k) for s, k in zip(inside.slices, steps, strict=True))
         return zlib.crc32(np.ascontiguousarray(self._read(frame, index)).view(np.uint8).reshape(-1).data)

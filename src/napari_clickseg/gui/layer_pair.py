@@ -238,14 +238,14 @@ class LayerPair:
     def drawn_in(self, view: Sequence[Any]) -> bool:
         """Take note that napari drew the image layer; tell whether it draws the same view once more.
 
-        Then somebody may have changed its pixels, and what was computed of pixels that dask gave is computed anew.
+        Then somebody may have changed its pixels: what was computed of pixels on disk is computed anew.
         """
         part = (self.image_layer.data_level, np.array(self.image_layer.corner_pixels).tolist())
         now = (*view, part if self.image_layer.multiscale else ())
         again, self._view = bool(now == self._view), now
         if again:
             self.measured.clear()
-        if again and self.session.image.is_computed:
+        if again and not self.session.image.in_memory:
             self.session.image = replace(self.session.image)
         return again
 

@@ -199,7 +199,7 @@ class ActiveObject:
         there = self.diameter_of_labels(here)
         if there is not None:
             return there
-        seen = here, self.image.checksum(here, self.whole)
+        seen = here, self.image.checksum(here, self.whole) if self.image.in_memory else None
         if seen not in self._estimates:
             self._estimates[seen] = estimate_diameter(self.image, here, self.ndim)
         return self._estimates[seen]
