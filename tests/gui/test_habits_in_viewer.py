@@ -35,6 +35,10 @@ def test_without_an_image_samples_are_offered_and_no_hints(bench, first_steps):
     b = bench()
     assert b.panel.samples.isVisible()
     assert not b.panel.tabs.isVisible()
+    assert b.panel.samples.hint.isVisible()
+    assert not b.panel.samples.tour.isVisible()
+    assert not b.panel.files.save.isEnabled()
+    assert b.panel.files.unsaved.text() == ""
     assert b.panel.first_steps.isHidden()
 
 
@@ -43,6 +47,8 @@ def test_three_hints_lie_on_the_canvas_until_an_object_is_kept(bench, plane, fir
     b = bench(plane)
     card = b.panel.first_steps
     assert card.isVisible()
+    assert b.panel.files.unsaved.text() == "no changes to save"
+    assert not b.panel.tabs.tabBar().isVisible()
     assert card.parentWidget() is b.hand._native
     assert [line.text()[:4] for line in card.lines] == ["<b>▸", "   L", "   E"]
     b.click(40, 40)

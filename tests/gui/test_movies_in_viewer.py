@@ -304,6 +304,7 @@ def test_spacing_and_axes_are_changed_in_the_panel(opened):
     b.panel.requests.axis_named.emit(0, "Z")
     assert b.session.image.axes == "ZYX"
     assert b.panel.frames.title.text().startswith("Plane")
+    assert b.panel.review.list.headerItem().text(0) == "plane"
     b.click(0, 30, 55)
     assert b.labels.data[0, 30, 55] == 3
 

@@ -85,3 +85,10 @@ def test_the_status_names_an_object_once():
     question = Finding((3,), 7, "Object 7 divides.", question=True)
     assert messages.looking_at(doubt, 1, 2).text == "1 of 2: frame 3, object 7. Its size jumps."
     assert messages.looking_at(question, 2, 2).text == "2 of 2: frame 3. Object 7 divides."
+
+
+def test_planes_of_a_stack_are_called_planes():
+    assert messages.followed([(3,), (4,)], "", more=False, unit="plane").text.startswith(
+        "Tracked over 2 planes, to plane 4."
+    )
+    assert messages.following(1, "plane").text.startswith("Tracking over 1 plane.")

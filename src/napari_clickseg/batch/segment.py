@@ -236,8 +236,9 @@ def click_all(
             session.box(*boxes[number])
         for click in objects[number]:
             session.click(click.position, click.positive)
-        for frame in {click.frame(session.ndim) for click in session.clicks} if alpha is not None else ():
-            alpha[frame] = np.maximum(alpha[frame], session.alpha(frame))
+        if alpha is not None:
+            for frame in {click.frame(session.ndim) for click in session.clicks}:
+                alpha[frame] = np.maximum(alpha[frame], session.alpha(frame))
         if number in there or session.area():
             session.commit()
         else:

@@ -24,60 +24,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_clickseg.gui.viewport import camera_of
+from napari_clickseg.storage.paths import FIRST_STEPS_VARIABLE
 from napari_clickseg.storage.paths import JOURNALS_VARIABLE as FOLDER_VARIABLE
-
-NETWORK = "hrnet18s"
-GUIDANCE = 3
-"""Click channels: inside, outside, the mask before."""
-SIDE = 400
-"""Pixels: the size to which the methods that use this network bring every image."""
-PASSES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class YardstickRow:
-    """What one network took for one forward pass.
-
-    Attributes
-    ----------
-    network : str
-    side : int
-        Of the square input, in pixels.
-    device, precision : str
-        Where it computed, and in which numbers.
-    forward : float
-        Milliseconds; the median of several passes after one to warm up.
-    """
-
-    network: str
-    side: int
-    device: str
-    precision: str
-    forward: float
-
-
-def measure_yardstick(side: int = SIDE, device: str = "auto") -> YardstickRow:
-    """Time forward passes of the network on a square input; what the weights are makes no difference to that."""
-    import torch
-
-    from napari_clickseg.inference.device import choose_device, choose_precision
-    from napari_clickseg.networks.catalogue import build_network
-
-    where, order = choose_device(device), torch.channels_last
-    precision = choose_precision(where)
-    network: Any = build_network(NETWORK, {"guidance": GUIDANCE})
-    network.eval().to(where, precision).to(memory_format=order)
-    inputs = [
-        torch.rand(1, channels, side, side).to(where, precision, memory_format=order) for channels in (3, GUIDANCE)
-    ]
-    times = []
-    with torch.no_grad():
-        for _ in range(1 + PASSES):
-            begun = time.perf_counter()
-            network(*inputs).float().cpu()  # an answer is there once it is on the CPU
-            times.append((time.perf_counter() - begun) * 1000)
-    return YardstickRow(NETWORK, side, where.type, str(precision).removeprefix("torch."), float(np.median(times[1:])))
-
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 PLAIN, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
@@ -142,11 +90,14 @@ CLICKS = 5
 PATCH, SPACING, RADIUS = 512, 110, 30
 REST = 0.6
 """Seconds between clicks: longer than the panel's flash."""
+LOOKED = 3.0
+"""Seconds after which no outline will come where the pointer rests: the model is not sure there."""
 BREATH = 0.0005
 PATIENCE = 60.0
 """Seconds after which an answer that has not come is an error."""
 OURS = {
     "controller:Controller": ("run", "press", "paint"),
+    "controllers.hover:Hover": ("_on_viewport_pointed", "_rest", "_on_answer"),
     "controllers.objects:Objects": ("_on_layers_clicked", "_on_layers_edited"),
     "controllers.models:Models": ("_on_answer", "_on_prepared"),
     "controllers.frames:Frames": ("_on_viewport_stepped", "_count", "_on_measured"),
@@ -291,18 +242,103 @@ def _measure_size(model_name: str, side: int) -> LatencyRow:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class PanelRow:
+    """What the panel takes beside clicks, in milliseconds.
+
+    Attributes
+    ----------
+    model : str
+    opened, opened_cpu : float
+        How long the window's thread was held by opening the panel, by the clock and in processor time.
+    preview : float
+        From the last move of the mouse to the outline of what a click would give, the rest of 80 ms included; median.
+    shown, moves : int
+        At how many of the places that the pointer rested at an outline came.
+    held : float
+        The longest time that one entry into our code held the window's thread meanwhile.
+    load : float
+        Of the machine when it began: processes that want to run, by the average of the last minute; NaN where the
+        system does not tell.
+    """
+
+    model: str
+    opened: float
+    opened_cpu: float
+    preview: float
+    shown: int
+    moves: int
+    held: float
+    load: float
+
+
+def measure_panel(model_name: str = "default") -> PanelRow:
+    """Open the panel over discs and rest the pointer on each of them, without a click."""
+    import napari
+
+    from napari_clickseg.gui.preview import Preview
+    from napari_clickseg.gui.widget import ClickWidget
+    from napari_clickseg.models.registry import find_model
+
+    held, side = Stopwatch(), SIZES[0]
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    came: list[float] = []
+    with _journals_apart():
+        viewer = napari.Viewer(show=True)
+        try:
+            viewer.window.resize(1200, 900)
+            viewer.add_image(discs(side), contrast_limits=(0, 255))
+            begun, cpu = time.perf_counter(), time.thread_time()
+            widget = ClickWidget(viewer, lambda: [find_model(model_name)])
+            viewer.window.add_dock_widget(widget)
+            opened, opened_cpu = time.perf_counter() - begun, time.thread_time() - cpu
+            run = _Run(viewer, widget, Stopwatch())
+            with _holding(held), _noting(Preview, "show_ahead", came):
+                waits = [wait for k in range(OBJECTS) if (wait := run.rest_at(_centre(k, side), came)) is not None]
+        finally:
+            viewer.close()
+    return PanelRow(
+        model_name,
+        opened=1000 * opened,
+        opened_cpu=1000 * opened_cpu,
+        preview=1000 * _median(waits) if waits else float("nan"),
+        shown=len(waits),
+        moves=OBJECTS,
+        held=max(held.times),
+        load=load,
+    )
+
+
+@contextmanager
+def _noting(owner: type, name: str, times: list[float]) -> Iterator[None]:
+    """Note meanwhile when a method of a class ended."""
+    before = getattr(owner, name)
+
+    def noted(*args: Any) -> Any:
+        result = before(*args)
+        times.append(time.perf_counter())
+        return result
+
+    setattr(owner, name, noted)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
 @contextmanager
 def _journals_apart() -> Iterator[None]:
-    """Keep what is clicked here out of the user's journals."""
-    before = os.environ.get(FOLDER_VARIABLE)
+    """Keep what is clicked here out of the user's journals, and hints off the canvas."""
+    before = {name: os.environ.get(name) for name in (FOLDER_VARIABLE, FIRST_STEPS_VARIABLE)}
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        os.environ[FOLDER_VARIABLE] = folder
+        os.environ[FOLDER_VARIABLE] = os.environ[FIRST_STEPS_VARIABLE] = folder
         try:
             yield
         finally:
-            os.environ.pop(FOLDER_VARIABLE)
-            if before is not None:
-                os.environ[FOLDER_VARIABLE] = before
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
 
 
 @contextmanager
@@ -313,6 +349,12 @@ def _holding(held: Stopwatch) -> Iterator[None]:
             module, owner = place.split(":")
             stack.enter_context(held.watching(getattr(import_module(f"napari_clickseg.gui.{module}"), owner), *names))
         yield
+
+
+def _centre(number: int, side: int) -> npt.NDArray[np.float64]:
+    """The centre of one of the discs."""
+    corner = (side - min(side, PATCH)) // 2
+    return np.array(divmod(number, 4)) * SPACING + SPACING // 2 + float(corner)
 
 
 def _median(times: Iterable[float]) -> float:
@@ -333,9 +375,8 @@ class _Run:
     def click_objects(self, side: int) -> tuple[list[Timing], list[Timing]]:
         """Click several times on several objects; return the times of first and of further clicks."""
         first, further = [], []
-        corner = (side - min(side, PATCH)) // 2
         for k in range(OBJECTS):
-            centre = np.array(divmod(k, 4)) * SPACING + SPACING // 2 + corner
+            centre = _centre(k, side)
             first.append(self._click(centre, right=False))
             for turn in range(1, CLICKS):
                 right = turn % 2 == 0
@@ -344,6 +385,16 @@ class _Run:
             self._widget.controller.press("keep")
             self._settle()
         return first[1:], further
+
+    def rest_at(self, position: npt.NDArray[np.float64], came: list[float]) -> float | None:
+        """Move the pointer there in steps, and wait; return the seconds from the last move to the outline, if any."""
+        for away in (25.0, 12.0, 4.0, 0.0):
+            self._canvas.point_at(tuple(position + away))
+        moved, known = time.perf_counter(), len(came)
+        end = moved + LOOKED
+        while len(came) == known and time.perf_counter() < end:
+            _process_events()
+        return came[-1] - moved if len(came) > known else None
 
     def _click(self, position: npt.NDArray[np.float64], right: bool) -> Timing:
         """Press and release the mouse; time it until the labels are refreshed with the answer."""

@@ -100,7 +100,7 @@ def _images(chosen: argparse.Namespace) -> list[Item]:
 
 
 def _record(rows: Sequence[Row], by: Sequence[Corrector]) -> None:
-    """Write into the cards of models that corrected their own labels what they find before any click."""
+    """Tell the cards of models that corrected their own labels what they find before any click."""
     from napari_clickseg.benchmark.correction_tables import found_metrics
     from napari_clickseg.models.card import record_metrics
     from napari_clickseg.models.registry import find_model
@@ -283,21 +283,24 @@ def _bench_gui(chosen: argparse.Namespace) -> None:
     """Measure clicks in a real window at each size of image, and a plain HRNet-18s beside them; milliseconds."""
     from dataclasses import asdict
 
-    from napari_clickseg.benchmark.latency import measure, measure_yardstick
+    from napari_clickseg.benchmark.latency import measure, measure_panel
+    from napari_clickseg.benchmark.yardstick import measure_yardstick
     from napari_clickseg.storage.tables import write_table
 
     rows = [asdict(row) for model in chosen.models for row in measure(model)]
+    panel = [asdict(measure_panel(model)) for model in chosen.models]
     yardstick = asdict(measure_yardstick())
     chosen.out.mkdir(parents=True, exist_ok=True)
-    for name, table in (("latency.csv", rows), ("yardstick.csv", [yardstick])):
+    tables = {"latency.csv": rows, "panel.csv": panel, "yardstick.csv": [yardstick]}
+    for name, table in tables.items():
         write_table(chosen.out / name, table)
-    for row in [*rows, yardstick]:
+    for row in [*rows, *panel, yardstick]:
         print(
             ", ".join(
                 f"{name} {value:.1f}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()
             )
         )
-    print(f"written: {chosen.out / 'latency.csv'}, {chosen.out / 'yardstick.csv'}")
+    print(f"written: {', '.join(str(chosen.out / name) for name in tables)}")
 
 
 COMMAND = Command(

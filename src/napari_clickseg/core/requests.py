@@ -75,7 +75,7 @@ class Request:
 
 
 class Predictor(Protocol):
-    """What answers requests. It remembers nothing that changes an answer; any thread may ask."""
+    """Whoever answers requests. It remembers nothing that changes an answer; any thread may ask."""
 
     @property
     def name(self) -> str:
@@ -191,7 +191,7 @@ class Proposer(Predictor, Protocol):
 
 @runtime_checkable
 class Describer(Predictor, Protocol):
-    """A predictor whose features distinguish objects."""
+    """A predictor whose features tell objects apart."""
 
     def describe(
         self, image: Image, frame: Frame, masks: Sequence[Prediction], diameter: float, stop: Stop = NEVER

@@ -89,11 +89,12 @@ def panel_state(panel: Controller) -> PanelState:
         model=_model(panel),
         suggesting=panel.suggestions.state,
         frames=_frames(panel, pair),
-        files=FilesState(panel.saving.unsaved, panel.saving.busy, panel.recovery.offer),
+        files=FilesState(panel.saving.unsaved, panel.saving.busy, panel.recovery.offer, pair is not None),
         extent=panel.corrections.extent,
         new_id_of=panel.corrections.new_id_of,
         importing=panel.model_import.shown,
         hints=messages.FIRST_STEPS if panel.tour.wanted and pair is not None else (),
+        tour=panel.tour.wanted,
         hint=0 if pair is None else min(len(pair.session.clicks), 2),
         samples=pair is None and not picks.images,
     )

@@ -228,6 +228,10 @@ class Propagation:
             raise ValueError("Nothing was tracked yet that could go on; Shift+Right tracks from this frame.")
         self._start(pair, self._next, self._last.way)
 
+    def _unit(self, pair: LayerPair) -> str:
+        """What frames are called along the axis."""
+        return "frame" if self._frames.is_time(pair) else "plane"
+
     def _ids(self, pair: LayerPair) -> tuple[int, ...] | None:
         """Return which objects are to be followed: all, the one being drawn, or the one under the pointer."""
         if self._everything:
@@ -251,7 +255,7 @@ class Propagation:
         self._watch(pair)
         job = partial(overlap, pair.session.labels, route, pair.session.confirmed)
         self._ticket = self._background.long.submit(job, partial(self._on_overlap, pair, route))
-        self._reports.report(messages.following(len(route.targets)))
+        self._reports.report(messages.following(len(route.targets), self._unit(pair)))
 
     def _watch(self, pair: LayerPair | None) -> None:
         """Give way to what the user does in this pair from now on, before frames are written as well as after."""
@@ -285,7 +289,7 @@ class Propagation:
         self._watch(pair)
         self._ticket = self._background.long.submit(partial(self._run, trip), self._on_outcome)
         self.changed.emit()
-        self._reports.report(messages.following(len(route.targets)))
+        self._reports.report(messages.following(len(route.targets), self._unit(pair)))
 
     def _run(self, trip: Trip, stop: Stop) -> None:
         """On the background thread. Wait after each frame until it is written: the next one starts from it."""
@@ -375,7 +379,9 @@ class Propagation:
         if error is not None:
             self._reports.report(messages.not_followed(error))
         elif trip.pair is self._workspace.current:
-            self._reports.report(messages.followed(trip.drawn, trip.halted, self._next is not None))
+            self._reports.report(
+                messages.followed(trip.drawn, trip.halted, self._next is not None, self._unit(trip.pair))
+            )
 
     def _forget(self) -> None:
         if self._last is not None:

@@ -51,8 +51,10 @@ class FilesPanel(QWidget):
     def show_files(self, state: FilesState) -> None:
         """Show how much is not saved yet, and what is offered."""
         changes = "1 change is" if state.unsaved == 1 else f"{state.unsaved:,} changes are"
-        self.unsaved.setText(f"{changes} not saved yet" if state.unsaved else "all is saved")
-        self.save.setEnabled(not state.busy)
+        nothing = "no changes to save" if state.there else ""
+        self.unsaved.setText(f"{changes} not saved yet" if state.unsaved else nothing)
+        self.save.setEnabled(state.there and not state.busy)
+        self.open.setEnabled(state.there)
         self.offer.show_offer(state.offer)
 
     def ask_path(self, kind: PathKind, proposed: str) -> None:
@@ -84,12 +86,17 @@ class SamplesPanel(QWidget):
             column.addWidget(button)
         self.tour = plain_button("Show the first steps again", "tour", "Three hints on the canvas, for 20 seconds.")
         self.tour.clicked.connect(lambda: requests.offered.emit("first steps"))
-        hint = QLabel("With the first image, three hints on the canvas show how it goes.")
-        hint.setWordWrap(True)
-        hint.setStyleSheet(GREY)
-        column.addWidget(hint)
+        self.hint = QLabel("With the first image, three hints on the canvas show how it goes.")
+        self.hint.setWordWrap(True)
+        self.hint.setStyleSheet(GREY)
+        column.addWidget(self.hint)
         column.addWidget(self.tour)
         column.addStretch(1)
+
+    def show_tour(self, wanted: bool) -> None:
+        """Say that hints will come, or offer them again."""
+        self.hint.setVisible(wanted)
+        self.tour.setVisible(not wanted)
 
 
 class OfferLine(QWidget):

@@ -112,18 +112,6 @@ def saved_labels(name: str) -> Status:
     return Status("ready", f"{name} lies beside this image.", (("Open it", "open saved"),))
 
 
-def image_grown(name: str) -> Status:
-    """Return what became of the objects on an image that grew."""
-    return Status("ready", f"The image {name!r} grew; its objects stay where they are, and undo begins anew.")
-
-
-def image_reshaped(name: str, labels: str) -> Status:
-    """Return what became of the objects on an image that has another shape now."""
-    return Status(
-        "ready", f"The image {name!r} has another shape now; its objects stay in the Labels layer {labels!r}."
-    )
-
-
 def image_removed(name: str) -> Status:
     """Return what became of the objects of an image that was removed."""
     return Status("ready", f"The image {name!r} was removed; its objects stay in their Labels layer.")
@@ -276,23 +264,23 @@ def named(frame: Frame) -> str:
     return ", ".join(str(k) for k in frame)
 
 
-def following(count: int) -> Status:
-    """Return that objects are being followed."""
+def following(count: int, unit: str = "frame") -> Status:
+    """Return that objects are being followed through frames, or planes of a stack."""
     return Status(
         "thinking",
-        f"Tracking over {_count(count, 'frame')}. You can look around; Esc or a click ends it where it stands.",
+        f"Tracking over {_count(count, unit)}. You can look around; Esc or a click ends it where it stands.",
     )
 
 
-def followed(drawn_on: Sequence[Frame], halted: str, more: bool) -> Status:
+def followed(drawn_on: Sequence[Frame], halted: str, more: bool, unit: str = "frame") -> Status:
     """Return how far objects were followed, and how to go on."""
     if not drawn_on:
         return Status("ready", f"Nothing was tracked. {halted}".strip())
     why = f" {halted}" if halted else ""
     on = " Q goes on from there." if more else ""
-    count = _count(len(drawn_on), "frame")
+    count = _count(len(drawn_on), unit)
     return Status(
-        "ready", f"Tracked over {count}, to frame {named(drawn_on[-1])}.{why}{on} G shows what to look at first."
+        "ready", f"Tracked over {count}, to {unit} {named(drawn_on[-1])}.{why}{on} G shows what to look at first."
     )
 
 

@@ -149,7 +149,9 @@ class ShapePanel(QWidget):
         row.addWidget(tighter)
         self.candidates = CandidateRow(requests)
         form = form_in(self)
-        form.addRow(caption("Candidates"), self.candidates)
+        row_caption = caption("Candidates")
+        row_caption.setFixedHeight(self.candidates.height())
+        form.addRow(row_caption, self.candidates)
         form.addRow(caption("Outline"), slider)
         form.addRow(caption("Cell size"), side_by_side(self.diameter, self.automatic))
 

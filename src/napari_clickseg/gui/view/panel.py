@@ -118,6 +118,8 @@ class Panel(QStackedWidget):
         if changed("samples"):
             self.samples.setVisible(state.samples)
             self.tabs.setVisible(not state.samples)
+        if changed("tour"):
+            self.samples.show_tour(state.tour)
         if changed("files"):
             self.files.show_files(state.files)
         if changed("importing"):
@@ -146,6 +148,7 @@ class Panel(QStackedWidget):
         if state.strip is not None:
             self.frames.show_strip(state.strip)
             self.frames.show_progress(state.progress)
+            self.review.show_unit("plane" if state.strip.axis == "Z" and state.strip.named else "frame")
             self.review.show_findings(state.findings, state.chosen)
             self.review.show_confirmed(state.strip.states[state.strip.current] == "confirmed")
 
@@ -163,12 +166,13 @@ class Panel(QStackedWidget):
         self.setCurrentWidget(self._everyday if state.importing is None else self.assistant)
 
     def _show_page(self, name: str, there: bool) -> None:
-        """Show a tab only where it makes sense."""
+        """Show a tab only where it makes sense, and no row of tabs where there is but one."""
         self.tabs.setTabVisible(self.tabs.indexOf(self.pages[name]), there)
+        self.tabs.tabBar().setVisible(sum(self.tabs.isTabVisible(k) for k in range(self.tabs.count())) > 1)
 
 
 class _Changes:
-    """Returns which parts of two states differ; all do where there was none before."""
+    """Tells which parts of two states differ; all do where there was none before."""
 
     def __init__(self, before: PanelState | None, now: PanelState) -> None:
         self._before = before

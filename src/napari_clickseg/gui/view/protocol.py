@@ -1,4 +1,4 @@
-"""What a panel shows, as frozen values, what it asks for, and the protocol of the view. No Qt, no napari."""
+"""What a panel shows, as frozen values, what it asks for, and the protocol of whoever shows it. No Qt, no napari."""
 
 from __future__ import annotations
 
@@ -230,11 +230,18 @@ class FramesState:
 
 @dataclass(frozen=True, slots=True)
 class FilesState:
-    """What is not saved yet, whether a file is being written, and a session that is offered back."""
+    """What is not saved yet, whether a file is being written, and a session that is offered back.
+
+    Attributes
+    ----------
+    there : bool
+        There are labels that could be saved, and an image that labels could be opened for.
+    """
 
     unsaved: int = 0
     busy: bool = False
     offer: str = ""
+    there: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +317,8 @@ class PanelState:
     """First steps, for who opens the panel for the first time; none where empty."""
     hint: int = 0
     """Which of them comes next."""
+    tour: bool = False
+    """They come with the next image, as they were not dismissed."""
     samples: bool = False
     """There is no image yet: samples are offered."""
 
@@ -370,7 +379,7 @@ PathKind = Literal["labels", "click log", "open labels"]
 
 
 class View(Protocol):
-    """The view of a panel."""
+    """Whoever shows a panel."""
 
     requests: Requests
 

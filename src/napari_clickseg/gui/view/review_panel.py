@@ -37,7 +37,7 @@ class ReviewPanel(QWidget):
         self.list.itemClicked.connect(lambda item: requests.finding_chosen.emit(self.list.indexOfTopLevelItem(item)))
         self.repair = plain_button("", "repair", "The likely repair of the place that is looked at.")
         self.repair.setMinimumHeight(0)
-        self.repair.setFixedHeight(self.repair.fontMetrics().lineSpacing() + 6)
+        self.repair.setFixedHeight(self.repair.fontMetrics().lineSpacing() + 10)
         policy = self.repair.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.repair.setSizePolicy(policy)
@@ -57,6 +57,10 @@ class ReviewPanel(QWidget):
         column.addWidget(self.list)
         column.addLayout(keys)
         self.show_findings((), None)
+
+    def show_unit(self, unit: str) -> None:
+        """Call frames so: "frame" or "plane"."""
+        self.list.headerItem().setText(0, unit)
 
     def show_findings(self, findings: Sequence[Finding], chosen: int | None) -> None:
         """List these places, the one that is looked at marked."""
