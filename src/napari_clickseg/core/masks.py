@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.regions import Region
+from napari_clickseg.core.regions import Region, values_on
 
 Drawing = tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]
 """Which pixels of a block to write, and their values."""
@@ -84,11 +84,7 @@ class Prediction:
 
     def mask_on(self, region: Region, threshold: float = 0.5) -> npt.NDArray[np.bool_]:
         """Return the mask on another region, False where this prediction says nothing."""
-        mask = np.zeros(region.shape, bool)
-        shared = self.region.intersection(region)
-        if shared.size:
-            mask[shared.within(region).slices] = self.mask(threshold)[shared.within(self.region).slices]
-        return mask
+        return values_on(self.mask(threshold), self.region, region)
 
     def full_mask(self, shape: tuple[int, ...], threshold: float = 0.5) -> npt.NDArray[np.bool_]:
         """Return the mask on the whole frame of this shape."""
@@ -108,11 +104,7 @@ class Prediction:
 
     def logits_on(self, region: Region) -> npt.NDArray[np.float32]:
         """Return the logits on another region, -CERTAIN where this one says nothing."""
-        values = np.full(region.shape, -CERTAIN, np.float32)
-        shared = self.region.intersection(region)
-        if shared.size:
-            values[shared.within(region).slices] = self.logits[shared.within(self.region).slices]
-        return values
+        return np.asarray(values_on(self.logits, self.region, region, -CERTAIN), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

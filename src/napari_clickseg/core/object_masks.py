@@ -13,7 +13,7 @@ from scipy import ndimage
 from napari_clickseg.core.distances import deepest
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_size import equivalent_diameter
-from napari_clickseg.core.regions import Region
+from napari_clickseg.core.regions import Region, values_on
 
 Mask = npt.NDArray[np.bool_]
 Distances = npt.NDArray[np.float32]
@@ -63,11 +63,7 @@ class Outline:
 
     def on(self, region: Region) -> Mask:
         """Return the mask on another region, False where the object is not."""
-        mask = np.zeros(region.shape, bool)
-        shared = self.region.intersection(region)
-        if shared.size:
-            mask[shared.within(region).slices] = self.mask[shared.within(self.region).slices]
-        return mask
+        return values_on(self.mask, self.region, region)
 
     def moved(self, shift: Sequence[int], shape: Sequence[int]) -> Outline | None:
         """Return the outline moved by whole pixels and cut to a frame of this shape; None where it left the frame.

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +124,16 @@ class Region:
         Region(start=(7, 2, 3), stop=(8, 4, 5))
         """
         return Region(tuple(frame) + self.start, tuple(f + 1 for f in frame) + self.stop)
+
+
+def values_on(values: npt.NDArray[Scalar], region: Region, other: Region, outside: float = 0) -> npt.NDArray[Scalar]:
+    """Return the values of a region on another one, `outside` where the two do not overlap.
+
+    >>> values_on(np.array([True, True]), Region((0,), (2,)), Region((1,), (3,))).tolist()
+    [True, False]
+    """
+    placed = np.full(other.shape, outside, values.dtype)
+    shared = region.intersection(other)
+    if shared.size:
+        placed[shared.within(other).slices] = values[shared.within(region).slices]
+    return placed

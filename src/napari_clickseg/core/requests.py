@@ -13,7 +13,7 @@ from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.masks import Prediction
-from napari_clickseg.core.regions import Region
+from napari_clickseg.core.regions import Region, values_on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,11 +29,7 @@ class Others:
         >>> Others(Region((0,), (2,)), np.array([True, True])).on(Region((1,), (3,))).tolist()
         [True, False]
         """
-        mask = np.zeros(region.shape, bool)
-        shared = self.region.intersection(region)
-        if shared.size:
-            mask[shared.within(region).slices] = self.mask[shared.within(self.region).slices]
-        return mask
+        return values_on(self.mask, self.region, region)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

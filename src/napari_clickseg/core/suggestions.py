@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.object_size import equivalent_diameter
-from napari_clickseg.core.regions import Region
+from napari_clickseg.core.regions import Region, values_on
 
 SAME_IOU, SAME_SHARE = 0.3, 0.6
 """Masks are one object from this IoU on, or where the smaller one lies in the other by at least this share."""
@@ -94,11 +94,7 @@ class Suggestion:
 
     def on(self, region: Region) -> npt.NDArray[np.bool_]:
         """Return the mask on another region of the frame."""
-        mask = np.zeros(region.shape, bool)
-        shared = self.region.intersection(region)
-        if shared.size:
-            mask[shared.within(region).slices] = self.mask[shared.within(self.region).slices]
-        return mask
+        return values_on(self.mask, self.region, region)
 
     def less(self, taken: npt.NDArray[np.bool_]) -> Suggestion | None:
         """Return what is left without pixels that others have, shape of the region; None where that is too little."""

@@ -124,7 +124,7 @@ class Preview:
         if region is None or self._marked is not None:
             return
         step = min(self._viewport.screen_pixel(pair), 1.0)
-        painted = dashed(mask_on(drawn, pair.session.threshold, region), step)
+        painted = dashed(drawn.mask_on(region, pair.session.threshold), step)
         self._viewed, self._ahead = None, True
         self._layers.show_preview(painted, (*frame, *region.start), 1.0, step)
 
@@ -267,11 +267,11 @@ def picture(shown: Prediction, before: Prediction | None, threshold: float, regi
     ndarray of uint8
         Shape (height, width, 4), one pixel per image pixel of `region`.
     """
-    mask = mask_on(shown, threshold, region)
+    mask = shown.mask_on(region, threshold)
     painted = np.zeros((*region.shape, 4), np.uint8)
     painted[mask] = FILL
     if before is not None:
-        old = mask_on(before, threshold, region)
+        old = before.mask_on(region, threshold)
         painted[mask & ~old] = GAINED
         painted[old & ~mask] = LOST
     painted[ndimage.binary_dilation(mask) & ~ndimage.binary_erosion(mask)] = CONTOUR
@@ -330,16 +330,6 @@ def ring(radius: float) -> Picture:
     painted = np.zeros((*rows.shape, 4), np.uint8)
     painted[abs(np.hypot(rows, columns) - radius) <= RING_WIDTH] = RING
     return painted
-
-
-def mask_on(prediction: Prediction, threshold: float, region: Region) -> npt.NDArray[np.bool_]:
-    """Return the mask on another region, False where the prediction says nothing."""
-    mask = np.zeros(region.shape, bool)
-    shared = prediction.region.intersection(region)
-    if shared.size:
-        there = prediction.mask(threshold)
-        mask[shared.within(region).slices] = there[shared.within(prediction.region).slices]
-    return mask
 
 
 def _box(prediction: Prediction, threshold: float) -> Region | None:

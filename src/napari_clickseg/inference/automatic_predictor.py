@@ -24,7 +24,7 @@ from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.masks import CERTAIN, Prediction
 from napari_clickseg.core.object_size import estimate_diameter
-from napari_clickseg.core.regions import Region
+from napari_clickseg.core.regions import Region, values_on
 from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.inference.automatic_window import CLOSE, USUAL, box_of, choose_sight, from_grid, on_frame, to_grid
 from napari_clickseg.inference.brs import Budget
@@ -238,7 +238,7 @@ class ClickablePredictor:
             around = request.prior.logits_on(region)
             around[view.region.within(region).slices] = logits
             logits = around
-            pieces = pieces if pieces is None else _placed(pieces, view.region, region)
+            pieces = pieces if pieces is None else values_on(pieces, view.region, region)
         note = CUT_OFF if pieces is not None and not self.note else self.note
         return Prediction(region, obey(logits, region, points, diameter), note, cut_off=pieces)
 
@@ -341,13 +341,6 @@ def _parted(found: Values, extent: Sequence[Values], conventions: Conventions) -
 def _pixel(point: Sequence[float], region: Region) -> Pixel:
     """The pixel of a point in a region's array; a point just inside the rim may round to just outside it."""
     return tuple(min(max(round(p) - a, 0), n - 1) for p, a, n in zip(point, region.start, region.shape, strict=True))
-
-
-def _placed(values: npt.NDArray[np.uint8], region: Region, larger: Region) -> npt.NDArray[np.uint8]:
-    """Values of a region on a larger one, 0 around them."""
-    placed = np.zeros(larger.shape, np.uint8)
-    placed[region.within(larger).slices] = values
-    return placed
 
 
 def _sees_nothing(view: View, clicks: Clicks, mask: Mask, diameter: float) -> bool:
