@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from napari_clickseg.review.findings import Finding, Repair, finding_of, in_order, next_index, sentence_of, swapped_with
-from napari_clickseg.review.rules import SIGNS, Doubt
+from napari_clickseg.review.rules import RULES, Doubt
 
 
-def doubt(label: int | None, *signs: str, frame: tuple[int, ...] = (1,)) -> Doubt:
-    return Doubt(frame, label, 0.9, tuple(SIGNS[name].reason for name in signs))
+def doubt(label: int | None, *rules: str, frame: tuple[int, ...] = (1,)) -> Doubt:
+    return Doubt(frame, label, 0.9, tuple(RULES[name].reason for name in rules))
 
 
 def test_questions_come_first_by_frame_and_confirmed_frames_are_left_out():

@@ -10,7 +10,7 @@ from movies import movie
 from napari_clickseg.core.jobs import Stop, Stopped
 from napari_clickseg.core.object_masks import Outline, outlines_of
 from napari_clickseg.core.regions import Region
-from napari_clickseg.review.rules import FAINT, NOTHING, SIGNS, Doubt, Review, doubts
+from napari_clickseg.review.rules import FAINT, NOTHING, RULES, Doubt, Review, doubts
 
 FRAMES = [(t,) for t in range(5)]
 
@@ -42,7 +42,7 @@ def test_the_strongest_sign_is_told_where_none_is_marked() -> None:
     labels[2][(labels[2] == 2) & (np.indices(labels[2].shape)[0] < 20)] = 0
     (doubt,) = (doubt for doubt in doubts(labels, FRAMES, 2) if doubt.frame == (2,) and doubt.label == 2)
     assert doubt.score < 0.5
-    assert doubt.reasons == (FAINT + SIGNS["estranged"].reason,)
+    assert doubt.reasons == (FAINT + RULES["estranged"].reason,)
 
 
 def half(labels: np.ndarray) -> None:
@@ -99,7 +99,7 @@ def test_an_empty_frame_between_full_ones_is_told_as_a_whole() -> None:
 
 
 def test_low_confidence_comes_first() -> None:
-    assert first(steady(), confidence={(3,): {1: 0.1, 2: 0.9}}) == ((3,), 1, SIGNS["uncertain"].reason)
+    assert first(steady(), confidence={(3,): {1: 0.1, 2: 0.9}}) == ((3,), 1, RULES["uncertain"].reason)
 
 
 def test_confirmed_frames_are_not_doubted_but_compared_with() -> None:
@@ -114,8 +114,8 @@ def test_touching_objects_and_new_ids_have_their_reasons() -> None:
     labels = steady()
     labels[4, 18:31, 52:60] = 7
     reasons = {doubt.label: doubt.reasons for doubt in doubts(labels, FRAMES, 2) if doubt.frame == (4,)}
-    assert SIGNS["unlinked"].reason in reasons[7]
-    assert SIGNS["begins"].reason in reasons[7]
+    assert RULES["unlinked"].reason in reasons[7]
+    assert RULES["begins"].reason in reasons[7]
 
 
 def test_positions_are_the_objects_centres() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_clickseg.core.clicks import Frame
-from napari_clickseg.review.rules import SIGNS, Doubt
+from napari_clickseg.review.rules import RULES, Doubt
 
 REASONS = 2
 """So many reasons of a doubt are shown, the weightiest."""
@@ -32,10 +32,10 @@ BRIEF = {
     "begins": "id begins here",
     "ends": "id ends here",
 }
-"""What a sign of the review is called in a row, in two to four words."""
+"""What a rule is called in a row, in two to four words."""
 MISSING, EMPTY = "missing here", "no objects"
 SWAPPED = frozenset(("estranged", "offside", "jumped", "reshaped"))
-"""Signs of two objects that have each other's id."""
+"""Rules that find two objects with each other's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,24 +115,24 @@ def sentence_of(doubt: Doubt) -> str:
 
 def finding_of(doubt: Doubt, labels: Any) -> Finding:
     """Return a doubt as a place to look at, with the likely repair; labels are read where two ids may be swapped."""
-    signs = [name for reason in doubt.reasons[:REASONS] for name, sign in SIGNS.items() if sign.reason in reason]
-    brief = BRIEF[signs[0]] if signs else EMPTY if doubt.label is None else MISSING
+    rules = [name for reason in doubt.reasons[:REASONS] for name, rule in RULES.items() if rule.reason in reason]
+    brief = BRIEF[rules[0]] if rules else EMPTY if doubt.label is None else MISSING
     return Finding(
         doubt.frame,
         doubt.label,
         "; ".join(doubt.reasons[:REASONS]),
         position=doubt.position,
         brief=brief,
-        repair=_repair(doubt, signs, labels),
+        repair=_repair(doubt, rules, labels),
     )
 
 
-def _repair(doubt: Doubt, signs: Collection[str], labels: Any) -> Repair | None:
-    """The likely repair: copy what is missing, swap two ids, split what lies in pieces."""
-    if not signs:
+def _repair(doubt: Doubt, rules: Collection[str], labels: Any) -> Repair | None:
+    """The likely repair: copy what is missing, or swap two ids."""
+    if not rules:
         whose = () if doubt.label is None else (doubt.label,)
         return Repair("copy", "Copy from before", whose) if any(doubt.frame) else None
-    partner = swapped_with(labels, doubt.frame, doubt.label) if doubt.label and SWAPPED & set(signs) else None
+    partner = swapped_with(labels, doubt.frame, doubt.label) if doubt.label and SWAPPED & set(rules) else None
     if partner is not None and doubt.label is not None:
         return Repair("swap", f"Swap {doubt.label} and {partner}", (doubt.label, partner))
     return None

@@ -28,7 +28,7 @@ DOUBTFUL = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class ReviewRule:
     """One thing that may look wrong: its weight in the score, and from which value on it is a reason."""
 
     weight: float
@@ -37,21 +37,21 @@ class Sign:
 
 
 CONSTANT = -3.8
-SIGNS: Mapping[str, Sign] = {
-    "uncertain": Sign(10.0, 0.5, "carried with low confidence"),
-    "estranged": Sign(6.9, 0.1, "both neighbouring frames agree with each other, but not with it"),
-    "unlinked": Sign(3.2, 0.5, "its id is on no neighbouring frame"),
-    "roughened": Sign(2.1, 0.2, "its outline is rougher than on the neighbouring frames"),
-    "offside": Sign(2.1, 0.3, "it lies off the way from the frame before to the next"),
-    "reshaped": Sign(2.0, 0.4, "its shape differs from a neighbouring frame"),
-    "ruffled": Sign(1.8, 0.3, "its outline is of another kind than on the neighbouring frames"),
-    "pieces": Sign(0.5, 0.5, "it lies in several pieces"),
-    "holes": Sign(0.5, 0.5, "it has a hole"),
-    "jumped": Sign(0.3, 0.3, "it moves otherwise than its neighbours"),
-    "resized": Sign(0.25, 0.5, "its size jumps"),
-    "touching": Sign(0.25, 0.2, "it touches another object"),
-    "begins": Sign(0.25, 0.5, "its id begins here"),
-    "ends": Sign(0.25, 0.5, "its id ends here"),
+RULES: Mapping[str, ReviewRule] = {
+    "uncertain": ReviewRule(10.0, 0.5, "carried with low confidence"),
+    "estranged": ReviewRule(6.9, 0.1, "both neighbouring frames agree with each other, but not with it"),
+    "unlinked": ReviewRule(3.2, 0.5, "its id is on no neighbouring frame"),
+    "roughened": ReviewRule(2.1, 0.2, "its outline is rougher than on the neighbouring frames"),
+    "offside": ReviewRule(2.1, 0.3, "it lies off the way from the frame before to the next"),
+    "reshaped": ReviewRule(2.0, 0.4, "its shape differs from a neighbouring frame"),
+    "ruffled": ReviewRule(1.8, 0.3, "its outline is of another kind than on the neighbouring frames"),
+    "pieces": ReviewRule(0.5, 0.5, "it lies in several pieces"),
+    "holes": ReviewRule(0.5, 0.5, "it has a hole"),
+    "jumped": ReviewRule(0.3, 0.3, "it moves otherwise than its neighbours"),
+    "resized": ReviewRule(0.25, 0.5, "its size jumps"),
+    "touching": ReviewRule(0.25, 0.2, "it touches another object"),
+    "begins": ReviewRule(0.25, 0.5, "its id begins here"),
+    "ends": ReviewRule(0.25, 0.5, "its id ends here"),
 }
 """Values are about 0 for what looks right, and up to 1 where something looks quite wrong."""
 MISSING = 0.9
@@ -59,7 +59,7 @@ MISSING = 0.9
 EMPTY = 0.95
 """The score of a frame without objects between frames that have some."""
 FAINT = "slightly: "
-"""Opens the strongest sign of an object of which no sign reaches the value from which it is a reason."""
+"""Opens the strongest rule of an object of which no rule reaches the value from which it is a reason."""
 NOTHING = "nothing about it looks odd"
 
 
@@ -248,12 +248,12 @@ class Review:
 
     def _doubt(self, k: int, label: int, confidence: float) -> Doubt:
         values = self._values(k, label, confidence)
-        score = 1 / (1 + math.exp(-CONSTANT - sum(SIGNS[name].weight * value for name, value in values.items())))
+        score = 1 / (1 + math.exp(-CONSTANT - sum(RULES[name].weight * value for name, value in values.items())))
         frame = self._frames[k]
         return Doubt(frame, label, score, _reasons(values), self._facts[frame][label].centre)
 
     def _values(self, k: int, label: int, confidence: float) -> dict[str, float]:
-        """How wrong an object looks, sign by sign."""
+        """How wrong an object looks, rule by rule."""
         frame = self._frames[k]
         here = self._facts[frame][label]
         sides = [(side, beside) for side, beside in ((k, k - 1), (k + 1, k + 1)) if self._linked(side)]
@@ -288,15 +288,15 @@ class Review:
 
 
 def _reasons(values: Mapping[str, float]) -> tuple[str, ...]:
-    """The reasons of an object, the weightiest first; where nothing is marked, its strongest sign all the same.
+    """The reasons of an object, the weightiest first; where nothing is marked, its strongest rule all the same.
 
     >>> _reasons({"resized": 0.6, "reshaped": 0.1}), _reasons({"resized": 0.2, "reshaped": 0.1})
     (('its size jumps',), ('slightly: its shape differs from a neighbouring frame',))
     """
-    ordered = sorted(values, key=lambda name: -SIGNS[name].weight * values[name])
-    reasons = tuple(SIGNS[name].reason for name in ordered if values[name] >= SIGNS[name].reported_from)
+    ordered = sorted(values, key=lambda name: -RULES[name].weight * values[name])
+    reasons = tuple(RULES[name].reason for name in ordered if values[name] >= RULES[name].reported_from)
     strongest = ordered[0]
-    return reasons or ((FAINT + SIGNS[strongest].reason) if values[strongest] > 0 else NOTHING,)
+    return reasons or ((FAINT + RULES[strongest].reason) if values[strongest] > 0 else NOTHING,)
 
 
 def _offside(steps: Sequence[Step]) -> float:
