@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 EXCEPTIONS = {("benchmark.latency", "gui")}
 """It measures the panel itself, from mouse event to refreshed layer."""
 
+LEVELS = 14
+"""Modules in the longest chain of imports, those under TYPE_CHECKING not counted. It may only become less."""
+
 WITHOUT_HEAVY = f"""
 import sys
 
@@ -114,9 +118,15 @@ def tree(module: str) -> ast.Module:
     return ast.parse(source.read_text("utf-8"))
 
 
-def imports(module: str) -> Iterator[str]:
-    """Every module of this package that a module imports, anywhere in it but under TYPE_CHECKING."""
+def imports(module: str, at_once: bool = False) -> Iterator[str]:
+    """Every module of this package that a module imports, anywhere in it but under TYPE_CHECKING.
+
+    With `at_once`, without what its functions import when they are called.
+    """
     whole = tree(module)
+    if at_once:
+        for function in (n for n in ast.walk(whole) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)):
+            function.body = []
     blocks = (
         node for node in ast.walk(whole) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     )
@@ -136,6 +146,15 @@ def imports(module: str) -> Iterator[str]:
             )
 
 
+def longest_chain() -> list[str]:
+    """The longest chain of modules of which each imports the next one as soon as it is imported itself."""
+    graph = {module: {other for other in imports(module, at_once=True) if other != module} for module in modules()}
+    chains: dict[str, list[str]] = {}
+    for module in TopologicalSorter(graph).static_order():  # raises CycleError where they import each other
+        chains[module] = [module, *max((chains[other] for other in graph.get(module, ())), key=len, default=[])]
+    return max(chains.values(), key=len)
+
+
 def run(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -148,6 +167,11 @@ def test_the_arrows_point_one_way(module):
     for other in imports(module):
         known = part(other) in allowed or other in allowed or (module, part(other)) in EXCEPTIONS
         assert known, f"{module} imports {other}; {part(module)} may import only {', '.join(sorted(allowed))}."
+
+
+def test_no_chain_of_imports_is_longer_and_none_is_a_circle():
+    chain = longest_chain()
+    assert len(chain) <= LEVELS, " imports ".join(chain)
 
 
 @pytest.mark.parametrize("module", [m for m in modules() if m.split(".")[0] not in MAY_PRINT])

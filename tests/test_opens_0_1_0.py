@@ -31,7 +31,8 @@ from napari_clickseg.models.card import ConvertedCard, ModelCard, read_card
 from napari_clickseg.models.import_model import examine
 from napari_clickseg.models.load import open_converted
 from napari_clickseg.models.trust import Untrusted
-from napari_clickseg.storage.recovery import Recovered, find, recover
+from napari_clickseg.storage.journal_files import find
+from napari_clickseg.storage.recovery import Recovered, recover
 from napari_clickseg.storage.session_file import Replay, Summary, load_session
 from napari_clickseg.storage.tables import read_clicks_csv
 
@@ -190,7 +191,8 @@ def test_a_session_file_gives_the_same_labels_and_undo(name: str) -> None:
         return Disks(3, 2.0, model) if model == "noting in depth" else Disks(2, 3.0, model)
 
     start = arrays.get("start")
-    session = saved.began.session(image_of(name), load(saved.began.model), start, saved.highest)
+    session = Session(image_of(name), load(saved.began.model), start, highest=saved.highest)
+    saved.began.apply_to(session)
     replay = Replay(saved, session, load)
     assert len(list(replay.steps())) == len(saved.entries) > 5
     assert replay.problems == []

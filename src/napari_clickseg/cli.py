@@ -60,11 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _unexpected(chosen: argparse.Namespace, error: Exception) -> str:
     """One sentence on an error that nobody foresaw: with which file, what, and what can be done."""
     file = next((str(value) for value in vars(chosen).values() if isinstance(value, Path)), "This")
-    said = " ".join(str(error).split())[:200]
+    message = " ".join(str(error).split())[:200]
     if isinstance(error, MemoryError):
         return f"{file} does not fit into memory; take a part of it, or a machine with more memory."
     return (
-        f"{file} cannot be worked on ({type(error).__name__}{': ' if said else ''}{said}). This is a fault "
+        f"{file} cannot be worked on ({type(error).__name__}{': ' if message else ''}{message}). This is a fault "
         f"of clickseg; please report it, with what the command shows where {TRACEBACK_VARIABLE}=1 is set."
     )
 

@@ -17,7 +17,7 @@ from napari_clickseg.benchmark.click_runs import COLUMNS, Job, click_through, re
 from napari_clickseg.benchmark.datasets import Target, list_targets, read_items
 from napari_clickseg.core import jobs as spread
 from napari_clickseg.core.images import Image
-from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.core.jobs import NEVER, Lost, Stop
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Request
@@ -193,6 +193,21 @@ def test_several_processes_give_the_same_rows(jobs: list[Job], tmp_path: Path) -
     run_jobs(jobs[:3], tmp_path / "one.csv", processes=1)
     run_jobs(jobs[:3], tmp_path / "two.csv", processes=2)
     assert without_seconds(tmp_path / "one.csv") == without_seconds(tmp_path / "two.csv")
+
+
+def test_objects_whose_worker_ended_are_named_at_the_end_and_the_same_command_does_them(
+    jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_the_second(work, some, processes, cluster):
+        yield from (Lost(job, "The worker ended.") if job is jobs[1] else work(job) for job in some)
+
+    monkeypatch.setattr(run, "results", without_the_second)
+    with pytest.raises(OSError, match=f"1 of {len(jobs)} objects are missing") as caught:
+        run_jobs(jobs, tmp_path / "clicks.csv")
+    assert "/".join(jobs[1].object_key) in str(caught.value)
+    monkeypatch.undo()
+    run_jobs(jobs, tmp_path / "clicks.csv")
+    assert {key_of(row) for row in read_rows(tmp_path / "clicks.csv")} == {job.key for job in jobs}
 
 
 def test_a_cluster_gives_the_same_rows(jobs: list[Job], tmp_path: Path) -> None:

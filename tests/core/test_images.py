@@ -118,3 +118,33 @@ def test_an_image_may_be_named_anew():
     again = Image.of(image, "tyx")
     assert (again.axes, again.spacing) == ("TYX", (2.0, 1.0, 1.0))
     assert Image.of(again, spacing=(1, 1, 1)).spacing == (1, 1, 1)
+
+
+def test_a_checksum_shows_what_was_changed_in_place_on_this_frame_and_region_and_nothing_else(tmp_path):
+    on_disk = zarr.create_array(tmp_path / "i.zarr", shape=(2, 40, 50), dtype="u2")
+    for array in (np.zeros(on_disk.shape, np.uint16), on_disk):
+        image, region = Image.of(array, "TYX"), Region((-5, 10), (20, 90))
+        before = image.checksum((1,), region)
+        array[0, :20, 10:] = 1
+        array[1, 20:], array[1, :, :10] = 1, 1
+        assert image.checksum((1,), region) == before
+        array[1, 19, 49] = 1
+        assert image.checksum((1,), region) != before
+    assert Image.of(dask.array.zeros((4, 4))).checksum((), Region((0, 0), (4, 4))) is None
+
+
+def test_levels_follow_pixels_that_come_later():
+    pixels = np.zeros((64, 64), np.float64)
+    image = Image.of(pixels)
+    assert image.levels is None
+    pixels[:] = 1e9 + np.arange(64)
+    seen = image.intensities((), Region((0, 0), (64, 64)))[0]
+    assert len(np.unique(seen)) == 64
+
+
+def test_an_image_keeps_its_shape_though_its_array_grows(tmp_path):
+    array = zarr.create_array(tmp_path / "grows.zarr", shape=(2, 8, 9), chunks=(1, 8, 9), dtype="u2")
+    image = Image.of(array, "TYX")
+    array.resize((5, 8, 9))
+    assert image.shape == (2, 8, 9)
+    assert image.frames_shape(2) == (2,)

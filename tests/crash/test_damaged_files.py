@@ -21,9 +21,10 @@ from laboratory import Hand, a_predictor, an_image, some_labels
 from napari_clickseg.core.requests import Nobody
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.event_log import Journal
+from napari_clickseg.storage.journal_files import find
 from napari_clickseg.storage.log_lines import line_of
 from napari_clickseg.storage.read_images import read_image
-from napari_clickseg.storage.recovery import find, recover
+from napari_clickseg.storage.recovery import recover
 from napari_clickseg.storage.serialization import pack_array, unpack_array
 from napari_clickseg.storage.session_file import Record, Replay, load_session, save_session
 from napari_clickseg.storage.tables import read_table

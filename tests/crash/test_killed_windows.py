@@ -13,7 +13,8 @@ import pytest
 
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.requests import Nobody
-from napari_clickseg.storage.recovery import find, recover
+from napari_clickseg.storage.journal_files import find
+from napari_clickseg.storage.recovery import recover
 
 pytestmark = [pytest.mark.crash, pytest.mark.viewer, pytest.mark.skipif(sys.platform == "win32", reason="kill -9")]
 SCRIPT = """

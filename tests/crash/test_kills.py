@@ -18,8 +18,9 @@ from napari_clickseg.core.requests import Nobody
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage import atomic
 from napari_clickseg.storage.event_log import Journal
+from napari_clickseg.storage.journal_files import discard, find
 from napari_clickseg.storage.read_images import read_image
-from napari_clickseg.storage.recovery import discard, find, recover
+from napari_clickseg.storage.recovery import recover
 from napari_clickseg.storage.session_file import Record, load_session, save_session
 from napari_clickseg.storage.write_labels import write_labels
 

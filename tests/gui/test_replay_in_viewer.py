@@ -10,6 +10,7 @@ import pytest
 from doubles import disk
 from napari_clickseg.core.images import Image
 from napari_clickseg.models.load import load_model
+from napari_clickseg.session.session import Session
 from napari_clickseg.storage.session_file import Replay, Summary, load_session
 
 pytestmark = pytest.mark.viewer
@@ -36,7 +37,8 @@ def test_a_session_of_the_panel_is_replayed_to_the_same_labels(bench, models, tm
     b.panel.requests.path_given.emit("click log", tmp_path / "out.json")
     b.until(lambda: (tmp_path / "out.json").exists() and "Saved" in b.status)
     saved = load_session(tmp_path / "out.json")
-    session = saved.began.session(Image.of(movie(), saved.image.axes), load_model("geodesic"), None, saved.highest)
+    session = Session(Image.of(movie(), saved.image.axes), load_model("geodesic"), highest=saved.highest)
+    saved.began.apply_to(session)
     list(Replay(saved, session, lambda name: load_model("geodesic")).steps())
     assert Summary.of(session.labels) == saved.labels
     assert (session.labels[0] > 0).sum() == pytest.approx(np.pi * 40**2, rel=0.2)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dask
+import dask.array
 import numpy as np
 import pytest
+import zarr
 from napari.layers import Labels
 from qtpy.QtCore import Qt
 
@@ -368,3 +371,45 @@ def test_hand_painted_ids_are_not_given_to_new_objects(bench, plane):
     labels.paint((50, 50), 4)
     b.click(20, 20)
     assert b.session.label == 5
+
+
+# -- images that are changed in place, or grow -----------------------------------------------------------------------
+
+
+def test_pixels_that_dask_computes_anew_are_looked_at_anew_when_the_layer_is_refreshed(bench, plane):
+    pixels = [np.array(plane)]
+    lazy = dask.array.from_delayed(dask.delayed(lambda: pixels[0], pure=False)(), plane.shape, plane.dtype)
+    b = bench(lazy)
+    before = b.session.image
+    b.viewer.layers[0].refresh()
+    assert b.session.image is not before
+    b.click(20, 20)
+    assert b.labels.data[20, 20] == 1
+
+
+def test_objects_stay_on_a_movie_that_grows_and_are_in_the_journal(bench):
+    b = bench(np.random.default_rng(0).integers(0, 99, (5, 64, 64), np.uint8))
+    b.click(20, 20)
+    b.key(Qt.Key.Key_Return)
+    (label,) = np.unique(b.labels.data)[1:]
+    image = b.viewer.layers[0]
+    image.data = np.concatenate([image.data, image.data])
+    assert b.session.image.shape == b.labels.data.shape == (10, 64, 64)
+    assert label in b.labels.data
+    assert "grew; its objects stay where they are" in b.status
+    b.click(40, 40)
+    assert set(np.unique(b.labels.data)) == {0, label, label + 1}
+    assert b.controller.recovery.journal(b.pair).unsaved > 1
+
+
+def test_a_movie_on_disk_that_grows_is_noticed_when_it_is_refreshed(bench, tmp_path):
+    movie = zarr.create_array(tmp_path / "movie.zarr", shape=(5, 64, 64), chunks=(1, 64, 64), dtype="u1")
+    movie[:] = np.random.default_rng(0).integers(0, 99, movie.shape, np.uint8)
+    b = bench(movie)
+    b.click(20, 20)
+    b.key(Qt.Key.Key_Return)
+    movie.resize((6, 64, 64))
+    b.viewer.layers[0].refresh()
+    b.until(lambda: b.session.image.shape == (6, 64, 64))
+    assert b.labels.data.shape == (6, 64, 64)
+    assert b.labels.data.any()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import zarr
 
 from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.images import Image
@@ -20,6 +21,7 @@ from napari_clickseg.inference import click_predictor as predictor_module
 from napari_clickseg.inference import guidance as guidance_module
 from napari_clickseg.inference.brs import Budget
 from napari_clickseg.inference.click_predictor import ClickPredictor, fuse_batch_norms
+from napari_clickseg.inference.device import FeatureCache
 from napari_clickseg.inference.guidance import Encoding
 from napari_clickseg.models.card import ModelCard, read_card
 from napari_clickseg.models.load import load_click_model, new_network, save_model
@@ -46,6 +48,22 @@ def predictor() -> ClickPredictor:
 @pytest.fixture
 def image() -> Image:
     return Image.of(np.random.default_rng(0).normal(size=(80, 90)).astype(np.float32))
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_an_image_that_was_changed_in_place_is_looked_at_again(
+    predictor: ClickPredictor, tmp_path: Path, on_disk: bool
+) -> None:
+    pixels = np.random.default_rng(3).random((48, 56)).astype(np.float32)
+    array = zarr.create_array(tmp_path / "image.zarr", data=pixels) if on_disk else pixels
+    image, request = Image.of(array), Request((), (Click((20, 20)),), diameter=12)
+    first = predictor.predict(image, request)
+    array[10:30, 10:30] = np.float32(2)
+    again = predictor.predict(image, request)
+    fresh = replace(predictor, cache=FeatureCache()).predict(Image.of(array[:]), request)
+    np.testing.assert_array_equal(again.logits, fresh.logits)
+    assert again.region == fresh.region
+    assert first.logits.shape != again.logits.shape or not np.array_equal(again.logits, first.logits)
 
 
 def test_answer_is_the_same_with_and_without_the_cache(predictor: ClickPredictor, image: Image):

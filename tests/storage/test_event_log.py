@@ -17,11 +17,11 @@ from napari_clickseg.storage import event_log as module
 from napari_clickseg.storage import label_tiles, log_lines
 from napari_clickseg.storage.event_log import Journal
 from napari_clickseg.storage.image_identity import Identity
-from napari_clickseg.storage.journal_files import journals_folders
+from napari_clickseg.storage.journal_files import find, journals_folders
 from napari_clickseg.storage.label_tiles import TileSums
 from napari_clickseg.storage.log_lines import read_lines
 from napari_clickseg.storage.paths import JOURNALS_VARIABLE, journals_folder
-from napari_clickseg.storage.recovery import find, recover
+from napari_clickseg.storage.recovery import recover
 
 
 def a_session(shape: tuple[int, ...] = (20, 30), labels: np.ndarray | None = None) -> Session:

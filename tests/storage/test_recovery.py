@@ -20,10 +20,11 @@ from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Nobody
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.event_log import Journal
+from napari_clickseg.storage.journal_files import KEPT_DAYS, clean, discard, find, supersede
 from napari_clickseg.storage.label_tiles import Overlay
 from napari_clickseg.storage.locks import Lock
 from napari_clickseg.storage.log_lines import LOCK_SUFFIX, line_of, read_lines
-from napari_clickseg.storage.recovery import KEPT_DAYS, Recovered, clean, discard, find, recover, supersede
+from napari_clickseg.storage.recovery import Recovered, recover
 from random_acts import User
 
 KINDS = {"2D": ((12, 14), 2), "2D+t": ((3, 10, 9), 2), "3D+t": ((2, 4, 8, 8), 3)}

@@ -103,7 +103,7 @@ def _own_items(source: str, folder: Path, split: str) -> list[Item]:
 
 
 def _in_split(text: str, split: str) -> tuple[bool, tuple[int, int] | None]:
-    """Tell whether an index row belongs to a split, and which planes of it where the row gives ranges.
+    """Return whether an index row belongs to a split, and which planes of it where the row gives ranges.
 
     >>> _in_split("train: z 0-124, val: z 130-139", "val")
     (True, (130, 139))
@@ -149,7 +149,7 @@ def _davis_items(source: str, folder: Path, split: str) -> list[Item]:
     """Annotated frames of the listed sequences (2017), or the frames listed (2016)."""
     lists = next((folder / "ImageSets" / name for name in DAVIS_LISTS if (folder / "ImageSets" / name).is_dir()), None)
     if lists is None:
-        raise ValueError(f"{folder / 'ImageSets'} holds none of {', '.join(DAVIS_LISTS)} to tell the splits.")
+        raise ValueError(f"{folder / 'ImageSets'} holds none of {', '.join(DAVIS_LISTS)} to name the splits.")
     images, labels = folder / "JPEGImages" / DAVIS_SIZE, folder / "Annotations" / DAVIS_SIZE
     items = []
     for line in _listed(lists, split):

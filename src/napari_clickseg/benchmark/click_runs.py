@@ -26,7 +26,7 @@ from tqdm import tqdm
 from napari_clickseg.benchmark.datasets import Item, Plane, Target, read_plane
 from napari_clickseg.benchmark.starting_masks import SCRATCH, Start, protocol_of, start_of
 from napari_clickseg.core.clicks import Click, Frame
-from napari_clickseg.core.jobs import connected, results
+from napari_clickseg.core.jobs import Lost, connected, results
 from napari_clickseg.core.metrics import boundary_f, corrected_share, five_digits, iou
 from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.regions import Region
@@ -44,7 +44,9 @@ COLUMNS = (
 """`start` is "scratch" or the kind of mask that was corrected; such a curve begins with a row of that mask, click 0."""
 KEY = ("source", "image", "frame", "object", "robot", "start", "model")
 Row = dict[str, str]
-Answers = Generator[list[Row], None, None]
+Answers = Generator[list[Row] | Lost, None, None]
+NAMED = 5
+"""So many objects that are missing are named."""
 Mask = npt.NDArray[np.bool_]
 
 
@@ -127,7 +129,7 @@ def run_jobs(
     ValueError
         Where the CSV is not one of ours, or a scheduler is named and dask.distributed is not installed.
     OSError
-        Where no scheduler answers at the address.
+        Where no scheduler answers at the address, or workers ended and rows are missing for it.
     """
     with connected(scheduler) as cluster:
         done = _tidy(path, {job.key: job.max_clicks for job in jobs})
@@ -138,7 +140,8 @@ def run_jobs(
 
 
 def _write_answers(path: Path, total: int, waiting: int, answers: Answers) -> None:
-    """Append rows as they come, with a bar that begins at what was there before."""
+    """Append rows as they come, with a bar that begins at what was there before; at the end name what is missing."""
+    lost: list[Lost] = []
     with (
         open(path, "a", newline="", encoding="utf-8") as handle,
         tqdm(total=total, initial=total - waiting, unit="object", smoothing=0.05) as bar,
@@ -147,10 +150,20 @@ def _write_answers(path: Path, total: int, waiting: int, answers: Answers) -> No
         if handle.tell() == 0:
             handle.write(_text([COLUMNS]))
         for rows in answers:
+            if isinstance(rows, Lost):
+                lost.append(rows)
+                continue
             handle.write(_text([row[column] for column in COLUMNS] for row in rows))
             handle.flush()
             bar.set_description(f"{rows[0]['model']} on {rows[0]['source']}", refresh=False)
             bar.update()
+    if lost:
+        names = ", ".join(f"{one.job.model} on {'/'.join(one.job.object_key)}" for one in lost[:NAMED])
+        more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+        raise OSError(
+            f"{len(lost)} of {total} objects are missing in {path}: {names}{more}. {lost[0].why} The same command goes "
+            "on with them."
+        )
 
 
 def click_through(job: Job) -> list[Row]:

@@ -143,7 +143,7 @@ def gains_of(rows: Iterable[Row], by: Corrector, order: str) -> Gains:
     images = [list(group) for _, group in groupby(mine, _image)]
     if not images:
         raise ValueError(
-            f"No row tells of {by.model} on the labels of {by.labels} in the order {order!r}: run it, or leave it out."
+            f"No row is about {by.model} on the labels of {by.labels} in the order {order!r}: run it, or leave it out."
         )
     clicks = max(len(image) for image in images)
     curves = np.array([carried_on([float(row["mean"]) for row in image], clicks) for image in images])
@@ -203,7 +203,7 @@ def failures_table(rows: Sequence[Row]) -> str:
     for by in who(rows):
         for name, kinds in {**{kind: (kind,) for kind in KINDS}, "all": KINDS}.items():
             solved = solved_of(rows, by, kinds)
-            lines.append([by.model, by.labels, name, str(solved.found), str(solved.tried), *_told(solved)])
+            lines.append([by.model, by.labels, name, str(solved.found), str(solved.tried), *_counts(solved)])
     head = ["model", "labels of", "failure", "found", "corrected", "solved", "clicks of the solved", "ms per click"]
     return table(head, lines, words=3)
 
@@ -250,7 +250,7 @@ def _two_lines(model: str, labels: str, order: str, means: Values, gains: Values
     ]
 
 
-def _told(solved: Solved) -> list[str]:
+def _counts(solved: Solved) -> list[str]:
     """Share that was solved, mean clicks of those, median milliseconds of a click; empty where nothing was tried."""
     if not solved.tried:
         return ["", "", ""]

@@ -33,10 +33,10 @@ NARROWEST = 5.2
 TITLE, LEGEND_LINE, LEGEND_ENTRY = 0.9, 0.2, 1.5
 """Inches: head of the page without the legend, one line of the legend, one entry's width."""
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-"""Told apart with any kind of colour vision (Okabe and Ito)."""
+"""Distinguishable with any kind of colour vision (Okabe and Ito)."""
 DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)))
 GREY = "#8A8A8A"
-"""Of models without weights, which only dashes tell apart: they are the ground to compare with."""
+"""Of models without weights, which only dashes distinguish: they are the ground to compare with."""
 INK, FAINT = "#333333", "#E4E4E4"
 TICKS = (1, 2, 5, 10, 20)
 SETTINGS = {

@@ -109,7 +109,7 @@ def measure(movie: Movie, predictor: Predictor, model: str, kind: str) -> list[R
     for frame, label in (*ranks, *absent):
         quality = iou(spoilt.labels[frame] == label, movie.truth[frame] == label)
         rank, score = ranks.get((frame, label), ("", ""))
-        told = "" if rank else spoilt.ended.get(label, "")
-        values = (*described, rank, frame[0], label, score, f"{quality:.5f}", told)
+        reported = "" if rank else spoilt.ended.get(label, "")
+        values = (*described, rank, frame[0], label, score, f"{quality:.5f}", reported)
         rows.append(dict(zip(COLUMNS, map(str, values), strict=True)))
     return rows

@@ -35,7 +35,7 @@ class Ledger:
         Name of its table, without ending.
     columns : tuple of str
     part : str
-        The column that tells the parts of the work on one movie apart.
+        The column that distinguishes the parts of the work on one movie.
     parts : tuple of str
         Its values.
     measure : callable

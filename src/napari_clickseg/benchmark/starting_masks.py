@@ -24,7 +24,6 @@ from napari_clickseg.core.metrics import iou
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Segmenter
 from napari_clickseg.core.simulated_errors import KINDS
-from napari_clickseg.models.load import load_model
 
 Mask = npt.NDArray[np.bool_]
 Grey = npt.NDArray[np.float32]
@@ -155,6 +154,8 @@ def network_labels(plane: Plane) -> npt.NDArray[np.int32]:
 
 @lru_cache(maxsize=1)
 def _finder() -> Predictor:
+    from napari_clickseg.models.load import load_model
+
     return load_model(FINDER)
 
 

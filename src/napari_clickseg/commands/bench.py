@@ -100,7 +100,7 @@ def _images(chosen: argparse.Namespace) -> list[Item]:
 
 
 def _record(rows: Sequence[Row], by: Sequence[Corrector]) -> None:
-    """Tell the cards of models that corrected their own labels what they find before any click."""
+    """Write into the cards of models that corrected their own labels what they find before any click."""
     from napari_clickseg.benchmark.correction_tables import found_metrics
     from napari_clickseg.models.card import record_metrics
     from napari_clickseg.models.registry import find_model

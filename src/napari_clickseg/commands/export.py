@@ -6,15 +6,15 @@ import argparse
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_clickseg.commands.options import AXES, Command, Option, frame_list
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.images import CHANNEL, Image, guess_axes
 from napari_clickseg.storage.exports import EXPORTS, export_for
 from napari_clickseg.storage.output_checks import Role
-from napari_clickseg.storage.read_images import in_order, read_image
-from napari_clickseg.storage.tables import read_classes
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.images import Image
 
 HOME = "table with the columns object and class"
 
@@ -22,7 +22,9 @@ HOME = "table with the columns object and class"
 def run(chosen: argparse.Namespace) -> None:
     """Export labels."""
     from napari_clickseg.storage.exports.frames import Exported
+    from napari_clickseg.storage.read_images import read_image
     from napari_clickseg.storage.read_labels import read_labels, read_labels_for
+    from napari_clickseg.storage.tables import read_classes
 
     export = export_for(chosen.output, chosen.format)
     image = None if chosen.image is None else read_image(chosen.image, chosen.axes)
@@ -43,6 +45,9 @@ def run(chosen: argparse.Namespace) -> None:
 
 def _pixels(image: Image | None) -> Any:
     """The pixels of an image with its channels last, so that they are indexed as its labels are."""
+    from napari_clickseg.core.images import CHANNEL
+    from napari_clickseg.storage.read_images import in_order
+
     if image is None or CHANNEL not in image.axes:
         return None if image is None else image.array
     place = image.axes.index(CHANNEL)
@@ -53,6 +58,8 @@ def run_import(chosen: argparse.Namespace) -> None:
     """Read labels from another program's file and write them as an image."""
     import numpy as np
 
+    from napari_clickseg.core.images import guess_axes
+    from napari_clickseg.storage.read_images import read_image
     from napari_clickseg.storage.write_labels import check_labels_path, write_labels
 
     export = export_for(chosen.file, chosen.format)

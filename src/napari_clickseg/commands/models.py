@@ -26,7 +26,7 @@ def run_models(chosen: argparse.Namespace) -> None:
             raise ValueError(f"Describe {chosen.name!r}, or add {chosen.add}: one at a time.")
         print(f"added: {_add(chosen.add)}")
         return
-    for line in _table() if chosen.name is None else _told(chosen.name):
+    for line in _table() if chosen.name is None else _described(chosen.name):
         print(line)
 
 
@@ -67,7 +67,7 @@ def _table() -> Iterator[str]:
     yield f"Your own models: {user_folder()}"
 
 
-def _told(name: str) -> Iterator[str]:
+def _described(name: str) -> Iterator[str]:
     """What there is to say of one model; those without weights have no card."""
     from napari_clickseg.models.card import ConvertedCard, read_card
     from napari_clickseg.models.registry import find_model

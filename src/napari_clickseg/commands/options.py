@@ -49,7 +49,7 @@ class Option:
     Attributes
     ----------
     role : Role, callable or None
-        What becomes of the path that it names, or what tells that from the other arguments; None where it names none.
+        What becomes of the path that it names, or what derives that from the other arguments; None where it names none.
     needs : str
         The option without which this one does nothing, as "--correct"; empty where there is none.
     """

@@ -24,6 +24,7 @@ def run_replay(chosen: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from napari_clickseg.batch.segment import open_labels, room_for
+    from napari_clickseg.session.session import Session
     from napari_clickseg.storage import cell_tracking
     from napari_clickseg.storage.atomic import written_whole
     from napari_clickseg.storage.read_images import read_image
@@ -44,7 +45,8 @@ def run_replay(chosen: argparse.Namespace) -> None:
     cell_tracking.check_ids(chosen.ctc, start, saved.labels.areas)
     against = None if chosen.against is None else open_labels(chosen.against, image)
     with room_for(start, image.shape, chosen.output.parent, max(highest, *saved.labels.areas, 0)) as labels:
-        session = saved.began.session(image, load(saved.began.model), labels, saved.highest)
+        session = Session(image, load(saved.began.model), labels, highest=saved.highest)
+        saved.began.apply_to(session)
         replay = Replay(saved, session, load)
         for _ in tqdm(replay.steps(), total=len(saved.entries), unit="act"):
             pass
@@ -52,7 +54,7 @@ def run_replay(chosen: argparse.Namespace) -> None:
         print(f"written: {chosen.output}")
         if chosen.ctc is not None:
             write_tracks(chosen.ctc, labels, {})
-        for line in _told(replay, Summary.of(labels)):
+        for line in _differences(replay, Summary.of(labels)):
             print(line)
         if against is not None:
             _compare(labels, against, chosen.against)
@@ -104,7 +106,7 @@ def _loader(saved: Saved, chosen: argparse.Namespace) -> Callable[[str], Predict
     return load
 
 
-def _told(replay: Replay, now: Summary) -> Iterator[str]:
+def _differences(replay: Replay, now: Summary) -> Iterator[str]:
     """Sentences about what came out."""
     then = replay.saved.labels
     for problem in replay.problems:

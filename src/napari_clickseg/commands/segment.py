@@ -55,7 +55,7 @@ def run_segment(chosen: argparse.Namespace) -> None:
 
 
 def is_folder_of_images(path: Path) -> bool:
-    """Tell whether a path holds images: a folder of files, or a zarr of several images, as a plate is."""
+    """Return whether a path holds images: a folder of files, or a zarr of several images, as a plate is."""
     if holds_zarr(path):
         from napari_clickseg.storage.read_images import images_in
 
@@ -120,7 +120,10 @@ def _segment_folder(chosen: argparse.Namespace) -> None:
         faults = _work(waiting, chosen.jobs, cluster)
     print(f"written: {len(waiting) - len(faults)} files of labels below {chosen.output}")
     if faults:
-        raise Unfinished(f"{len(faults)} of {len(waiting)} images could not be segmented.")
+        raise Unfinished(
+            f"{len(faults)} of {len(waiting)} images could not be segmented. The same command goes on with them; what "
+            "is written is kept."
+        )
 
 
 def _make_folders(chosen: argparse.Namespace, jobs: Sequence[Job]) -> None:
@@ -137,14 +140,15 @@ def _work(jobs: Sequence[Job], processes: int, cluster: Any | None) -> list[Done
     """Do the jobs; report each that fails, and return those."""
     from tqdm import tqdm
 
-    from napari_clickseg.batch.segment import attempt
-    from napari_clickseg.core.jobs import results
+    from napari_clickseg.batch.segment import Done, attempt
+    from napari_clickseg.core.jobs import Lost, results
 
     faults: list[Done] = []
     worked: list[Done] = []
     with tqdm(total=len(jobs), unit="image") as bar, closing(results(attempt, jobs, processes, cluster)) as answers:
-        for done in answers:
+        for answer in answers:
             bar.update()
+            done = Done(answer.job, fault=answer.why) if isinstance(answer, Lost) else answer
             _tell_left_out(done)
             (faults if done.fault else worked).append(done)
     _tell_channels(worked)
@@ -154,7 +158,7 @@ def _work(jobs: Sequence[Job], processes: int, cluster: Any | None) -> list[Done
 
 
 def _tell_channels(done: Sequence[Done]) -> None:
-    """Tell which channels were looked at of images that have more, once for all that have as many."""
+    """Return which channels were looked at of images that have more, once for all that have as many."""
     counted = {one.channels: one for one in done if one.job.channel is None}
     for channels, one in sorted(counted.items()):
         warn("segment", channels_seen(channels, one.job.image.name))

@@ -1,4 +1,4 @@
-"""Appearance: numbers that tell objects apart: size, shape, brightness against the surroundings, a model's features.
+"""Appearance: numbers that distinguish objects: size, shape, brightness against the surroundings, a model's features.
 
 Pure. Which of many masks resemble a few examples follows from them, without training.
 """

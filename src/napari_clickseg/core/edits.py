@@ -31,7 +31,7 @@ class Edit:
     confidence : mapping of int to float
         How sure the carrying of an object was, 0 to 1, by id; empty for what a user did.
     fresh : bool
-        The ids only tell new objects apart: when the edit is written they are numbered on from the highest id, and
+        The ids only distinguish new objects: when the edit is written they are numbered on from the highest id, and
         pixels that an object got in the meantime stay that object's (unless nothing is protected).
 
     Raises

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.geometry import Geometry
-from napari_clickseg.core.intensities import Levels, as_float32, levels_of
+from napari_clickseg.core.intensities import Levels, as_float32, is_exact, levels_of
 from napari_clickseg.core.regions import Region
 
 CHANNEL = "C"
@@ -20,8 +21,12 @@ KNOWN_AXES = frozenset("TZCYX")
 """The letters that image files name axes by, as far as they mean something here."""
 COLOUR_COUNTS = (3, 4)
 NEAR = 64
-"""Side of the region around a click that usually tells that a frame has content."""
+"""Side of the region around a click that usually shows that a frame has content."""
 SLAB = 1 << 22
+CHECKED = 1 << 20
+"""About so many pixels of a region are looked at to find out whether they were changed."""
+CHECKED_ON_DISK = 256
+"""Side of what is looked at in the middle of a region that is larger, where reading takes its time."""
 MOST_SEEN = 3
 """So many channels are looked at together, as colours; of more, the first ones."""
 
@@ -59,7 +64,7 @@ class Image:
     channel : int or None
         The one channel to use; None uses all of them (up to three, as colours).
     geometry : Geometry or None
-        Sizes, place and units as the file tells them, along `label_axes`; None where nothing is known but `spacing`.
+        Sizes, place and units as the file declares them, along `label_axes`; None where nothing is known but `spacing`.
 
     Raises
     ------
@@ -75,7 +80,9 @@ class Image:
     channel: int | None = None
     geometry: Geometry | None = None
     _channel_axis: int | None = field(init=False)
-    _levels: list[Levels | None] = field(init=False, default_factory=list)
+    shape: tuple[int, ...] = field(init=False)
+    """The shape without channels, that of the labels, as it was at first: arrays on disk may grow."""
+    _levels: dict[int | None, Levels | None] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = tuple(self.array.shape)
@@ -86,6 +93,7 @@ class Image:
         if np.dtype(self.array.dtype).kind not in "biuf":
             raise TypeError(f"Pixels must be integers, floats or booleans, but these are {self.array.dtype}.")
         object.__setattr__(self, "_channel_axis", self.axes.index(CHANNEL) if CHANNEL in self.axes else None)
+        object.__setattr__(self, "shape", tuple(n for n, a in zip(shape, self.axes, strict=True) if a != CHANNEL))
         if len(self.shape) < 2:
             raise ValueError(f"axes={self.axes!r} leave fewer than two axes to draw on.")
         if len(self.spacing) != len(self.shape):
@@ -119,14 +127,14 @@ class Image:
         return cls(array, axes, steps, channel)
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape without channels: that of the labels."""
-        return tuple(n for n, a in zip(self.array.shape, self.axes, strict=True) if a != CHANNEL)
-
-    @property
     def label_axes(self) -> str:
         """The axes without channels."""
         return self.axes.replace(CHANNEL, "")
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether any part of the image is read in no time."""
+        return isinstance(self.array, np.ndarray)
 
     @property
     def ndim(self) -> int:
@@ -167,9 +175,31 @@ class Image:
     @property
     def levels(self) -> Levels | None:
         """What `intensities` takes off each channel and divides it by, shape (2, channels); None for usual values."""
-        if not self._levels:
-            self._levels.append(levels_of(self.array, self.axes, CHANNEL))
-        return self._levels[0]
+        if is_exact(self.array.dtype):
+            return None
+        middle = tuple(n // 2 for n in self.frames_shape(2))
+        seen = self.checksum(middle, Region.whole(self.frame_shape(2)))
+        if seen not in self._levels:
+            self._levels.clear()
+            self._levels[seen] = levels_of(self.array, self.axes, CHANNEL)
+        return self._levels[seen]
+
+    def checksum(self, frame: Frame, region: Region) -> int | None:
+        """Return a checksum of the pixels of a region of one frame, as far as it lies inside.
+
+        It shows that an image was changed in place. Of a large region every n-th pixel is looked at, on disk those in
+        the middle. None for arrays that have to compute their pixels, as dask's.
+        """
+        if hasattr(self.array, "dask"):
+            return None
+        inside, step = region.clip(self.frame_shape(region.ndim)), 1
+        if inside.size > CHECKED and self.in_memory:
+            step = math.isqrt(inside.size // CHECKED)
+        elif inside.size > CHECKED:
+            inside = Region.around(inside.centre, (CHECKED_ON_DISK,) * region.ndim).intersection(inside)
+        steps = (1,) * (region.ndim - 2) + (step, step)
+        index = tuple(slice(s.start, s.stop, k) for s, k in zip(inside.slices, steps, strict=True))
+        return zlib.crc32(np.ascontiguousarray(self._read(frame, index)).view(np.uint8).reshape(-1).data)
 
     def _levels_read(self, most: int) -> Levels | None:
         """The levels of the channels that `_read` gives, up to so many."""

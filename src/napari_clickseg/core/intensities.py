@@ -23,11 +23,11 @@ LARGEST_OFFSET = 4096
 ALIKE = 1e3
 """Channels whose spreads differ by less than this factor are scaled alike, so that colours stay colours."""
 TILE = 256
-"""Side of the tile in the middle that tells spread and offset."""
+"""Side of the tile in the middle that gives spread and offset."""
 
 
 def is_exact(dtype: Any) -> bool:
-    """Tell whether single precision holds every value of a type, none of them small.
+    """Return whether single precision holds every value of a type, none of them small.
 
     >>> is_exact(np.uint16), is_exact(np.uint32), is_exact(np.float32)
     (True, False, False)
@@ -39,7 +39,7 @@ def is_exact(dtype: Any) -> bool:
 def levels_of(array: Any, axes: str, channel: str = "C") -> Levels | None:
     """Return the levels of an image, None where its values are usual.
 
-    The middle of the middle frame tells them; where that has one value only, every n-th pixel of some frames.
+    They are measured in the middle of the middle frame; where that has one value only, every n-th pixel of some frames.
 
     Parameters
     ----------

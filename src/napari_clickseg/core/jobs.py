@@ -6,9 +6,11 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -35,11 +37,11 @@ class Stop:
 
     @property
     def done(self) -> float:
-        """How much of the job is done, from 0 to 1; 0 where it does not tell."""
+        """How much of the job is done, from 0 to 1; 0 where that is not known."""
         return self._done
 
     def check(self, done: float | None = None) -> None:
-        """Raise `Stopped` if the job was asked to end; a job that knows how much of it is done tells that here."""
+        """Raise `Stopped` if the job was asked to end; a job that knows how much of it is done reports that here."""
         if self.requested:
             raise Stopped
         if done is not None:
@@ -53,13 +55,34 @@ NEVER = Stop()
 J = TypeVar("J")
 R = TypeVar("R")
 
+ENDED = "The worker that did it was ended, twice; by the system, where memory ran out."
+NO_WORKER = "The cluster has no workers any more."
+ALONE_SECONDS = 20
+"""How long a cluster may be without workers before it is given up."""
+LOOK_SECONDS = 0.05
 CONNECT_SECONDS = 10
 """How long a scheduler may take to answer before it counts as not there."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Lost:
+    """Comes in the place of a result: the worker ended that had the job, also when it was tried once more.
+
+    Attributes
+    ----------
+    job : Any
+        The job.
+    why : str
+        In a sentence.
+    """
+
+    job: Any
+    why: str
+
+
 def results(
     work: Callable[[J], R], jobs: Sequence[J], processes: int = 1, cluster: Any | None = None
-) -> Generator[R, None, None]:
+) -> Generator[R | Lost, None, None]:
     """Do the work on every job; yield results in the order in which they are ready.
 
     Close the generator to give up what is not done yet.
@@ -72,6 +95,11 @@ def results(
         How many work at a time on this machine; 1 works in this process.
     cluster : dask client, optional
         As `connected` gives it: its workers do the work instead.
+
+    Raises
+    ------
+    OSError
+        From the generator, where there are no workers at all.
     """
     if cluster is not None:
         return _on_cluster(work, jobs, cluster)
@@ -108,24 +136,79 @@ def connected(address: str | None) -> Iterator[Any | None]:
         yield client
 
 
-def _in_processes(work: Callable[[J], R], jobs: Sequence[J], processes: int) -> Generator[R, None, None]:
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_start_process)
+def _in_processes(work: Callable[[J], R], jobs: Sequence[J], processes: int) -> Generator[R | Lost, None, None]:
+    """Results from processes of this machine; jobs under work when one of these ends are tried again one by one."""
+    waiting = deque(jobs)
+    while waiting:
+        suspects: list[J] = []
+        yield from _until_one_ends(work, waiting, min(processes, len(waiting)), suspects)
+        for suspect in suspects:
+            ended: list[J] = []
+            yield from _until_one_ends(work, deque([suspect]), 1, ended)
+            if ended:
+                _check_processes()
+                yield Lost(suspect, ENDED)
+
+
+def _until_one_ends(
+    work: Callable[[J], R], waiting: deque[J], processes: int, suspects: list[J]
+) -> Generator[R, None, None]:
+    """Take jobs off those that wait and yield their results, until a process ends; `suspects` were under work then."""
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_start_process)
+    running: dict[Future[R], J] = {}
     try:
-        for future in as_completed([pool.submit(work, job) for job in jobs]):
-            yield future.result()
+        while (waiting or running) and not suspects:
+            while waiting and len(running) < processes:
+                job = waiting.popleft()
+                running[pool.submit(work, job)] = job
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                if isinstance(future.exception(), BrokenProcessPool):
+                    suspects.append(job)
+                else:
+                    yield future.result()
+    except BrokenProcessPool:  # it ended before it was given this job
+        suspects.append(job)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+    suspects.extend(running.values())
 
 
-def _on_cluster(work: Callable[[J], R], jobs: Sequence[J], client: Any) -> Generator[R, None, None]:
+def _check_processes() -> None:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_start_process) as pool:
+        try:
+            pool.submit(abs, 0).result()
+        except BrokenProcessPool as error:
+            raise OSError("No worker process can be started on this machine; work in one (--jobs 1).") from error
+
+
+def _on_cluster(work: Callable[[J], R], jobs: Sequence[J], client: Any) -> Generator[R | Lost, None, None]:
     """Results as the workers of a dask cluster finish jobs; those that nobody waits for any more are cancelled."""
+    from distributed import KilledWorker
     from distributed import as_completed as as_finished
 
     futures = client.map(work, jobs, pure=False)
+    job_of = dict(zip(futures, jobs, strict=True))
+    finished, alone, last = as_finished(futures), 0.0, time.monotonic()
     try:
-        for future in as_finished(futures):
-            yield future.result()
+        while job_of and alone < ALONE_SECONDS:
+            if not finished.has_ready():
+                time.sleep(LOOK_SECONDS)
+                now = time.monotonic()
+                alone, last = 0.0 if client.nthreads() else alone + now - last, now
+                continue
+            for future in finished.next_batch(block=False):
+                job, alone, last = job_of.pop(future), 0.0, time.monotonic()
+                try:
+                    yield future.result()
+                except (KilledWorker, CancelledError):
+                    yield Lost(job, ENDED)
+        if len(job_of) == len(jobs) and jobs:
+            raise OSError(
+                f"The scheduler has had no worker for {ALONE_SECONDS} s; start some (dask worker ADDRESS), and run "
+                "the same command again."
+            )
+        yield from (Lost(job, NO_WORKER) for job in job_of.values())
     finally:
         client.cancel(futures)
 

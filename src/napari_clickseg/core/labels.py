@@ -137,7 +137,7 @@ def piece_near(labels: Any, label: int, frame: Frame, point: Sequence[float], wh
 
 
 def quickly_searched(labels: Any, whole: Region) -> bool:
-    """Tell whether a whole frame of these labels is searched for an object before anybody notices."""
+    """Return whether a whole frame of these labels is searched for an object before anybody notices."""
     in_memory = isinstance(labels, np.ndarray) and not isinstance(labels, np.memmap)
     return whole.size <= (SEARCH_IN_MEMORY if in_memory else SEARCH_WHOLE)
 

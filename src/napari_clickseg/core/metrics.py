@@ -316,7 +316,7 @@ def largest_fall(ious: Values, limit: int = LIMIT) -> float:
 def mean_interval(*groups: Values) -> tuple[float, float]:
     """Return the 95 % interval of the mean of the groups' means, by bootstrap over each group's objects.
 
-    Given paired differences, an interval that holds 0 says that the two cannot be told apart.
+    Given paired differences, an interval that holds 0 shows no difference between the two.
     """
     means = np.mean([_resampling(group.size, seed) @ group for seed, group in enumerate(groups)], axis=0)
     low, high = np.percentile(means, (2.5, 97.5))

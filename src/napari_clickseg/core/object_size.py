@@ -67,9 +67,9 @@ def typical_diameter(labels: Any, frame: Frame, ndim: int, without: int = 0) -> 
 def estimate_diameter(image: Image, frame: Frame, ndim: int) -> float:
     """Estimate the diameter, in pixels, of a typical object on a frame.
 
-    Bright and dark blobs tell it where objects differ from the background in brightness, as nuclei do. Where blobs of
+    Bright and dark blobs give it where objects differ from the background in brightness, as nuclei do. Where blobs of
     *detail* (edges and texture) are much larger, objects differ in detail instead, as cells in phase contrast do, and
-    those blobs tell it. At most the middle tile of a frame is read, however large it is.
+    those blobs give it. At most the middle tile of a frame is read, however large it is.
     """
     plane = _middle_tile(image, frame, ndim)
     by_brightness = _typical_blob(plane)

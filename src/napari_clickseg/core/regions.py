@@ -74,7 +74,7 @@ class Region:
         return tuple(slice(a, b) for a, b in zip(self.start, self.stop, strict=True))
 
     def contains(self, position: Sequence[float], margin: float = 0.0) -> bool:
-        """Tell whether a position lies inside, at least `margin` pixels from the rim."""
+        """Return whether a position lies inside, at least `margin` pixels from the rim."""
         return all(
             a - 0.5 + margin <= p < b - 0.5 - margin for a, p, b in zip(self.start, position, self.stop, strict=True)
         )

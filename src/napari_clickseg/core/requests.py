@@ -71,7 +71,7 @@ class Request:
 
 
 class Predictor(Protocol):
-    """Whoever answers requests. It remembers nothing that changes an answer; any thread may ask."""
+    """What answers requests. It remembers nothing that changes an answer; any thread may ask."""
 
     @property
     def name(self) -> str:
@@ -187,7 +187,7 @@ class Proposer(Predictor, Protocol):
 
 @runtime_checkable
 class Describer(Predictor, Protocol):
-    """A predictor whose features tell objects apart."""
+    """A predictor whose features distinguish objects."""
 
     def describe(
         self, image: Image, frame: Frame, masks: Sequence[Prediction], diameter: float, stop: Stop = NEVER

@@ -86,7 +86,7 @@ class Suggestion:
         return quality - UNLIKE_COST * (0.0 if self.similarity is None else 1 - self.similarity)
 
     def covers(self, frame: Frame, position: Sequence[float]) -> bool:
-        """Tell whether a position within a frame lies on the object."""
+        """Return whether a position within a frame lies on the object."""
         pixel = tuple(round(p) for p in position)
         if frame != self.frame or not self.region.contains(pixel):
             return False

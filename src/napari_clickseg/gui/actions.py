@@ -212,7 +212,7 @@ class KeyBinder:
         layer.events.mode.connect(self._on_layer_mode)
 
     def unbind(self, layer: Any) -> None:
-        """Give the keys back to whoever had them on this layer; nothing where none is bound."""
+        """Give the keys back to their former owner on this layer; nothing where none is bound."""
         if layer not in self._before:
             return
         layer.events.mode.disconnect(self._on_layer_mode)

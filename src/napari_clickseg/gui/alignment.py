@@ -21,7 +21,7 @@ OFF = 0.25
 
 
 def fits(placement: Placement, layer: Any) -> bool:
-    """Tell whether a Labels layer has the shape that the labels of an image need, axes of length one apart."""
+    """Return whether a Labels layer has the shape that the labels of an image need, axes of length one apart."""
     array = _finest(layer)
     exact = tuple(array.shape) == placement.labels_shape
     return exact or (_in_memory(layer) and _without_ones(array.shape) == _without_ones(placement.labels_shape))
@@ -38,7 +38,7 @@ def why_not_aligned(placement: Placement, layer: Any) -> str:
 
 
 def is_aligned(placement: Placement, layer: Any) -> bool:
-    """Tell whether the pixels of a Labels layer that fits lie on those of its image."""
+    """Return whether the pixels of a Labels layer that fits lie on those of its image."""
     ours, theirs = _on_common_axes(placement, layer)
     count = len(ours) - 1
     sides = np.asarray(placement.labels_shape[len(placement.labels_shape) - count :], float) - 1
@@ -111,7 +111,7 @@ def _on_common_axes(placement: Placement, layer: Any) -> tuple[Matrix, Matrix]:
 
 
 def _nobody_placed(layer: Any) -> bool:
-    """Whether a layer lies where napari puts it if it is told nothing."""
+    """Whether a layer lies where napari puts it if nothing is set."""
     return bool(np.allclose(world_matrix(layer), np.eye(layer.ndim + 1)))
 
 

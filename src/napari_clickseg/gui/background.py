@@ -25,7 +25,7 @@ class Ticket:
 
     @property
     def done(self) -> float:
-        """How much of it is done, from 0 to 1; 0 where it does not tell."""
+        """How much of it is done, from 0 to 1; 0 where that is not known."""
         return self.stop.done
 
     def cancel(self) -> None:

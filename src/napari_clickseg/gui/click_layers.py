@@ -93,11 +93,11 @@ class ClickLayers:
         return self._points.get(polarity)
 
     def owns_points(self, layer: Any) -> bool:
-        """Tell whether a layer is one of the two click channels."""
+        """Return whether a layer is one of the two click channels."""
         return any(layer is mine for mine in self._points.values())
 
     def takes_clicks(self, layer: Any) -> bool:
-        """Tell whether clicks count while this layer is the active one, in the mode that it is in."""
+        """Return whether clicks count while this layer is the active one, in the mode that it is in."""
         return (
             layer is not None and (self.owns_points(layer) or layer in (self._labels, self._image)) and is_ours(layer)
         )
@@ -446,5 +446,5 @@ def _pair(before: Sequence[tuple[float, ...]], now: Sequence[tuple[float, ...]])
 
 
 def same_places(some: Sequence[Sequence[float]], others: Sequence[Sequence[float]]) -> bool:
-    """Tell whether two lists of positions are the same but for rounding."""
+    """Return whether two lists of positions are the same but for rounding."""
     return len(some) == len(others) and (not some or bool(np.allclose(some, others, rtol=0, atol=SAME)))

@@ -15,7 +15,7 @@ from napari_clickseg.gui.view.protocol import Option
 NEW_LAYER = None
 """Picked in place of a Labels layer: make one."""
 SAMPLED = 512
-"""The side of the middle of a picture that is looked at to tell labels from an image."""
+"""The side of the middle of a picture that is looked at to distinguish labels from an image."""
 FLAT = 0.7
 """Labels are flat: so many neighbouring pixels that are not background are equal."""
 
@@ -46,7 +46,7 @@ def first_labels(viewer: Any, placement: Placement, image: Any, active: Any, tak
 
 
 def looks_like_labels(layer: Any) -> bool:
-    """Tell whether a picture is probably labels: whole numbers, and flat but for the borders of objects."""
+    """Return whether a picture is probably labels: whole numbers, and flat but for the borders of objects."""
     data = layer.data[0] if layer.multiscale else layer.data
     if layer.rgb or not np.issubdtype(data.dtype, np.integer) or min(data.shape[-2:]) < 2:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial, reduce
 from typing import Any
 
@@ -66,6 +67,8 @@ class LayerPair:
         self.channel = channel
         self._view_units = view_units
         self.placement = Placement.of(image_layer, channel, view_units)
+        self._read_shape = tuple(self.placement.image.array.shape)
+        self._view: Any = None
         self.measured: set[Frame] = set()
         """Frames of which the expected diameter is known, so that asking for it takes no time."""
         given = None if labels_layer is None else _writable(self.placement, labels_layer)
@@ -226,6 +229,34 @@ class LayerPair:
         self.placement = placement
         self.put_labels_back()
         return True
+
+    @property
+    def grew(self) -> bool:
+        """Whether the image layer's array has another shape than when it was read, as of zarr that is written on."""
+        return tuple(self.placement.image.array.shape) != self._read_shape
+
+    def drawn_in(self, view: Sequence[Any]) -> bool:
+        """Take note that napari drew the image layer; tell whether it draws the same view once more.
+
+        Then somebody may have changed its pixels: what was computed of pixels on disk is computed anew.
+        """
+        part = (self.image_layer.data_level, np.array(self.image_layer.corner_pixels).tolist())
+        now = (*view, part if self.image_layer.multiscale else ())
+        again, self._view = bool(now == self._view), now
+        if again:
+            self.measured.clear()
+        if again and not self.session.image.in_memory:
+            self.session.image = replace(self.session.image)
+        return again
+
+    def grown_labels(self) -> npt.NDArray[Any] | None:
+        """Return the labels for an image that grew, with all objects where they are; None where that cannot be."""
+        old, shape = self.labels_layer.data, Placement.of(self.image_layer, self.channel, self._view_units).labels_shape
+        if not isinstance(old, np.ndarray) or old.ndim != len(shape) or any(np.subtract(shape, old.shape) < 0):
+            return None
+        grown = np.zeros(shape, old.dtype)
+        grown[tuple(map(slice, old.shape))] = old
+        return grown
 
     def put_labels_back(self) -> None:
         """Put the Labels layer onto the image, wherever either was moved: it is drawn into pixel by pixel."""

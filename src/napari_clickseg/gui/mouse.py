@@ -1,4 +1,4 @@
-"""Mouse: tells clicks from pans, zooms, drags of a point and strokes of a tool. What a click means, others decide."""
+"""Mouse: what is a click, not a pan, a zoom, the drag of a point or a tool's stroke. Others decide what it means."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODES = {"pan_zoom", "add"}
 
 
 def is_ours(layer: Any) -> bool:
-    """Tell whether a left click on the canvas is ours in the mode that a layer is in."""
+    """Return whether a left click on the canvas is ours in the mode that a layer is in."""
     return str(layer.mode) in MODES
 
 
@@ -34,7 +34,7 @@ class Grip:
 
 
 class Hands(Protocol):
-    """What the mouse needs of whoever owns the points."""
+    """What the mouse needs of the owner of the points."""
 
     def grasp(self, event: Any) -> Grip | None:
         """Return the point under the cursor, None where there is none."""

@@ -80,7 +80,7 @@ class Viewport:
         return pair.frame_at(self._viewer.dims.point, ndim)
 
     def shows(self, pair: LayerPair, region: Region) -> bool:
-        """Tell whether something of a region of the labels is in view: on its frame, or where several are shown."""
+        """Return whether something of a region of the labels is in view: on its frame, or where several are shown."""
         dims = self._viewer.dims
         thin = not any(dims.margin_left) and not any(dims.margin_right)
         if not (self.flat and thin and self.knows(pair)):

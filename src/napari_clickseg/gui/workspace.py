@@ -12,6 +12,7 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_clickseg.core.images import MOST_SEEN
+from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor
 from napari_clickseg.gui import samples
 from napari_clickseg.gui.alignment import fits, is_aligned, with_ones
@@ -388,6 +389,7 @@ class Workspace:
         image, labels = pair.image_layer.events, pair.labels_layer.events
         return [
             *((event, self._on_image_moved) for event in _events(image, (*MOVED, "axis_labels", "data"))),
+            (image.set_data, self._on_image_drawn),
             *((event, self._on_labels_moved) for event in _events(labels, MOVED)),
             (image.name, self._on_viewer_activated),
             (image.mode, self._on_viewer_activated),
@@ -397,7 +399,14 @@ class Workspace:
             (labels.paint, self._on_labels_painted),
         ]
 
+    @property
+    def _view(self) -> tuple[Any, ...]:
+        """Where the sliders stand and which axes are shown."""
+        dims = self._viewer.dims
+        return tuple(dims.current_step[k] for k in dims.not_displayed), tuple(dims.displayed)
+
     def _watch(self, pair: LayerPair) -> None:
+        pair.drawn_in(self._view)
         pair.session.changed.connect(self._on_session_changed)
         pair.session.failed.connect(self._on_session_failed)
         for event, handler in self._layer_events(pair):
@@ -418,15 +427,39 @@ class Workspace:
         self.failed.emit(error)
 
     def _on_image_moved(self, event: Any) -> None:
-        for pair in [pair for pair in self._pairs if pair.image_layer is event.source]:
+        self._follow_image(event.source)
+
+    def _follow_image(self, layer: Any) -> None:
+        for pair in [pair for pair in self._pairs if pair.image_layer is layer]:
             current = pair is self._current
             if not pair.follow_image():
                 self._drop(pair)
                 if current:
                     with self._reports.errors():
-                        self.choose_image(pair.image_layer)
+                        self._go_on_with(pair)
             elif current:
                 self._layers.place(pair.placement)
+                self.moved.emit(pair)
+
+    def _go_on_with(self, pair: LayerPair) -> None:
+        """Go on with the objects where they are on an image that grew; begin anew where it has another shape else."""
+        labels = pair.grown_labels()
+        if labels is None:
+            self.choose_image(pair.image_layer)
+            self._reports.hold(messages.image_reshaped(pair.image_name, pair.labels_name))
+            return
+        pair.labels_layer.data = labels
+        self._start(pair.image_layer, pair.labels_layer, pair.channel)
+        if self._current is not None and labels.any():  # an act, so that a journal with these objects is offered back
+            self._current.session.painted_by_hand(Region((0,) * labels.ndim, (1,) * labels.ndim))
+        self._reports.hold(messages.image_grown(pair.image_name))
+
+    def _on_image_drawn(self, event: Any) -> None:
+        """Notice an image that was changed in place or grew, once napari was told to draw it again."""
+        for pair in [pair for pair in self._pairs if pair.image_layer is event.source]:
+            if pair.grew:
+                QTimer.singleShot(0, partial(self._follow_image, pair.image_layer))
+            elif pair.drawn_in(self._view) and pair is self._current:
                 self.moved.emit(pair)
 
     def _on_labels_moved(self, event: Any) -> None:

@@ -277,7 +277,8 @@ class ClickablePredictor:
             grey = seen_grey(image, frame, region, self.conventions)
             return tuple(torch.from_numpy(np.ascontiguousarray(values)) for values in (logits, grey, objects))
 
-        logits, grey, objects = (kept.numpy() for kept in self.cache.get(image, ("view", frame, window), look))
+        seen = "view", frame, window, image.checksum(frame, region)
+        logits, grey, objects = (kept.numpy() for kept in self.cache.get(image, seen, look))
         return View(region, logits, grey, objects)
 
     def _insisted(
@@ -318,7 +319,8 @@ class ClickablePredictor:
         return tuple(m / n for m, n in zip(grid_shape(shape, self.conventions.scale), shape, strict=True))
 
     def _given(self, image: Image, frame: Frame, window: Region) -> Tensor:
-        (spread,) = self.cache.get(image, ("statistics", frame), lambda: (statistics(image, frame, self.conventions),))
+        seen = "statistics", frame, image.checksum(frame, Region.whole(image.frame_shape(self.ndim)))
+        (spread,) = self.cache.get(image, seen, lambda: (statistics(image, frame, self.conventions),))
         return feed(image, frame, window, self.conventions, spread).to(self.torch_device)
 
     def _answer(self, given: Tensor) -> Tensor:

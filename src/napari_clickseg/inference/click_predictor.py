@@ -290,7 +290,7 @@ class ClickPredictor:
     ) -> tuple[Features, Tensor]:
         """Return what enters the network's second part: features of a window, and the guidance."""
         side, guidance, frame = self.card.side, self.guidance, request.frame
-        features = self.cache.get(image, (frame, window), lambda: self._encode(image, frame, window))
+        features = self._features(image, frame, window)
         stop.check()
         clicks = PointSet.of([to_window(points, window, side)], self.torch_device)
         prior = self._fed(request, prior)
@@ -335,6 +335,11 @@ class ClickPredictor:
 
     def _decode(self, network: nn.Module, features: Features, maps: Tensor) -> Tensor:
         return self._unmirrored(streams_of(network).decode(features, self._ready(self._mirrored(maps))))
+
+    def _features(self, image: Image, frame: Frame, window: Region) -> Features:
+        """What the network sees in a window, computed once for the same pixels."""
+        seen = frame, window, image.checksum(frame, window)
+        return self.cache.get(image, seen, lambda: self._encode(image, frame, window))
 
     def _encode(self, image: Image, frame: Frame, window: Region, side: int | None = None) -> Features:
         """What is kept of a window: what the guidance stands on, then the network's features."""

@@ -217,7 +217,7 @@ class JudgedPredictor(ClickPredictor):
 
     def _shared(self, image: Image, frame: Frame, window: Region) -> Sequence[Tensor]:
         """Features of a shared window, some of which are kept beside those of windows that were clicked in."""
-        key = (frame, window, "flip" in self.card.refinements)
+        key = (frame, window, "flip" in self.card.refinements, image.checksum(frame, window))
         with torch.inference_mode():
             return self.shared.get(image, key, lambda: self._encode(image, frame, window, CELLS * STRIDE))
 
@@ -254,7 +254,8 @@ class JudgedPredictor(ClickPredictor):
         windows = [lattice.window(place) for place in places]
         crops = [lattice.crop(window, place, cells) for window, place in zip(windows, places, strict=True)]
         with torch.inference_mode():
-            seen = [self._shared(image, request.frame, window) for window in windows]
+            looked = {window: self._shared(image, request.frame, window) for window in dict.fromkeys(windows)}
+            seen = [looked[window] for window in windows]
             cuts = [
                 cropped(maps, window, crop, view)
                 for view in range(seen[0][0].shape[0])

@@ -257,7 +257,7 @@ def _check_rule(described: Table) -> None:
 
 
 def _several(outputs: Sequence[Table]) -> bool:
-    """Whether outputs have more than one channel, or do not tell how many."""
+    """Whether outputs have more than one channel, or do not declare how many."""
     axes = [axis for given in outputs for axis in given["axes"] if axis.get("type") == "channel"]
     counts = [len(axis["channel_names"]) if "channel_names" in axis else axis.get("size") for axis in axes]
     return len(outputs) > 1 or counts != [1]

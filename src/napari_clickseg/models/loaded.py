@@ -15,7 +15,7 @@ OWN_RULE = (
     "of which objects are made by a rule of its own that is not followed here; export its object probability alone, or "
     "let its own program find the objects and correct its labels with another model."
 )
-"""What is said of networks whose output is distances, flows or the like."""
+"""The sentence about networks whose output is distances, flows or the like."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

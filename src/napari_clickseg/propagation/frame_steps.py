@@ -40,7 +40,7 @@ from napari_clickseg.propagation.track_events import (
 FEW = 3
 """So many objects of a frame are all put to the model."""
 RESCUED = 1
-"""Of more, so many of those that brightness tells apart, but that would be lost."""
+"""Of more, so many of those that brightness distinguishes, but that would be lost."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,7 +180,7 @@ class Carrier:
             certainty[label] = _certainty(claim, decided[label])
             there = everyone[claim.expected.room.within(region).slices]
             others = (there != 0) & (there != label)
-            event = self._befallen(plane.frame, claim.expected, decided[label], certainty[label], others)
+            event = self._event_of(plane.frame, claim.expected, decided[label], certainty[label], others)
             events.extend(() if event is None else (event,))
         ended = {event.label for event in events if event.kind in ENDING}
         kept = {k: d.outline for k, d in decided.items() if k not in ended and d.outline is not None}
@@ -212,8 +212,8 @@ class Carrier:
     def _doubtful(self, claims: Sequence[Claim]) -> list[int]:
         """Which claims are put to the model: all where they are few, else those nearest to being lost or kept.
 
-        An answer hardly changes what is certain to be kept or lost. Where brightness tells an object apart, a model is
-        needed only to rescue it.
+        An answer hardly changes what is certain to be kept or lost. Where brightness distinguishes an object, a model
+        is needed only to rescue it.
         """
         if self.asked is None or len(claims) <= min(self.asked, FEW):
             return list(range(len(claims)))
@@ -232,7 +232,7 @@ class Carrier:
         request = Request(frame, (click,), prior, max(expected.outline.diameter, 1.0), initial=prior)
         return self.predictor.predict(self.image, request, self.stop)
 
-    def _befallen(
+    def _event_of(
         self, frame: Frame, expected: Expected, decided: Decided, certainty: float, others: Mask
     ) -> Event | None:
         """What happened to an object on a frame; `others` are the pixels of its room that belong to other objects."""

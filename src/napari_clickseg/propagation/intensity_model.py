@@ -24,7 +24,7 @@ CLIPPED = 3.0
 BRIGHTNESS, SHAPE = 0.5, 20.0
 """Weights of the log odds of a grey value, and of the signed distance to the moved outline in diameters."""
 TELLING = 0.75
-"""Brightness tells objects from background where so large a share of the pixels of either is on its side."""
+"""Brightness distinguishes objects from background where so large a share of the pixels of either is on its side."""
 LARGEST_CONTRAST = 2.0
 TINY = 1e-6
 ROOM = 0.4
@@ -42,7 +42,7 @@ class Brightness:
     odds : ndarray of float
         One value per bin.
     telling : bool
-        Most pixels of either kind are on their side: brightness alone tells the object from its background.
+        Most pixels of either kind are on their side: brightness alone distinguishes the object from its background.
     """
 
     edges: Grey

@@ -1,4 +1,4 @@
-"""Motion: where did an object go from one frame to the next? Told by the image alone, object by object."""
+"""Motion: where did an object go from one frame to the next? Measured on the image alone, object by object."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_clickseg.propagation.intensity_model import Grey
 REACH = 0.5
 """So far, in its own diameters, an object is looked for in each direction."""
 SURROUNDINGS = 0.25
-"""The template shows the object and so much around it, in diameters: its contour tells more than its inside."""
+"""The template shows the object and so much around it, in diameters: its contour is more telling than its inside."""
 COARSE = 16
 """Pixels across an object that suffice to find roughly where it went."""
 EVEN = 1e-5

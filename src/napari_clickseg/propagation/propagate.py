@@ -24,14 +24,14 @@ from napari_clickseg.propagation.track_events import Event, appearance, named, n
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Usual:
-    """What objects of the source frame have in common, to tell what appears later."""
+    """What objects of the source frame have in common, to recognise what appears later."""
 
     brightness: Brightness
     area: float
 
     @classmethod
     def of(cls, scene: Scene) -> Usual | None:
-        """Return it where brightness tells objects from background; else None."""
+        """Return it where brightness distinguishes objects from background; else None."""
         grey, taken = scene.plane.block, scene.taken
         if not grey.size or taken is None:
             return None
@@ -55,7 +55,7 @@ class Usual:
 
 ASKED = 24
 """So many objects of a frame are put to the model at most, those first that are nearest to being lost or kept. Of more
-than a few (`propagation.frame_steps.FEW`), hardly any that brightness tells
+than a few (`propagation.frame_steps.FEW`), hardly any that brightness distinguishes
 from its background. All others are weighed alone."""
 LEAST = 0.5
 """An object whose confidence falls below is lost."""

@@ -25,7 +25,7 @@ ENDING: frozenset[Kind] = frozenset(("division", "disappearance", "lost"))
 VANISHED = 0.1
 """An object that keeps less than this share of its area has disappeared."""
 SEEN = 0.25
-"""Nor is it there where less than this share of its mask is as bright as it was, if brightness tells objects apart."""
+"""Nor is it there where less than this share of its mask is as bright as it was, if brightness distinguishes it."""
 PIECE = 0.25
 """Two pieces of at least this share of the expected area each are daughters."""
 BRIGHT = 1.0
@@ -114,8 +114,8 @@ def daughters_of(
     Parameters
     ----------
     evidence : ndarray of float32 or None
-        Log odds of brightness on `region`, around the expected outline; None where brightness does not tell this object
-        from the background.
+        Log odds of brightness on `region`, around the expected outline; None where brightness does not distinguish this
+        object from the background.
     others : ndarray of bool
         Pixels of `region` that belong to other objects.
     """
@@ -136,7 +136,7 @@ def daughters_of(
 
 
 def is_gone(decided: Outline, expected: Outline, evidence: Grey | None, region: Region) -> bool:
-    """Tell whether an object has disappeared: next to nothing of it is left, or its place looks like background.
+    """Return whether an object has disappeared: next to nothing of it is left, or its place looks like background.
 
     Parameters
     ----------

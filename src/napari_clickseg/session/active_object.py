@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from napari_clickseg.core.clicks import Click, Frame, on_frame
 from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.images import Image
-from napari_clickseg.core.labels import SEARCH_WHOLE, drawable, find_object_near, read_block, unused_ids
+from napari_clickseg.core.labels import SEARCH_WHOLE, drawable, find_object_near, unused_ids
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_size import equivalent_diameter, estimate_diameter, typical_diameter
 from napari_clickseg.core.regions import Region
@@ -79,7 +78,7 @@ class ActiveObject:
         self._painting, self._painted = painting, painted
         self._drawn = Drawn()
         self._edits = 0
-        self._estimates: dict[Frame, float] = {}
+        self._estimates: dict[tuple[Frame, int | None], float] = {}
         self._unused: list[int] | None = None
         self.draw_into(labels)
         self.history = History(ObjectState(label=self.free_ids()[0]))
@@ -91,6 +90,11 @@ class ActiveObject:
         self.labels = drawable(labels, self.image.shape)
         self._canvas = Canvas(self.labels, self._painting)
         self._unused = None
+
+    def look_at(self, image: Image) -> None:
+        """Look at other pixels from now on."""
+        self.image = image
+        self._estimates.clear()
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
@@ -169,8 +173,9 @@ class ActiveObject:
         taken = {k for k in used if old < k <= label}
         if not state.empty:
             taken.discard(state.label)
-        if not state.empty and not state.taken_up and label == state.label and self._stands_elsewhere():
-            taken.add(label)
+        if not state.empty and not state.taken_up and label == state.label:
+            frames = list(np.ndindex(*self.image.frames_shape(self.ndim)))
+            taken |= {label} if self._drawn.stands_elsewhere(self.labels, label, frames, self.whole) else set()
         if taken:
             new = self.free_ids(len(taken), upon=max(used))
             ids = dict(zip(sorted(taken), new, strict=True))
@@ -181,22 +186,6 @@ class ActiveObject:
         if renamed:
             self.rename(self.free_ids()[0])
         return news or renamed or bool(taken)
-
-    def _stands_elsewhere(self) -> bool:
-        """Whether pixels of the object's id stand in the labels that do not touch what is drawn of it."""
-        label, drawn = self.state.label, self._drawn.patches()
-        large = math.prod(self.labels.shape) > SEARCH_WHOLE
-        for frame in drawn if large else np.ndindex(*self.image.frames_shape(self.ndim)):
-            there = np.asarray(read_block(self.labels, frame, self.whole) == label)
-            pieces, count = ndimage.label(there, np.ones((3,) * there.ndim))
-            if count and frame in drawn:
-                region = drawn[frame].region
-                inside = Region(region.start[len(frame) :], region.stop[len(frame) :]).slices
-                own = (drawn[frame].written & (drawn[frame].after == label)).reshape(pieces[inside].shape)
-                count -= len(np.unique(pieces[inside][own & there[inside]]))
-            if count:
-                return True
-        return False
 
     def expected_diameter(self, frame: Frame | None = None) -> float:
         """Return the known diameter, or that of one frame, the middle one where none is named.
@@ -210,9 +199,10 @@ class ActiveObject:
         there = self.diameter_of_labels(here)
         if there is not None:
             return there
-        if here not in self._estimates:
-            self._estimates[here] = estimate_diameter(self.image, here, self.ndim)
-        return self._estimates[here]
+        seen = here, self.image.checksum(here, self.whole) if self.image.in_memory else None
+        if seen not in self._estimates:
+            self._estimates[seen] = estimate_diameter(self.image, here, self.ndim)
+        return self._estimates[seen]
 
     def diameter_of_labels(self, frame: Frame) -> float | None:
         """Return the median diameter of the objects on a frame, without this one; None where there are none."""

@@ -81,7 +81,7 @@ class Committed:
         return [kept for kept in reversed(tuple(self._kept)) if kept.diameter is not None][:count]
 
     def reserve(self, label: int) -> bool:
-        """Take note that somebody else uses an id; tell whether that was news."""
+        """Take note that somebody else uses an id; return whether that was news."""
         news = label > self._taken
         if news:
             self._taken = label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_clickseg.core.clicks import Frame, on_frame
 from napari_clickseg.core.edits import Edit
-from napari_clickseg.core.labels import piece_near
+from napari_clickseg.core.labels import SEARCH_WHOLE, piece_near, read_block
 from napari_clickseg.core.masks import Drawing, PackedPatch, Patch
 from napari_clickseg.core.regions import Region
 from napari_clickseg.session.state import ObjectState
@@ -48,7 +50,7 @@ class Manner:
 
 
 class Canvas:
-    """Mutable: labels that tell of each region before it is written, and take back what an act wrote that fails.
+    """Mutable: labels that report each region before it is written, and take back what an act wrote that fails.
 
     Where even that fails, as on a full disk, it is owed: the next act begins with it, and is refused while it fails.
     """
@@ -123,6 +125,24 @@ class Drawn:
     def largest(self, label: int) -> int:
         """Return how many pixels show the object on the frame where it is largest."""
         return max((patch.count(label) for patch in self._patches.values()), default=0)
+
+    def stands_elsewhere(self, labels: Any, label: int, frames: Collection[Frame], whole: Region) -> bool:
+        """Tell whether pixels of an id stand on these frames that do not touch what is drawn of the object.
+
+        In large labels only the frames on which it is drawn are searched.
+        """
+        large = math.prod(labels.shape) > SEARCH_WHOLE
+        return any(self._stands_on(labels, label, frame, whole) for frame in (self._patches if large else frames))
+
+    def _stands_on(self, labels: Any, label: int, frame: Frame, whole: Region) -> bool:
+        there = np.asarray(read_block(labels, frame, whole) == label)
+        pieces, count = ndimage.label(there, np.ones((3,) * there.ndim))
+        patch = self._patches.get(frame)
+        if count and patch is not None:
+            inside = Region(patch.region.start[len(frame) :], patch.region.stop[len(frame) :]).slices
+            own = (patch.written & (patch.after == label)).reshape(pieces[inside].shape)
+            count -= len(np.unique(pieces[inside][own & there[inside]]))
+        return bool(count)
 
     def patches(self) -> Mapping[Frame, Patch]:
         """Return the patches of the object by frame."""

@@ -48,7 +48,7 @@ def merge(
     """
     wanted = tuple(dict.fromkeys(int(k) for k in ids))
     if len(wanted) < 2:
-        raise ValueError(f"Merging takes two objects or more, but got {_told(wanted) or 'none'}.")
+        raise ValueError(f"Merging takes two objects or more, but got {_listed(wanted) or 'none'}.")
     if near is not None and len(near) != len(wanted):
         raise ValueError(f"`near` must name a pixel of each of the {len(wanted)} objects, but names {len(near)}.")
     _check_ids(wanted)
@@ -251,16 +251,16 @@ def _one(near: Point | None) -> list[Point] | None:
 def _check_ids(ids: Sequence[int]) -> None:
     unfit = [k for k in ids if k < 1]
     if unfit:
-        raise ValueError(f"Object ids start at 1 (0 is the background), but got {_told(unfit)}.")
+        raise ValueError(f"Object ids start at 1 (0 is the background), but got {_listed(unfit)}.")
 
 
 def _check_found(wanted: Sequence[int], found: set[int], what: str, frame: Frame = ()) -> None:
     missing = [k for k in wanted if k not in found]
     if missing:
-        raise ValueError(f"There is no object {_told(missing)} {what}{_on(frame)}.")
+        raise ValueError(f"There is no object {_listed(missing)} {what}{_on(frame)}.")
 
 
-def _told(ids: Sequence[int]) -> str:
+def _listed(ids: Sequence[int]) -> str:
     return ", ".join(str(k) for k in ids)
 
 

@@ -20,7 +20,7 @@ from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.session import candidates as candidates_
-from napari_clickseg.session import checks, object_operations, prompts, replay
+from napari_clickseg.session import checks, object_lifecycle, object_operations, prompts, replay
 from napari_clickseg.session import suggest as suggest_
 from napari_clickseg.session.active_object import ActiveObject
 from napari_clickseg.session.committed import Committed
@@ -90,16 +90,33 @@ class Session:
         protect: Protect = "background",
         highest: int | None = None,
     ) -> None:
-        self.image = Image.of(image, axes, spacing)
-        array = drawable(labels, self.image.shape)
+        seen = Image.of(image, axes, spacing)
+        array = drawable(labels, seen.shape)
         taken = highest_id(array) if highest is None and labels is not None else highest or 0
         committed = Committed(taken, threshold=0.5)
-        self._object = ActiveObject(self.image, predictor, array, committed, self._about_to_paint, self.painted.emit)
+        self._object = ActiveObject(seen, predictor, array, committed, self._about_to_paint, self.painted.emit)
         self._answered: tuple[Request, Prediction] | None = None
         self.diameter = diameter
         self.protect = protect
 
     # -- what is there ---------------------------------------------------------------------------------------------
+
+    @property
+    def image(self) -> Image:
+        """What is looked at; another one of this shape may take its place, as with other pixels or axes.
+
+        Raises
+        ------
+        ValueError
+            On setting one that has another shape.
+        """
+        return self._object.image
+
+    @image.setter
+    def image(self, image: Image) -> None:
+        if image.shape != self.image.shape:
+            raise ValueError(f"The session draws on an image of shape {self.image.shape}, but this is {image.shape}.")
+        self._object.look_at(image)
 
     @property
     def labels(self) -> Any:
@@ -385,65 +402,11 @@ class Session:
 
     # -- objects ---------------------------------------------------------------------------------------------------
 
-    def commit(self) -> int:
-        """Keep the object as it is drawn and start a new one; return the id of the object kept.
-
-        Raises
-        ------
-        ValueError
-            Where nothing is drawn, or an answer is still awaited.
-        """
-        if self._object.pending is not None:
-            raise ValueError("The answer to the last click is still awaited; keep the object when it is there.")
-        if not self._object.worth_keeping:
-            raise ValueError("There is nothing to keep yet; click on an object first.")
-        with self._all_or_nothing():
-            label = self._object.keep()
-        self._report("commit")
-        return label
-
-    def cancel(self) -> None:
-        """Let the object being drawn disappear; what was there comes back. Undo brings it back."""
-        if not self.state.empty:
-            with self._all_or_nothing():
-                self._object.drop()
-            self._report("cancel")
-
-    def start_new(self, label: int | None = None) -> int:
-        """Keep what is drawn, if anything, and start a new object; return its id.
-
-        Raises
-        ------
-        ValueError
-            Where `label` is not a positive id, or an answer is still awaited.
-        """
-        if label is not None and label < 1:
-            raise ValueError(f"Object ids start at 1 (0 is the background), but this one is {label}.")
-        if self._object.pending is not None:
-            raise ValueError("The answer to the last click is still awaited; start a new object when it is there.")
-        with self._all_or_nothing():
-            self._object.put_away()
-            if label is not None:
-                self._object.rename(label)
-        self._report("start_new", label=label)
-        return self.label
-
-    def put_away(self) -> None:
-        """Keep what is drawn, drop clicks that drew nothing, and wait for no answer any more."""
-        with self._all_or_nothing():
-            self._object.put_away()
-        self._report("put_away")
-
-    def reserve(self, label: int) -> None:
-        """Take note that somebody else uses this id, as in painting by hand: new objects get higher ones.
-
-        An object being drawn keeps its id, unless pixels of that id stand elsewhere, which are another object then.
-        Objects that were undone or cancelled get other ids, under which redo and undo bring them back.
-        """
-        with self._all_or_nothing():
-            news = self._object.reserve(int(label))
-        if news:
-            self._report("reserve", label=int(label))
+    commit = object_lifecycle.commit
+    cancel = object_lifecycle.cancel
+    start_new = object_lifecycle.start_new
+    put_away = object_lifecycle.put_away
+    reserve = object_lifecycle.reserve
 
     # -- history ---------------------------------------------------------------------------------------------------
 

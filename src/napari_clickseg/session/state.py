@@ -75,7 +75,7 @@ class Written:
     Attributes
     ----------
     number : int
-        Tells the edits of a session apart.
+        Distinguishes the edits of a session.
     patches : tuple of (Frame, PackedPatch)
         In the order written; the last one is taken back first.
     highest : int
@@ -206,7 +206,7 @@ def with_prompt(state: ObjectState, prompt: Prompt, frame: Frame, clicks: tuple[
 
 
 def asks(state: ObjectState, here: tuple[Click, ...], frame: Frame) -> bool:
-    """Tell whether clicks on a frame ask for an answer: they name an object, or correct one that was taken up there."""
+    """Return whether clicks on a frame ask for an answer: they name an object, or correct one taken up there."""
     return any(click.positive for click in here) or (bool(here) and frame in state.taken_up)
 
 

@@ -32,7 +32,7 @@ WRITTEN_AT_ONCE = 2048
 
 
 def can_suggest(session: Session) -> bool:
-    """Tell whether the model finds objects without clicks."""
+    """Return whether the model finds objects without clicks."""
     return isinstance(session.predictor, (Proposer, Segmenter))
 
 

@@ -14,7 +14,7 @@ Pixel = tuple[int, ...]
 SMOOTHED = 1.0
 """Sigma, in pixels, of the image and the depth that the border follows."""
 SURROUNDINGS = 3
-"""So many pixels around an object tell whether it is brighter or darker than what surrounds it."""
+"""So many pixels around an object show whether it is brighter or darker than what surrounds it."""
 APART = 0.45
 """What surely belongs to a part reaches at most this share of the way to the other one's pixel."""
 
@@ -32,7 +32,7 @@ def second_part(
     Parameters
     ----------
     grey : ndarray of float
-        Brightness, shape of the mask; a few pixels around the object tell what surrounds it.
+        Brightness, shape of the mask; a few pixels around the object show what surrounds it.
     mask : ndarray of bool
         The object; what hangs together with neither pixel belongs to the first part.
     pixels : two tuples of int

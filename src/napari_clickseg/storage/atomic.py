@@ -32,7 +32,7 @@ OLDER = re.compile(r"\.(?P<stem>.+)\.(?P<process>\d+)\.old\.zarr")
 _SKIPPED: dict[Path, int] = {}
 """Folders with very many files are not looked through each time: so many more times they are passed over."""
 _NUMBERS = count()
-"""Tell apart what one process writes at the same time."""
+"""Distinguish what one process writes at the same time."""
 
 
 def checksum(path: Path) -> str:
@@ -54,7 +54,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         yield unfinished
         _put_in_place(unfinished, target)
     except OSError as error:
-        number = () if error.errno is None else (error.errno,)  # numpy tells of a full disk without one
+        number = () if error.errno is None else (error.errno,)  # numpy reports a full disk without one
         raise OSError(*number, f"{path} cannot be written: {error.strerror or _one_line(error)}") from error
     finally:
         with suppress(OSError):  # it is hidden, and cleared away when something is written there again

@@ -154,9 +154,9 @@ def read_result(folder: str | Path) -> tuple[npt.NDArray[np.uint16], list[Track]
         raise ValueError(f"{folder} cannot be read as a result folder: {error}.") from error
     check_tracks(tracks)
     there = {label: _pieces(times) for label, times in _times(labels).items()}
-    told = {track.label: [(track.begin, track.end)] for track in tracks}
-    if there != told:
-        wrong = sorted(label for label in there | told if there.get(label) != told.get(label))
+    listed = {track.label: [(track.begin, track.end)] for track in tracks}
+    if there != listed:
+        wrong = sorted(label for label in there | listed if there.get(label) != listed.get(label))
         raise ValueError(f"{folder}: masks and {TRACKS} do not agree on the objects {', '.join(map(str, wrong[:10]))}.")
     return labels, tracks
 
@@ -264,8 +264,8 @@ def _tracks(
             tracks.append(Track(new, begin, end, last[label]))
             renamed.setdefault(label, []).append((begin, new))
             last[label] = new
-    told = {label: last.get(parent, parent) for label, parent in parents.items() if label in pieces}
-    tracks = [Track(t.label, t.begin, t.end, told.get(t.label, t.parent)) for t in tracks]
+    parent_of = {label: last.get(parent, parent) for label, parent in parents.items() if label in pieces}
+    tracks = [Track(t.label, t.begin, t.end, parent_of.get(t.label, t.parent)) for t in tracks]
     return sorted(tracks, key=lambda track: track.label), renamed
 
 

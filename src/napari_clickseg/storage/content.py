@@ -64,7 +64,7 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file holds, as far as it tells.
+    """What a file holds, as far as it declares it.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Content:
     axes : str or None
         One letter per axis of the array.
     scale, origin, units : dict
-        By axis letter; where an axis is missing the file does not tell.
+        By axis letter; where an axis is missing the file does not declare it.
     """
 
     array: Any

@@ -26,13 +26,11 @@ from napari_clickseg.core.regions import Region
 from napari_clickseg.session.replay import Act
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.image_identity import Identity, thumbnail
-from napari_clickseg.storage.journal_files import FORMAT, SUFFIX, delete, journals_folders, place_of
+from napari_clickseg.storage.journal_files import COPIED_BYTES, FORMAT, SUFFIX, delete, journals_folders, place_of
 from napari_clickseg.storage.label_tiles import CHECKED_TILES, Tile, TileSums, tile_region, tiles_in, tiles_of
 from napari_clickseg.storage.log_lines import LogWriter, reason
 from napari_clickseg.storage.serialization import IDLE, PAINT, Entry, Json, Settings, check_new, pack_array
 
-COPIED_BYTES = 1 << 30
-"""Labels in memory are copied into the journal up to this size; of larger ones it holds the tiles written."""
 SEARCHED_AT_ONCE = 1 << 24
 """Labels of up to so many pixels are looked through as a whole when another array takes their place."""
 READING = ("resume", "reserve", "merge", "split", "delete", "fill", "relabel", "swap", "copy_from")
@@ -47,9 +45,9 @@ class Journal:
     Attributes
     ----------
     problem : str
-        What `failed` said last, maybe before anybody listened; empty as long as all is well.
+        What `failed` reported last, maybe before anybody listened; empty as long as all is well.
     note : str
-        What `resumed` said last.
+        What `resumed` reported last.
     """
 
     failed = Signal(str)

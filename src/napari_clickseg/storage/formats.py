@@ -137,7 +137,7 @@ def format_of(path: Path) -> Format | None:
 
 
 def may_be_image(path: Path) -> bool:
-    """Tell whether a file's name is that of an image: not hidden, and with a suffix of the table that holds images."""
+    """Return whether a file's name is an image's: not hidden, and with a suffix of the table that holds images."""
     form = format_of(path)
     return not path.name.startswith(".") and form is not None and form.images
 

@@ -1,4 +1,4 @@
-"""Image identity: what tells an image from others when it is opened again, without reading all of a large one."""
+"""Image identity: by what an image is recognised when it is opened again, without reading all of a large one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from napari_clickseg.storage.serialization import Json
 SAMPLED = 64
 """Side of the blocks that are read."""
 READ_WHOLE = 1 << 25
-"""Images of up to so many bytes are read as a whole: nothing tells two of them apart by mistake."""
+"""Images of up to so many bytes are read as a whole: no two of them are taken for each other."""
 LOOKED_AT = 12
 """Along each axis of a plane of which some blocks are flat, so many more are read at most."""
 VERSION = "2:"
@@ -76,11 +76,11 @@ class Identity:
         return {name: getattr(self, name) for name in self.__slots__}
 
     def may_be(self, image: Image) -> bool:
-        """Tell, without reading a pixel, whether an image may be this one."""
+        """Return, without reading a pixel, whether an image may be this one."""
         return (self.shape, self.dtype) == (tuple(image.array.shape), str(np.dtype(image.array.dtype)))
 
     def shows(self, image: Image) -> bool:
-        """Tell whether an image is this one, as far as the sample tells; axes and spacing may be named otherwise."""
+        """Return whether an image is this one, as far as the sample tells; axes and spacing may be named otherwise."""
         return Samples(image).show(self)
 
 
@@ -92,7 +92,7 @@ class Samples:
         self._known: dict[tuple[str, bool], str] = {}
 
     def show(self, identity: Identity) -> bool:
-        """Tell whether the image is this one; by shape and type alone where its pixels were never read."""
+        """Return whether the image is this one; by shape and type alone where its pixels were never read."""
         if not identity.may_be(self._image):
             return False
         if not identity.sample:

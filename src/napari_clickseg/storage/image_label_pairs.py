@@ -50,7 +50,7 @@ IMAGES, LABELS, MASKS = "images", "labels", "masks"
 OBJECT_VALUE, IGNORED_VALUE = 255, 128
 """What a mask says of a pixel: object, or neither way; 0 is the background."""
 MARKER = ".clickseg-labels"
-"""A file that tells that a folder holds labels which we wrote, and no images."""
+"""A file that marks that a folder holds labels which we wrote, and no images."""
 RESULT_WORDS = re.compile(r"[ _.-](flows|outlines|dP|cellprob|cp_output|cp_outlines)(_cp_masks)?$", re.I)
 """What else segmentation programs write beside an image."""
 LABEL_WORDS = re.compile(
@@ -91,20 +91,20 @@ class PlaneRange:
 
 
 def is_source(folder: Path) -> bool:
-    """Tell whether a folder has images and labels in subfolders, or label images beside images."""
+    """Return whether a folder has images and labels in subfolders, or label images beside images."""
     return has_parts(folder) or has_neighbours(folder)
 
 
 def has_parts(folder: Path) -> bool:
-    """Tell whether a folder has `images/` and `labels/` or `masks/`."""
+    """Return whether a folder has `images/` and `labels/` or `masks/`."""
     return (folder / IMAGES).is_dir() and any((folder / part).is_dir() for part in (LABELS, MASKS))
 
 
 def has_neighbours(folder: Path) -> bool:
-    """Tell whether any label image lies beside its image, as `a_masks.tif` beside `a.tif`."""
+    """Return whether any label image lies beside its image, as `a_masks.tif` beside `a.tif`."""
     if not folder.is_dir() or (folder / IMAGES).is_dir():
         return False
-    return bool(_told_apart(files_in(folder))[1])
+    return bool(_split_by_kind(files_in(folder))[1])
 
 
 def find_pairs(folder: Path) -> Pairs:
@@ -120,7 +120,7 @@ def find_pairs(folder: Path) -> Pairs:
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}.")
     if not has_parts(folder):
-        images, labels = _told_apart(files_in(folder))
+        images, labels = _split_by_kind(files_in(folder))
         return Pairs(pair_up(images, labels).by_name)
     mask = not (folder / LABELS).is_dir()
     return pair_up(images_of(folder / IMAGES), files_in(folder / (MASKS if mask else LABELS)), mask)
@@ -159,8 +159,8 @@ def find_pair(folder: Path, pairs: Pairs, name: str) -> Pair:
     """
     if name in pairs.by_name:
         return pairs.by_name[name]
-    told = f"{folder / INDEX} names" if (folder / INDEX).is_file() else "There is an image"
-    raise ValueError(f"{told} {name}, but {folder} has no image and label image of that name.")
+    source = f"{folder / INDEX} names" if (folder / INDEX).is_file() else "There is an image"
+    raise ValueError(f"{source} {name}, but {folder} has no image and label image of that name.")
 
 
 def read_index(folder: Path) -> list[dict[str, str]] | None:
@@ -188,7 +188,7 @@ def files_in(folder: Path) -> list[Path]:
 
 def images_of(folder: Path) -> list[Path]:
     """Return the images of a folder, by name, without the label images and the like that lie beside them."""
-    return _told_apart(files_in(folder))[0]
+    return _split_by_kind(files_in(folder))[0]
 
 
 def images_below(folder: Path, output: Path | None = None) -> list[Path]:
@@ -225,7 +225,7 @@ def _images_below(folder: Path, seen: set[Path]) -> Iterator[Path]:
 
 
 def _is_folder_of_labels(folder: Path, beside: Set[Path]) -> bool:
-    """Tell whether a folder is that of the labels of images beside it."""
+    """Return whether a folder is that of the labels of images beside it."""
     return folder.name.lower() in (LABELS, MASKS) and (bool(beside) or (folder.parent / IMAGES).is_dir())
 
 
@@ -315,8 +315,8 @@ def read_mask(labels: Array) -> tuple[Array, npt.NDArray[np.bool_] | None]:
     return (labels == OBJECT_VALUE).astype(np.uint8), labels == IGNORED_VALUE
 
 
-def _told_apart(files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """Tell images from label images where both lie in one folder; what else belongs to an image is left out.
+def _split_by_kind(files: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Return images and label images where both lie in one folder; what else belongs to an image is left out.
 
     A name with a word such as `_masks` is that of labels where the image of that name is there, too: others may be
     called so and be images.

@@ -93,7 +93,7 @@ class TileSums:
             return None if known in (None, self._sums[tile]) else block
 
     def take(self, tiles: Iterable[Tile]) -> None:
-        """Take note that known tiles were written by an act that is told only now."""
+        """Take note that known tiles were written by an act that is reported only now."""
         with self._lock:
             self._open.update(tile for tile in tiles if tile in self._sums)
 
@@ -135,7 +135,7 @@ class Overlay:
 
     @property
     def nbytes(self) -> int:
-        return math.prod(self.shape) * int(self.dtype.itemsize)
+        return int(math.prod(self.shape) * self.dtype.itemsize)
 
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
         region, squeezed = self._region(key)
@@ -185,7 +185,7 @@ class Overlay:
 
 
 def goes_on(laid: Overlay) -> bool:
-    """Tell whether a session can go on in the labels on disk: what it drew stands as it left it, or none of it does.
+    """Return whether a session can go on in the labels on disk: what it drew stands as it left it, or none of it does.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def goes_on(laid: Overlay) -> bool:
 
 
 def put_back(laid: Overlay) -> bool:
-    """Write what a session drew where it does not stand on disk; tell whether anything there was different.
+    """Write what a session drew where it does not stand on disk; return whether anything there was different.
 
     `laid` is as in `goes_on`, which must hold.
     """

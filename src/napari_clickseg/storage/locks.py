@@ -72,7 +72,7 @@ class Lock:
 
 
 def held(path: Path) -> bool:
-    """Tell whether a process holds the lock at this path."""
+    """Return whether a process holds the lock at this path."""
     if not path.exists():
         return False
     if _named_alive(path):

@@ -78,7 +78,7 @@ def read_lines(path: Path, skipped: bytes | None = None) -> Iterator[Json]:
 
 
 def whole(line: bytes) -> bool:
-    """Tell whether a line is there to its end, as it was written."""
+    """Return whether a line is there to its end, as it was written."""
     return line.endswith(b"\n") and line[:CHECKSUM] == b"%08x" % zlib.crc32(line[CHECKSUM + 1 : -1])
 
 
@@ -184,7 +184,7 @@ class LogWriter:
         self._leave()
 
     def _attempt(self, work: Callable[[], None]) -> None:
-        """Do what may fail; tell when that begins and when it is over."""
+        """Do what may fail; report when that begins and when it is over."""
         before = self._error
         try:
             work()
@@ -214,7 +214,7 @@ class LogWriter:
         assert self._file is not None
         if not _is_there(self._file):
             self._go_on_elsewhere()
-        with contextlib.suppress(OSError):  # what cannot be written is told of the lines, too
+        with contextlib.suppress(OSError):  # what cannot be written is reported of the lines, too
             self._file.lock.beat()
         while self._waiting:
             line = self._next_line()
@@ -223,7 +223,7 @@ class LogWriter:
             self._waiting.popleft()
 
     def _next_line(self) -> bytes | None:
-        """The line that is to be written next; None where its value cannot be made, which is told."""
+        """The line that is to be written next; None where its value cannot be made, which is reported."""
         item = self._waiting[0]
         if callable(item):
             try:

@@ -1,4 +1,4 @@
-"""OME-Zarr: which image a folder holds, what it tells of its axes and place, and how the same is told of labels.
+"""OME-Zarr: which image a folder holds, what it declares of its axes and place, and how labels declare the same.
 
 A folder is a zarr by what lies in it, not by its name. One that holds several images (plates by field, what
 bioformats2raw converts) is not an image but a folder of images; each is named by its path inside.
@@ -50,7 +50,7 @@ SHOWN = 4
 
 
 def is_zarr(path: Path) -> bool:
-    """Tell whether a folder is an array or a group of zarr, whatever its name."""
+    """Return whether a folder is an array or a group of zarr, whatever its name."""
     return path.is_dir() and any((path / mark).is_file() for mark in MARKS)
 
 
@@ -83,7 +83,7 @@ def read_zarr(path: Path) -> Content:
     node = node[found[0]] if found[0] else node
     if hasattr(node, "shape"):
         return Content(node, _dimension_names(node))
-    image = _told(node)["multiscales"][0]
+    image = _metadata(node)["multiscales"][0]
     finest = image["datasets"][0]
     array = node[finest["path"]]
     axes = _axes(image, len(array.shape))
@@ -100,17 +100,17 @@ def read_zarr(path: Path) -> Content:
 
 
 def read_attributes(path: Path) -> dict[str, Any]:
-    """Return what an OME-Zarr image tells of itself, in either version.
+    """Return what an OME-Zarr image declares about itself, in either version.
 
     Raises
     ------
     UnreadableError
         Where it is none.
     """
-    told = _told(_opened(path))
-    if not told.get("multiscales"):
+    declared = _metadata(_opened(path))
+    if not declared.get("multiscales"):
         raise UnreadableError(f"{path} cannot be read as an image: this zarr group holds no OME-Zarr image.")
-    return told
+    return declared
 
 
 def zarr_module() -> Any:
@@ -140,24 +140,24 @@ def _opened(path: Path) -> Any:
         raise UnreadableError(f"{path} is a folder, but no zarr: neither an array nor a group is in it.") from None
 
 
-def _told(node: Any) -> dict[str, Any]:
+def _metadata(node: Any) -> dict[str, Any]:
     attributes = dict(node.attrs)
-    told = attributes.get("ome", attributes)
-    return dict(told) if isinstance(told, Mapping) else {}
+    declared = attributes.get("ome", attributes)
+    return dict(declared) if isinstance(declared, Mapping) else {}
 
 
 def _images(node: Any, path: Path) -> list[str]:
     """The paths inside of all images; empty text stands for the node itself."""
-    if hasattr(node, "shape") or _told(node).get("multiscales"):
+    if hasattr(node, "shape") or _metadata(node).get("multiscales"):
         return [""]
-    told = _told(node)
-    if "plate" in told:
-        return list(_fields(node, told["plate"]))
-    if "well" in told:
-        return [str(image["path"]) for image in told["well"].get("images", ())]
-    if "labels" in told and "bioformats2raw.layout" not in told:
-        return [str(name) for name in told["labels"]]
-    series = _told(node["OME"]).get("series") if "OME" in node else None
+    declared = _metadata(node)
+    if "plate" in declared:
+        return list(_fields(node, declared["plate"]))
+    if "well" in declared:
+        return [str(image["path"]) for image in declared["well"].get("images", ())]
+    if "labels" in declared and "bioformats2raw.layout" not in declared:
+        return [str(name) for name in declared["labels"]]
+    series = _metadata(node["OME"]).get("series") if "OME" in node else None
     names = [str(name) for name in series] if series else sorted(node, key=_natural)
     return [
         f"{name}/{inside}" if inside else name
@@ -171,7 +171,8 @@ def _fields(node: Any, plate: Mapping[str, Any]) -> Iterator[str]:
     for well in plate.get("wells", ()):
         place = str(well["path"])
         if place in node:
-            yield from (f"{place}/{image['path']}" for image in _told(node[place]).get("well", {}).get("images", ()))
+            images = _metadata(node[place]).get("well", {}).get("images", ())
+            yield from (f"{place}/{image['path']}" for image in images)
 
 
 def _natural(name: str) -> tuple[int, int, str]:
@@ -210,8 +211,8 @@ def _dimension_names(array: Any) -> str | None:
 
 
 def _place(dataset: Mapping[str, Any], image: Mapping[str, Any], ndim: int) -> tuple[list[float], list[float]]:
-    """Scale (empty: none told) and origin of the finest level: its own transformations, then those of the image."""
-    scale, origin, told = [1.0] * ndim, [0.0] * ndim, False
+    """Scale (empty: none declared) and origin of the finest level: its own transformations, then those of the image."""
+    scale, origin, declared = [1.0] * ndim, [0.0] * ndim, False
     for transform in (
         *(dataset.get("coordinateTransformations") or ()),
         *(image.get("coordinateTransformations") or ()),
@@ -221,12 +222,12 @@ def _place(dataset: Mapping[str, Any], image: Mapping[str, Any], ndim: int) -> t
         if kind not in ("scale", "translation") or not isinstance(numbers, Sequence) or len(numbers) != ndim:
             continue
         if kind == "scale":
-            told = True
+            declared = True
             scale = [a * float(b) for a, b in zip(scale, numbers, strict=True)]
             origin = [a * float(b) for a, b in zip(origin, numbers, strict=True)]
         else:
             origin = [a + float(b) for a, b in zip(origin, numbers, strict=True)]
-    return (scale if told else []), origin
+    return (scale if declared else []), origin
 
 
 def in_words(geometry: Geometry) -> Geometry:
@@ -250,7 +251,7 @@ def _axis_in_words(axis: str, scale: float, origin: float, unit: str) -> tuple[f
     return scale * times, origin * times, TIME if axis == "T" else LENGTH
 
 
-# -- what is told of labels --------------------------------------------------------------------------------------------
+# -- metadata of labels ------------------------------------------------------------------------------------------------
 
 
 def described(name: str, geometry: Geometry, steps: Sequence[int], version: str) -> dict[str, Any]:

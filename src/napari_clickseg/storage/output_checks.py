@@ -139,18 +139,18 @@ def real(path: Path) -> Path:
 
 
 def holds_zarr(folder: Path) -> bool:
-    """Tell whether a folder is a zarr array or group, by the files in it."""
+    """Return whether a folder is a zarr array or group, by the files in it."""
     return any((folder / name).is_file() for name in ZARR_FILES)
 
 
 def in_labels_group(path: Path) -> bool:
-    """Tell whether a path names labels inside an OME-Zarr image, as IMAGE.zarr/labels/cells does."""
+    """Return whether a path names labels inside an OME-Zarr image, as IMAGE.zarr/labels/cells does."""
     image = path.parent.parent
     return path.parent.name == INSIDE and (image.suffix.lower() == ".zarr" or holds_zarr(image))
 
 
 def same(some: Path, other: Path) -> bool:
-    """Tell whether two paths are one file or folder, by links of either kind or by another spelling.
+    """Return whether two paths are one file or folder, by links of either kind or by another spelling.
 
     >>> same(Path("a.tif"), Path("here/../a.tif"))
     True
@@ -164,7 +164,7 @@ def same(some: Path, other: Path) -> bool:
 
 
 def holds(folder: Path, path: Path) -> bool:
-    """Tell whether a path lies inside a folder, at any depth."""
+    """Return whether a path lies inside a folder, at any depth."""
     return any(same(folder, parent) for parent in real(path).parents)
 
 
@@ -235,7 +235,7 @@ def _probe(path: Path, folder: Path) -> None:
     os.unlink(name)
 
 
-# -- where to, if nobody has said --------------------------------------------------------------------------------------
+# -- where to, if nothing is named -------------------------------------------------------------------------------------
 
 
 def folder_of(source: str | os.PathLike[str] | None) -> Path | None:

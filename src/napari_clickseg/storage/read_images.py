@@ -29,7 +29,7 @@ from napari_clickseg.storage.units import spacing_of
 
 PICTURE_AXES = {2: "YX", 3: "YXC"}
 LARGEST_PICTURE = 1 << 31
-"""Pixels of a picture that is decoded as a whole; a header that tells of more is damaged, or wants a TIFF."""
+"""Pixels of a picture that is decoded as a whole; a header that declares more is damaged, or wants a TIFF."""
 IN_ORDER = "TZYX"
 """The order of axes in a session; channels may stand anywhere."""
 
@@ -66,7 +66,7 @@ def read_image(path: str | Path, axes: str | None = None, channel: int | None = 
 
 
 def is_image(path: Path) -> bool:
-    """Tell whether a file or folder may be one image, by its name and, of folders, by what lies in it."""
+    """Return whether a file or folder may be one image, by its name and, of folders, by what lies in it."""
     if path.name.startswith("."):
         return False
     if path.is_dir():
@@ -261,7 +261,7 @@ def _image(content: Content, axes: str | None, channel: int | None) -> Image:
 
 
 def geometry_of(content: Content, axes: str) -> Geometry:
-    """Return what a file tells of the place of its pixels, along these axes."""
+    """Return what a file declares of the place of its pixels, along these axes."""
     return Geometry(
         axes,
         tuple(content.scale.get(axis) or 1.0 for axis in axes),

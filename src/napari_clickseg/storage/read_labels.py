@@ -99,7 +99,7 @@ def as_ids(labels: Any, source: object = "The labels") -> Any:
     Raises
     ------
     ValueError
-        Where they are no whole numbers, or background and ids cannot be told apart.
+        Where they are no whole numbers, or background and ids cannot be distinguished.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""TIFF: the pixels of the file that was named, and what OME, ImageJ and microscopes tell of axes and sizes.
+"""TIFF: the pixels of the file that was named, and what OME, ImageJ and microscopes declare of axes and sizes.
 
 Uncompressed pixels stay on disk as a memory map; of large compressed ones the finest level is decoded tile by tile.
 """
@@ -34,7 +34,7 @@ OVERVIEW = 0.25
 CENTIMETRE, INCH = 3, 2
 """Values of the tag ResolutionUnit."""
 NO_RESOLUTION = 72
-"""Dots per inch that stand for "nobody said"."""
+"""Dots per inch that stand for "not declared"."""
 Sizes = dict[str, tuple[float, str]]
 """Size and unit by axis letter."""
 
@@ -58,9 +58,9 @@ def read_tiff(path: Path, inside: str = "") -> Content:
         axes = series.axes
         if "S" in axes and CHANNEL not in axes:
             axes = axes.replace("S", CHANNEL)
-        told = {axis: size for axis, size in _relative(_sizes(tiff, series)).items() if axis in axes}
-        scale = {axis: size for axis, (size, _) in told.items()}
-        units = {axis: unit for axis, (_, unit) in told.items()}
+        declared = {axis: size for axis, size in _relative(_sizes(tiff, series)).items() if axis in axes}
+        scale = {axis: size for axis, (size, _) in declared.items()}
+        units = {axis: unit for axis, (_, unit) in declared.items()}
         return Content(_pixels(tiff, series, path), axes, scale, {}, units)
 
 
@@ -157,7 +157,7 @@ def _tiles_on_demand(path: Path, number: int) -> Any:
 
 
 def _sizes(tiff: tifffile.TiffFile, series: Any) -> Sizes:
-    """What the file tells of sizes, by whoever wrote it."""
+    """What the file declares of sizes, by the program that wrote it."""
     readers = (
         ("is_ome", _ome_sizes),
         ("is_imagej", _imagej_sizes),
@@ -207,22 +207,22 @@ def _parts(element: Any, name: str) -> Iterator[Any]:
 
 def _imagej_sizes(tiff: tifffile.TiffFile, series: Any) -> Iterator[tuple[str, tuple[float, str]]]:
     """Sizes in ImageJ's unit, else in that of the resolution."""
-    told: Mapping[str, Any] = tiff.imagej_metadata or {}
+    declared: Mapping[str, Any] = tiff.imagej_metadata or {}
     tags = tiff.pages.first.tags
     resolution = tags.get("ResolutionUnit")
     usual = {INCH: "inch", CENTIMETRE: "cm"}.get(resolution.value if resolution else 1, "")
     x, y = (_pixel_size(tags.get(name)) for name in ("XResolution", "YResolution"))
-    if not told.get("unit") and usual == "inch" and x and round(1 / x) == NO_RESOLUTION:
+    if not declared.get("unit") and usual == "inch" and x and round(1 / x) == NO_RESOLUTION:
         usual, x, y = "", None, None
-    unit = str(told.get("unit") or usual)
-    z = _positive(told.get("spacing"))
-    units = {"X": unit, "Y": str(told.get("yunit") or unit), "Z": str(told.get("zunit") or unit)}
+    unit = str(declared.get("unit") or usual)
+    z = _positive(declared.get("spacing"))
+    units = {"X": unit, "Y": str(declared.get("yunit") or unit), "Z": str(declared.get("zunit") or unit)}
     for axis, size in (("X", x), ("Y", y), ("Z", z)):
         if size:
             yield axis, (size, units[axis])
-    interval = _positive(told.get("finterval"))
+    interval = _positive(declared.get("finterval"))
     if interval:
-        yield "T", (interval, str(told.get("tunit") or "s"))
+        yield "T", (interval, str(declared.get("tunit") or "s"))
 
 
 def _pixel_size(tag: Any) -> float | None:
@@ -233,26 +233,26 @@ def _pixel_size(tag: Any) -> float | None:
 
 
 def _lsm_sizes(tiff: tifffile.TiffFile, series: Any) -> Iterator[tuple[str, tuple[float, str]]]:
-    told = tiff.lsm_metadata or {}
+    declared = tiff.lsm_metadata or {}
     for axis in "XYZ":
-        size = _positive(told.get(f"VoxelSize{axis}"))
+        size = _positive(declared.get(f"VoxelSize{axis}"))
         if size:
             yield axis, (size, "m")
-    interval = _positive(told.get("TimeIntervall"))  # spelt so by Zeiss
+    interval = _positive(declared.get("TimeIntervall"))  # spelt so by Zeiss
     if interval:
         yield "T", (interval, "s")
 
 
 def _stk_sizes(tiff: tifffile.TiffFile, series: Any) -> Iterator[tuple[str, tuple[float, str]]]:
-    told = tiff.stk_metadata or {}
+    declared = tiff.stk_metadata or {}
     for axis in "XY":
-        size = _positive(told.get(f"{axis}Calibration"))
+        size = _positive(declared.get(f"{axis}Calibration"))
         if size:
-            yield axis, (size, str(told.get("CalibrationUnits") or ""))
-    distance = told.get("ZDistance")
+            yield axis, (size, str(declared.get("CalibrationUnits") or ""))
+    distance = declared.get("ZDistance")
     step = _positive(float(np.ravel(distance)[0])) if distance is not None and np.size(distance) else None
     if step:
-        yield "Z", (step, str(told.get("CalibrationUnits") or ""))
+        yield "Z", (step, str(declared.get("CalibrationUnits") or ""))
 
 
 def _svs_sizes(tiff: tifffile.TiffFile, series: Any) -> Iterator[tuple[str, tuple[float, str]]]:
@@ -272,13 +272,13 @@ def _ndpi_sizes(tiff: tifffile.TiffFile, series: Any) -> Iterator[tuple[str, tup
 
 
 def _micromanager_sizes(tiff: tifffile.TiffFile, series: Any) -> Iterator[tuple[str, tuple[float, str]]]:
-    told = (tiff.micromanager_metadata or {}).get("Summary") or {}
-    size, step = _positive(told.get("PixelSize_um")), _positive(told.get("z-step_um"))
+    declared = (tiff.micromanager_metadata or {}).get("Summary") or {}
+    size, step = _positive(declared.get("PixelSize_um")), _positive(declared.get("z-step_um"))
     if size:
         yield from ((axis, (size, "µm")) for axis in "XY")
     if step:
         yield "Z", (step, "µm")
-    interval = _positive(told.get("Interval_ms"))
+    interval = _positive(declared.get("Interval_ms"))
     if interval:
         yield "T", (interval, "ms")
 

@@ -1,12 +1,9 @@
-"""Recovery: journals that were left behind are found by their image, and what they hold is done again."""
+"""Recovery: what a journal that was left behind holds is done again. `journal_files` finds it by its image."""
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,69 +16,15 @@ from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Nobody
 from napari_clickseg.session.replay import UNDOABLE, Act
 from napari_clickseg.session.session import Session
-from napari_clickseg.storage.event_log import COPIED_BYTES
-from napari_clickseg.storage.image_identity import Identity, Samples
-from napari_clickseg.storage.journal_files import (
-    LABELS_SUFFIX,
-    MALFORMED,
-    RENEWED_SUFFIX,
-    SUPERSEDED_SUFFIX,
-    Summary,
-    delete,
-    head_of,
-    in_use,
-    journals_folders,
-    journals_in,
-    place_of,
-    summary_of,
-    superseded,
-)
+from napari_clickseg.storage.image_identity import Identity
+from napari_clickseg.storage.journal_files import COPIED_BYTES, LABELS_SUFFIX, MALFORMED, head_of, place_of
 from napari_clickseg.storage.label_tiles import Overlay, goes_on, put_back
 from napari_clickseg.storage.log_lines import read_lines
 from napari_clickseg.storage.serialization import PAINT, TRAVELS, Entry, Settings, check_new, unpack_array
 
-KEPT_DAYS = 30
-DAY = 24 * 60 * 60
 CHANGED = "The labels were changed since that session ended; they stay as they are, and it goes on in a copy of them."
-TOLD = 3
+NAMED = 3
 """So many acts that could not be done again are named one by one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A journal of an image whose last acts were never saved.
-
-    Attributes
-    ----------
-    path : Path
-        To be given to `recover` or `discard`.
-    image : str
-        The name of the image's file, or "".
-    started, last : datetime
-        Of the session and of its last act, in local time.
-    acts, kept : int
-        How much was done and never saved; how many objects and edits are kept in all.
-    model : str
-        The model chosen last.
-    thumbnail : ndarray of uint8, or None
-        (rows, columns): the image in small, as the session saw it.
-    """
-
-    path: Path
-    image: str
-    started: datetime
-    last: datetime
-    acts: int
-    kept: int
-    model: str
-    thumbnail: npt.NDArray[np.uint8] | None = None
-
-    @property
-    def sentence(self) -> str:
-        """What to tell the user."""
-        done = f"{self.acts} act{'' if self.acts == 1 else 's'}"
-        name = f" on {self.image}" if self.image else ""
-        return f"A session{name} of {self.started.day} {self.started:%B}, {self.started:%H:%M}, {done}, was not saved."
 
 
 @dataclass(slots=True, eq=False)
@@ -177,7 +120,7 @@ class Recovered:
             if not goes_on(laid):
                 labels = _copy_of(labels)
                 self.problems.append(CHANGED)
-        return self.began.session(image, predictor, self.labels(labels), self.highest)
+        return self._anew(image, predictor, self.labels(labels))
 
     def restored(
         self, image: Image, predictor: Any, labels: Any, listen: Callable[[Session], None] = lambda session: None
@@ -212,11 +155,16 @@ class Recovered:
                 session.reserve(highest_id(labels))
         return session
 
+    def _anew(self, image: Image, predictor: Any, labels: Any) -> Session:
+        session = Session(image, predictor, labels, highest=self.highest)
+        self.began.apply_to(session)
+        return session
+
     def _laid_over(self, image: Image, labels: Any) -> Overlay:
         """The labels as the session left them, laid over those that it began with, over those that are there now."""
         problems = list(self.problems)
         laid = Overlay(self.labels(Overlay(labels)))
-        self.replay(self.began.session(image, Nobody(self.began.ndim, self.began.model), laid, self.highest))
+        self.replay(self._anew(image, Nobody(self.began.ndim, self.began.model), laid))
         self.problems[:] = problems
         return laid
 
@@ -232,12 +180,12 @@ class Recovered:
                 self._do(session, entry, travelled, bool(failed))
             except UNDOABLE as error:
                 failed += 1
-                if failed <= TOLD:
+                if failed <= NAMED:
                     self.problems.append(f"Act {number} ({entry.act.name}) cannot be done again: {error}")
             travelled[entry.step] = session.step
             yield number
-        if failed > TOLD:
-            self.problems.append(f"{failed - TOLD} more acts cannot be done again.")
+        if failed > NAMED:
+            self.problems.append(f"{failed - NAMED} more acts cannot be done again.")
 
     def replay(self, session: Session) -> None:
         """Do everything again at once, as `steps`."""
@@ -272,31 +220,6 @@ class Recovered:
             raise ValueError("The journal holds no copy of the labels that the session began with; open them first.")
         self.problems.append("The labels that were there before were copied only in part.")
         return labels
-
-
-def find(image: Image, folder: Path | None = None, labels: Any = None) -> list[Found]:
-    """Return the journals about an image that hold unsaved acts and that no process writes, the newest first.
-
-    Reads a sample of the image where a journal may fit. Left out are journals that cannot be read, and those that ended
-    before a session began of which the labels were saved.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        Where journals lie; the user's folders where absent.
-    labels : array, optional
-        The labels that are worked on: sessions that drew into others on disk are left out.
-    """
-    samples = Samples(image)
-    at = "" if labels is None else place_of(labels)
-    found = []
-    for path in journals_in(journals_folders() if folder is None else (folder,)):
-        summary = None if superseded(path) else summary_of(path)
-        if summary is None or not summary.unsaved or (labels is not None and summary.labels_at not in ("", at)):
-            continue
-        if samples.show(summary.image) and not in_use(path):
-            found.append(_found(summary))
-    return sorted(found, key=lambda found: found.last, reverse=True)
 
 
 def recover(path: Path) -> Recovered:
@@ -350,80 +273,6 @@ def recover(path: Path) -> Recovered:
         str(head.get("labels_at", "")),
         frozenset(copied),
         tuple(before),
-    )
-
-
-def discard(path: Path) -> None:
-    """Delete a journal that is not wanted back.
-
-    Raises
-    ------
-    ValueError
-        Where a process still writes it.
-    OSError
-        Where it cannot be deleted.
-    """
-    if in_use(path):
-        raise ValueError(f"{path} belongs to a session that is still open.")
-    delete(path)
-
-
-def supersede(image: Image, labels: Any, began: datetime, folder: Path | None = None) -> None:
-    """Take note that labels were saved of a session that began then: older ones about them are not offered any more.
-
-    They are kept as long as others, and can be given to `recover`.
-
-    Raises
-    ------
-    OSError
-        Where that cannot be written.
-    """
-    samples, at = Samples(image), place_of(labels)
-    for path in journals_in(journals_folders() if folder is None else (folder,)):
-        summary = summary_of(path)
-        if summary is None or summary.last >= began or summary.labels_at not in ("", at):
-            continue
-        if samples.show(summary.image) and not in_use(path):
-            path.with_suffix(SUPERSEDED_SUFFIX).touch()
-
-
-def clean(folder: Path | None = None, now: float | None = None) -> None:
-    """Delete journals that nobody writes and that nothing was added to for 30 days.
-
-    Where all are that old, either nobody worked for a month or the clock jumped: they are kept for 30 days more.
-
-    Raises
-    ------
-    OSError
-        Where one cannot be deleted.
-    """
-    now = time.time() if now is None else now
-    paths = [p for p in journals_in(journals_folders() if folder is None else (folder,)) if not in_use(p)]
-    ages = {path: (now - path.stat().st_mtime) / DAY for path in paths}
-    jumped = bool(ages) and min(ages.values()) > KEPT_DAYS
-    for path in (path for path, age in ages.items() if age > KEPT_DAYS):
-        renewed = path.with_suffix(RENEWED_SUFFIX)
-        if jumped and not renewed.exists():
-            renewed.touch()
-            os.utime(path, (now, now))
-        else:
-            delete(path)
-
-
-def _found(summary: Summary) -> Found:
-    try:
-        picture = None if summary.thumbnail is None else unpack_array(summary.thumbnail)
-    except MALFORMED:
-        picture = None
-    return Found(
-        summary.path,
-        summary.image.name,
-        summary.started,
-        summary.last,
-        summary.unsaved,
-        summary.kept,
-        summary.model,
-        picture,
     )
 
 

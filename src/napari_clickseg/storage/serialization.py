@@ -1,4 +1,4 @@
-"""Packing: what acts say, as JSON and back: clicks, regions, predictions, edits, arrays. No number changes on the way.
+"""Acts, settings and entries of a session as JSON and back, with their arrays. No number changes on the way.
 
 Arrays are packed (zlib, base64): booleans as bits, numbers in the narrowest type that holds them unchanged.
 """
@@ -10,20 +10,21 @@ import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.edits import Edit
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Predictor
+from napari_clickseg.session import replay
 from napari_clickseg.session.drawing import Protect
 from napari_clickseg.session.replay import Act
-from napari_clickseg.session.session import Session
+
+if TYPE_CHECKING:
+    from napari_clickseg.session.session import Session
 
 
 def click_to_json(click: Click) -> dict[str, Any]:
@@ -110,13 +111,13 @@ def unpack(value: Json) -> Any:
 
 def pack_array(array: npt.NDArray[Any]) -> Json:
     """Return an array of booleans or numbers as JSON: its type, the type it travels in, its shape, its bytes."""
-    told = np.dtype(array.dtype).str
+    dtype = np.dtype(array.dtype).str
     if array.dtype.kind == "b":
-        return {"dtype": told, "shape": list(array.shape), "data": _squeezed(np.packbits(array).tobytes())}
+        return {"dtype": dtype, "shape": list(array.shape), "data": _squeezed(np.packbits(array).tobytes())}
     narrow = _narrowest(array)
     lanes = np.ascontiguousarray(narrow).view(np.uint8).reshape(-1, narrow.itemsize)
     return {
-        "dtype": told,
+        "dtype": dtype,
         "as": narrow.dtype.str,
         "shape": list(array.shape),
         "data": _squeezed(lanes.T.tobytes()),  # alike bytes side by side pack better
@@ -129,8 +130,8 @@ def unpack_array(value: Json) -> npt.NDArray[Any]:
     Raises
     ------
     ValueError
-        Where it did not: what is said of the array is checked before anything is unpacked, so that a few bytes cannot
-        become more than the array takes, nor an array more than `MOST_BYTES`.
+        Where it did not: what is declared of the array is checked before anything is unpacked, so that a few bytes
+        cannot become more than the array takes, nor an array more than `MOST_BYTES`.
     """
     try:
         shape, dtype, narrow = unpacked_shape(value)
@@ -245,7 +246,7 @@ PACKERS = {
 
 TRAVELS = ("undo", "redo")
 PAINT = "paint"
-SETTINGS = (*Session.SETTINGS, "predictor")
+SETTINGS = (*replay.SETTINGS, "predictor")
 IDLE = (*SETTINGS, "reserve")
 """Acts that draw nothing: a session of these alone is not worth coming back to."""
 
@@ -299,11 +300,9 @@ class Settings:
             raise ValueError(f"protect={settings.protect!r} is none of {', '.join(get_args(Protect))}.")
         return settings
 
-    def session(self, image: Image, predictor: Predictor, labels: Any, highest: int) -> Session:
-        """Return a new session with these settings; `highest` is the highest id that it knows of."""
-        session = Session(image, predictor, labels, diameter=self.diameter, protect=self.protect, highest=highest)
-        session.threshold = self.threshold
-        return session
+    def apply_to(self, session: Session) -> None:
+        """Set what is set here, but for the predictor, in a new session."""
+        session.diameter, session.protect, session.threshold = self.diameter, self.protect, self.threshold
 
     def to_json(self) -> Json:
         """Return the settings as JSON."""

@@ -1,6 +1,6 @@
-"""Session files: one JSON file that tells what was done to an image, short enough to read, exact enough to do again.
+"""Session files: one JSON file with what was done to an image, short enough to read, exact enough to do again.
 
-It holds clicks, verbs and edits, not the masks that models answered: a replay asks them anew, and checksums tell
+It holds clicks, verbs and edits, not the masks that models answered: a replay asks them anew, and checksums show
 whether the same labels come out.
 """
 
@@ -73,7 +73,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Past:
-    """What was done in a session from its beginning on, as a journal tells it; a Record that listens no more.
+    """What was done in a session from its beginning on, as a journal holds it; a Record that listens no more.
 
     Attributes
     ----------
@@ -214,8 +214,8 @@ class Saved:
 
     def clicks(self) -> dict[int, list[Click]]:
         """Return the last clicks of each object, by id, as for a table of clicks."""
-        said = {entry.label: list(entry.act.arguments["clicks"]) for entry in self.entries if _clicks(entry)}
-        return {label: clicks for label, clicks in sorted(said.items()) if clicks}
+        last = {entry.label: list(entry.act.arguments["clicks"]) for entry in self.entries if _clicks(entry)}
+        return {label: clicks for label, clicks in sorted(last.items()) if clicks}
 
 
 def save_session(

@@ -66,8 +66,8 @@ class Table:
 def read_table(path: str | Path) -> Table:
     """Read a CSV with a header, packed (.gz) or not.
 
-    Columns are separated by commas, semicolons, tabs or bars; a first line `sep=;` tells which. Text is UTF-8, UTF-16,
-    UTF-32 or else cp1252.
+    Columns are separated by commas, semicolons, tabs or bars; a first line `sep=;` declares which. Text is UTF-8,
+    UTF-16, UTF-32 or else cp1252.
 
     Raises
     ------
@@ -358,7 +358,7 @@ def _unpacked(path: Path) -> bytes:
 
 
 def _decode(data: bytes, path: Path) -> str:
-    """The text of a file whose encoding nothing tells but its bytes."""
+    """The text of a file whose encoding nothing shows but its bytes."""
     for start, what in NO_TABLES.items():
         if data.startswith(start):
             raise ValueError(f"{path} is {what}, not a table of text; save the sheet as CSV.")

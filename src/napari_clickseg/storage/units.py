@@ -91,7 +91,7 @@ def spacing_of(geometry: Geometry) -> tuple[float, ...]:
     )
     sizes = []
     for axis, scale, known in zip(geometry.axes, geometry.scale, factors, strict=True):
-        told = known or (axis != "T" and scale != 1)  # a size of 1 without a unit is one that nobody told
-        size = abs(scale) * (known or usual) if told else 1.0
+        declared = known or (axis != "T" and scale != 1)  # a size of 1 without a unit is one that nobody declared
+        size = abs(scale) * (known or usual) if declared else 1.0
         sizes.append(size if 0 < size < float("inf") else 1.0)
     return tuple(float(f"{size:.12g}") for size in sizes)

@@ -195,8 +195,8 @@ def write_pyramid(path: Path, labels: Any, dtype: np.dtype[Any], geometry: Geome
 def register(path: Path) -> None:
     """Name labels that were written into an OME-Zarr image in the list of its labels."""
     group = zarr_module().open_group(path.parent, mode="a", zarr_format=_format_of(path.parent.parent))
-    told = dict(group.attrs)
-    names = list(told.get("ome", told).get(INSIDE, ()))
+    attributes = dict(group.attrs)
+    names = list(attributes.get("ome", attributes).get(INSIDE, ()))
     news = {INSIDE: [*names, *({path.name} - set(names))]}
     group.attrs.update(news if group.metadata.zarr_format == 2 else {"ome": {"version": NGFF[3], **news}})
 
@@ -320,11 +320,11 @@ def write_or_keep(
     try:
         write_labels(path, labels, axes, spacing, geometry)
     except (OSError, ValueError) as problem:
-        said = str(problem).rstrip(".")
+        message = str(problem).rstrip(".")
         kept = _kept(path.name.partition(".")[0][:80], labels, axes, spacing)
         if kept is None:
-            raise OSError(f"{said}; nor could the labels be kept elsewhere.") from problem
-        raise OSError(f"{said}; the labels are kept in {kept}: move them where there is room.") from problem
+            raise OSError(f"{message}; nor could the labels be kept elsewhere.") from problem
+        raise OSError(f"{message}; the labels are kept in {kept}: move them where there is room.") from problem
 
 
 def _kept(name: str, labels: Any, axes: str, spacing: Sequence[float]) -> Path | None:
@@ -396,12 +396,13 @@ def _walked(folder: Path) -> Iterator[Path]:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Tell whether a zarr is a label image as `write_pyramid` writes it, with nothing added by others."""
+    """Return whether a zarr is a label image as `write_pyramid` writes it, with nothing added by others."""
     try:
         if (folder / ".zattrs").is_file():
-            told = json.loads((folder / ".zattrs").read_text(encoding="utf-8"))
+            attributes = json.loads((folder / ".zattrs").read_text(encoding="utf-8"))
         else:
-            told = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))["attributes"]["ome"]
-        return set(told) - {"version"} == {"multiscales", "image-label"} and set(told["image-label"]) <= {"version"}
+            attributes = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))["attributes"]["ome"]
+        ours = set(attributes) - {"version"} == {"multiscales", "image-label"}
+        return ours and set(attributes["image-label"]) <= {"version"}
     except (OSError, ValueError, KeyError, TypeError):
         return False

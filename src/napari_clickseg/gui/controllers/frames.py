@@ -70,7 +70,7 @@ class Frames:
         return session.image.label_axes[: len(session.image.frames_shape(session.ndim))]
 
     def has_frames(self, pair: LayerPair) -> bool:
-        """Tell whether an image has more than one frame."""
+        """Return whether an image has more than one frame."""
         return math.prod(pair.session.image.frames_shape(pair.session.ndim)) > 1
 
     def axis(self, pair: LayerPair) -> int:
@@ -78,14 +78,14 @@ class Frames:
         return max(self.axes(pair).find(self._along), 0) if self._along else 0
 
     def named(self, pair: LayerPair) -> bool:
-        """Tell whether the image layer itself says what the axis is along which frames are counted."""
+        """Return whether the image layer itself says what the axis is along which frames are counted."""
         axis = self.axis(pair)
         labels = getattr(pair.image_layer, "axis_labels", ())
         own = str(labels[_layer_axes(pair)[axis]]) if labels else ""
         return own[:1].upper() == self.axes(pair)[axis]
 
     def is_time(self, pair: LayerPair) -> bool:
-        """Tell whether frames are those of a movie, not planes of a stack."""
+        """Return whether frames are those of a movie, not planes of a stack."""
         return bool(self.axes(pair)) and (self.axes(pair)[self.axis(pair)] != "Z" or not self.named(pair))
 
     def place(self, pair: LayerPair) -> tuple[Frame, int, int]:

@@ -73,6 +73,7 @@ class Hover:
         viewport.moved.connect(self._forget)
         viewport.stepped.connect(self._forget)
         workspace.drawn.connect(self._forget)
+        workspace.moved.connect(self._forget)
         workspace.switched.connect(self._forget)
 
     def open(self) -> None:
@@ -132,7 +133,7 @@ class Hover:
 
 
 def is_sure(prediction: Prediction) -> bool:
-    """Tell whether a mask hardly depends on where its threshold lies.
+    """Return whether a mask hardly depends on where its threshold lies.
 
     >>> from napari_clickseg.core.regions import Region
     >>> certain = Prediction.from_mask(np.eye(3, dtype=bool), Region((0, 0), (3, 3)))

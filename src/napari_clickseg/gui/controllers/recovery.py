@@ -16,7 +16,8 @@ from napari_clickseg.gui.view.protocol import Status
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.atomic import put_right
 from napari_clickseg.storage.event_log import Journal
-from napari_clickseg.storage.recovery import Found, clean, discard, find, recover, supersede
+from napari_clickseg.storage.journal_files import Found, clean, discard, find, supersede
+from napari_clickseg.storage.recovery import recover
 
 if TYPE_CHECKING:
     from napari_clickseg.core.jobs import Outcome

@@ -87,7 +87,7 @@ class Known:
         )
 
     def fits(self, pair: LayerPair) -> bool:
-        """Tell whether what is known is of the labels as they are, and of frames as they are counted now."""
+        """Return whether what is known is of the labels as they are, and of frames as they are counted now."""
         return self.labels is pair.session.labels and self.ndim == pair.session.ndim
 
     def look_anew(self, pair: LayerPair) -> None:

@@ -38,7 +38,7 @@ WHOSE = (
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a state is drawn and named. Heights differ, so that it can be told without colours."""
+    """How a state is drawn and named. Heights differ, so that it can be recognised without colours."""
 
     colour: str
     height: float

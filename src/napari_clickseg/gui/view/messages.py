@@ -112,6 +112,18 @@ def saved_labels(name: str) -> Status:
     return Status("ready", f"{name} lies beside this image.", (("Open it", "open saved"),))
 
 
+def image_grown(name: str) -> Status:
+    """Return what became of the objects on an image that grew."""
+    return Status("ready", f"The image {name!r} grew; its objects stay where they are, and undo begins anew.")
+
+
+def image_reshaped(name: str, labels: str) -> Status:
+    """Return what became of the objects on an image that has another shape now."""
+    return Status(
+        "ready", f"The image {name!r} has another shape now; its objects stay in the Labels layer {labels!r}."
+    )
+
+
 def image_removed(name: str) -> Status:
     """Return what became of the objects of an image that was removed."""
     return Status("ready", f"The image {name!r} was removed; its objects stay in their Labels layer.")

@@ -172,7 +172,7 @@ class Panel(QStackedWidget):
 
 
 class _Changes:
-    """Tells which parts of two states differ; all do where there was none before."""
+    """Returns which parts of two states differ; all do where there was none before."""
 
     def __init__(self, before: PanelState | None, now: PanelState) -> None:
         self._before = before

@@ -1,4 +1,4 @@
-"""What a panel shows, as frozen values, what it asks for, and the protocol of whoever shows it. No Qt, no napari."""
+"""What a panel shows, as frozen values, what it asks for, and the protocol of the view. No Qt, no napari."""
 
 from __future__ import annotations
 
@@ -379,7 +379,7 @@ PathKind = Literal["labels", "click log", "open labels"]
 
 
 class View(Protocol):
-    """Whoever shows a panel."""
+    """The view of a panel."""
 
     requests: Requests
 

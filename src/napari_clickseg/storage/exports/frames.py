@@ -99,7 +99,7 @@ class Exported:
             yield from objects_of(plane, frame)
 
     def holds_any(self, ids: Set[int]) -> bool:
-        """Tell whether one of these ids is on a plane that is exported."""
+        """Return whether one of these ids is on a plane that is exported."""
         return any(not ids.isdisjoint(np.unique(plane).tolist()) for _, plane in self.planes())
 
     def plane_name(self, frame: Frame) -> str:
