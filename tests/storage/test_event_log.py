@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from doubles import Disks
+from napari_clickseg.core.clicks import Click
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage import event_log as module
 from napari_clickseg.storage import label_tiles, log_lines
@@ -72,6 +73,20 @@ def test_what_was_done_after_saving_stays(tmp_path: Path) -> None:
     session.click((5, 5))
     journal.close()
     assert acts(journal) == ["set_clicks", "apply"]
+
+
+def test_a_click_and_its_answer_are_one_change_and_an_answer_after_saving_is_one(tmp_path: Path) -> None:
+    session = a_session()
+    journal = Journal.start(session, folder=tmp_path)
+    session.click((10, 12))
+    assert journal.unsaved == 1
+    session.commit()
+    assert journal.unsaved == 2
+    request = session.set_clicks((Click((5, 25)),))
+    journal.saved()
+    session.apply(request, session.run(request))
+    assert journal.unsaved == 1
+    journal.close()
 
 
 def test_a_closed_journal_hears_nothing_more(tmp_path: Path) -> None:

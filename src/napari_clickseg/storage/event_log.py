@@ -112,7 +112,7 @@ class Journal:
 
     @property
     def unsaved(self) -> int:
-        """How many acts that draw something were done since the labels were saved last."""
+        """How many acts that draw were done since the labels were saved last; a click and its answer are one."""
         return self._unsaved
 
     def saved(self) -> None:
@@ -170,7 +170,8 @@ class Journal:
         if act.name == PAINT:
             self._sums.take(tiles_of(act.arguments["region"]))
         self._sums.settle(self._labels)
-        self._unsaved += act.name not in IDLE
+        answered = act.name == "apply" and self._unsaved > 0  # the clicks that it answers were counted
+        self._unsaved += act.name not in IDLE and not answered
         entry, now = Entry.of(self._session, act), round(time.time(), 3)
         self._lines.write(lambda: {**entry.to_json(), "at": now})
 
