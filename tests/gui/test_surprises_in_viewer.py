@@ -12,6 +12,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from doubles import disk
+from napari_clickseg.models.classic import Geodesic
 
 pytestmark = pytest.mark.viewer
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -235,3 +236,64 @@ def test_closing_gives_everything_back(bench, plane):
     assert not mine.keymap
     for layer in (mine, image):
         assert not [one for one in layer.mouse_drag_callbacks if "napari_clickseg" in getattr(one, "__module__", "")]
+
+
+@pytest.mark.parametrize("value", [np.nan, 7.0])
+def test_a_click_on_a_frame_without_content_draws_nothing_and_says_why(bench, models, value):
+    movie = np.random.default_rng(0).normal(size=(2, 64, 64))
+    movie[1] = value
+    models["disks"] = Geodesic()
+    b = bench(movie, axis_labels=("t", "y", "x"))
+    b.viewer.dims.set_current_step(0, 1)
+    b.click(1, 20, 20)
+    b.until(lambda: "nothing to outline" in b.status)
+    assert "Frame 1 of the image has" in b.status
+    assert not b.labels.data.any()
+    b.key(Qt.Key.Key_Escape)
+    b.viewer.dims.set_current_step(0, 0)
+    b.click(0, 20, 20)
+    assert b.session.area() > 0
+
+
+def grounded():
+    return np.where(objects() == 0, 3, objects())
+
+
+def test_a_click_on_background_that_is_numbered_offers_to_make_it_0(bench, plane):
+    labels = grounded()
+    b = bench(plane, lambda viewer: viewer.add_labels(labels, name="watershed"))
+    b.until(lambda: "hold 3 over most of the picture" in b.status)
+    b.hand.click((30, 30))
+    b.until(lambda: [button.text() for button in b.panel.status.buttons] == ["Make 3 background", "Leave it"])
+    assert not b.session.clicks
+    QTest.mouseClick(b.panel.status.buttons[0], Qt.MouseButton.LeftButton)
+    b.until(lambda: b.labels.name == "watershed (0 is background)")
+    assert np.array_equal(b.labels.data, objects())
+    assert np.array_equal(labels, grounded())  # the user's own labels stay as they are
+    b.click(30, 30)
+    assert b.labels.data[30, 30] == 3
+
+
+def test_a_number_that_looks_like_background_may_be_left_an_object(bench, plane):
+    b = bench(plane, lambda viewer: viewer.add_labels(grounded()))
+    b.until(lambda: len(b.panel.status.buttons) == 2)
+    QTest.mouseClick(b.panel.status.buttons[1], Qt.MouseButton.LeftButton)
+    b.hand.click((30, 30))
+    b.until(lambda: "Correcting object 3" in b.status)
+
+
+@pytest.mark.parametrize(
+    ("labels", "caption", "count"),
+    [
+        (np.where(objects() > 0, 255, 0), "Number their parts", 2),
+        (np.where(objects() > 0, 0, 255), "Make 255 background", 2),
+        (np.kron(np.ones((4, 4), np.int32), np.pad(np.zeros((15, 15), np.int32), (1, 0), constant_values=1)), None, 16),
+    ],
+)
+def test_masks_of_one_number_become_objects(bench, plane, labels, caption, count):
+    b = bench(plane, lambda viewer: viewer.add_labels(labels))
+    b.until(lambda: len(b.panel.status.buttons) == 2)
+    assert b.panel.status.buttons[0].text() == (caption or "Number what they enclose")
+    QTest.mouseClick(b.panel.status.buttons[0], Qt.MouseButton.LeftButton)
+    b.until(lambda: b.labels.name.endswith("(0 is background)"))
+    assert len(np.unique(b.labels.data)) == count + 1

@@ -136,3 +136,54 @@ def test_means_and_deviations_of_each_channel(scale: float) -> None:
 def test_means_and_deviations_that_cannot_be(values: dict, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         Conventions(channels=2, normalise="fixed", **values)
+
+
+# -- neighbouring planes -----------------------------------------------------------------------------------------------
+
+STACK = np.arange(6, dtype=np.float32)[:, None, None] * np.ones((6, 4, 5), np.float32)
+"""Each plane holds its number."""
+
+
+def planes_seen(image: Image, frame: tuple[int, ...], **values) -> list[float]:
+    conventions = Conventions(**{"channels": 5, "planes": True, "normalise": "none", **values})
+    window = Region((0, 0), (4, 5))
+    return feed(image, frame, window, conventions, statistics(image, frame, conventions))[0, :, 2, 2].tolist()
+
+
+@pytest.mark.parametrize(
+    ("z", "planes"), [(2, [0, 1, 2, 3, 4]), (3, [1, 2, 3, 4, 5]), (0, [0, 0, 0, 1, 2]), (5, [3, 4, 5, 5, 5])]
+)
+def test_neighbouring_planes_are_the_true_ones_and_the_last_again_beyond_the_ends(z, planes):
+    assert planes_seen(Image.of(STACK, "ZYX"), (z,)) == planes
+
+
+def test_planes_of_a_movie_of_stacks_lie_in_one_time_point():
+    movie = np.stack([STACK, STACK + 100])
+    assert planes_seen(Image.of(movie, "TZYX"), (1, 4), channels=3) == [103, 104, 105]
+
+
+def test_planes_are_those_of_the_channel_that_was_chosen():
+    colours = np.stack([STACK, STACK + 10, STACK + 20])
+    assert planes_seen(Image.of(colours, "CZYX", channel=1), (1,), channels=3) == [10, 11, 12]
+    assert planes_seen(Image.of(colours, "CZYX"), (1,), channels=3, use=(2,)) == [20, 21, 22]
+    with pytest.raises(ValueError, match="one channel, but the image has 3; choose one"):
+        planes_seen(Image.of(colours, "CZYX"), (1,))
+
+
+@pytest.mark.parametrize(("array", "axes"), [(STACK[0], "YX"), (STACK, "TYX")])
+def test_without_neighbouring_planes_the_model_is_refused_in_one_sentence(array, axes):
+    with pytest.raises(ValueError, match=f"neighbouring planes, but the image has the axes {axes}; it needs a stack"):
+        planes_seen(Image.of(array, axes), (0,) * (array.ndim - 2))
+
+
+@pytest.mark.parametrize("channels", [4, 5, 9])
+def test_one_plane_is_never_repeated_for_more_channels_than_colours(channels):
+    conventions = Conventions(channels=channels)
+    with pytest.raises(ValueError, match=rf"takes {channels} channels, but one .* \(planes\)"):
+        statistics(Image.of(STACK, "ZYX"), (0,), conventions)
+
+
+@pytest.mark.parametrize("values", [{"channels": 4}, {"channels": 3, "ndim": 3}, {"channels": 3, "use": (0, 1, 2)}])
+def test_planes_that_cannot_be_are_refused(values):
+    with pytest.raises(ValueError, match=r"planes need|must name 1 channels"):
+        Conventions(planes=True, **values)

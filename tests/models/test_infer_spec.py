@@ -54,6 +54,60 @@ def test_a_network_without_halving_takes_any_side() -> None:
     assert (rules.divisible, rules.smallest_side) == (1, 1)
 
 
+class Valid(nn.Module):
+    """A U-Net without padding: its answer lacks ten pixels on every side, and its sides are multiples of 4 plus 2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.steps = nn.ModuleList([nn.Conv2d(1, 1, 3) for _ in range(5)])
+
+    def forward(self, image: Tensor) -> Tensor:
+        for step, convolution in enumerate(self.steps):
+            image = convolution(image)
+            if step < 2:
+                image = nn.functional.max_pool2d(image, 2)
+            elif step < 4:
+                image = nn.functional.interpolate(image, scale_factor=2)
+        return image
+
+
+def test_a_network_without_padding_sees_the_image_go_on() -> None:
+    network = Valid()
+    rules, reasons = guessed(network)
+    assert rules.border == (10, 12)
+    assert rules.divisible == 4
+    assert rules.halo >= 10
+    assert reasons["border"] == "its answer lacks 10 pixels on every side"
+    image = torch.rand((1, 1, 80, 80), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        whole, plain = Adapter(network, border=rules.border)(image), network(image[..., 2:, 2:])
+    assert whole.shape == image.shape
+    assert torch.allclose(whole[..., 12:70, 12:70], plain)
+
+
+@pytest.mark.parametrize("kernel", [3, 5, (3, 3, 3)])
+def test_what_a_convolution_lacks_is_what_it_sees_on_either_side(kernel: int | tuple[int, ...]) -> None:
+    network = nn.Conv3d(1, 1, kernel) if isinstance(kernel, tuple) else nn.Conv2d(1, 1, kernel)
+    lack = 1 if isinstance(kernel, tuple) else kernel // 2
+    assert guessed(network)[0].border == (lack, lack)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [nn.Conv2d(1, 1, 4), nn.Conv2d(1, 1, (3, 5)), nn.Conv2d(1, 1, 3, stride=2, padding=1), nn.Conv2d(1, 1, (1, 3))],
+)
+def test_a_border_that_cannot_be_computed_is_refused_in_one_sentence(network: nn.Module) -> None:
+    with pytest.raises(ValueError, match=r"must be as large as its input, or lack the same border on every side\.$"):
+        guessed(network)
+
+
+def test_an_odd_number_of_channels_may_be_planes_and_the_reason_says_so() -> None:
+    assert "neighbouring planes" in guessed(seeded(channels=5))[1]["planes"]
+    assert "planes" not in guessed(seeded(channels=1))[1]
+
+
 def test_a_network_of_one_size_gets_tiles_of_that_size() -> None:
     rules, reasons = guessed(Habit("fixed"))
     assert (rules.divisible, rules.smallest_side, rules.tile) == (96, 96, 96)

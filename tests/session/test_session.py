@@ -12,6 +12,7 @@ from napari_clickseg.core import labels as labels_module
 from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.regions import Region
+from napari_clickseg.models.classic import Geodesic
 from napari_clickseg.session import committed as ledger_module
 from napari_clickseg.session.session import Session
 
@@ -887,3 +888,22 @@ def test_an_operation_that_is_redone_after_its_id_was_painted_leaves_the_painted
     np.testing.assert_array_equal(session.labels == 2, painted)
     session.undo()
     np.testing.assert_array_equal(session.labels == 2, painted)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e9, np.nan])
+def test_a_click_on_a_frame_without_content_is_refused_and_draws_nothing(value: float) -> None:
+    pixels = np.random.default_rng(0).normal(size=(2, 40, 40))
+    pixels[1] = value
+    session = Session(Image.of(pixels, "TYX"), Geodesic())
+    with pytest.raises(ValueError, match=r"Frame 1 of the image has .* there is nothing to outline"):
+        session.click((1, 20, 20))
+    assert not session.labels.any()
+    session.cancel()
+    session.click((0, 20, 20))
+    assert session.area() > 0
+
+
+def test_one_colour_is_no_content_though_channels_differ() -> None:
+    pixels = np.full((40, 40, 3), (200, 100, 50), np.uint8)
+    with pytest.raises(ValueError, match="nothing to outline"):
+        Session(Image.of(pixels), Geodesic()).click((20, 20))

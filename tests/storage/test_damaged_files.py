@@ -13,6 +13,7 @@ import pytest
 import tifffile
 from imageio import v3
 
+from napari_clickseg.storage.exports import EXPORTS
 from napari_clickseg.storage.formats import FORMATS
 from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.storage.read_labels import read_labels
@@ -41,6 +42,7 @@ BEGINNINGS = {
     "czi": b"ZISRAWFILE" + NOISE,
     "pickle": b"\x80\x04\x95\x00",
 }
+READ = [form for form in FORMATS if form.images or form.labels]
 READERS: dict[str, Callable[[Path], object]] = {
     "image": lambda path: np.asarray(read_image(path).array[...]),
     "labels": lambda path: np.asarray(read_labels(path).array[...]),
@@ -59,9 +61,7 @@ def answered(read: Callable[[Path], object], path: Path) -> str:
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("content", BEGINNINGS)
-@pytest.mark.parametrize(
-    "suffix", [*{form.kind: form.suffixes[0] for form in FORMATS if form.suffixes}.values(), ".csv", ".docx", ""]
-)
+@pytest.mark.parametrize("suffix", [*{form.kind: form.suffix for form in READ}.values(), ".csv", ".docx", ""])
 def test_whatever_a_file_holds_the_answer_is_one_sentence(
     tmp_path: Path, reader: str, content: str, suffix: str
 ) -> None:
@@ -73,6 +73,18 @@ def test_whatever_a_file_holds_the_answer_is_one_sentence(
     assert len(sentence) < 420
     for word in ("pillow", "uri", "Traceback", "buffer", "NoneType", "pickled", "codec can't"):
         assert word not in sentence
+
+
+@pytest.mark.parametrize(
+    "content", [*BEGINNINGS.values(), b"{}", b"[1]", b'{"features": [{"geometry": null}]}', b"null"]
+)
+@pytest.mark.parametrize("name", [name for name, export in EXPORTS.items() if export.form.imports])
+def test_objects_of_other_programs_are_refused_in_one_sentence(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / f"cells{EXPORTS[name].suffix}"
+    path.write_bytes(content)
+    sentence = answered(EXPORTS[name].read, path)
+    assert path.name in sentence
+    assert "\n" not in sentence
 
 
 WHOLE = {
@@ -110,7 +122,7 @@ def test_flipped_and_lost_bytes_end_with_pixels_or_a_sentence(tmp_path: Path, na
 
 
 def test_every_kind_of_the_table_is_damaged_above() -> None:
-    assert {form.kind for form in FORMATS} == {"tiff", "zarr", "picture", "npy", "npz", "cellpose", "bioio"}
+    assert {form.kind for form in READ} == {"tiff", "zarr", "picture", "npy", "npz", "cellpose", "bioio"}
 
 
 # -- what is no file ---------------------------------------------------------------------------------------------------

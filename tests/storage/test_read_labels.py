@@ -104,6 +104,10 @@ def test_integers_stay_on_disk(tmp_path: Path) -> None:
         ([[-1.0, 2.0]], [[0, 2]]),
         ([[0.0, 70000.0]], [[0, 70000]]),
         ([[True, False]], [[1, 0]]),
+        ([[np.nan, 1.0]], [[0, 1]]),
+        ([[np.nan, np.nan, 0.0, 7.0], [0.0] * 4], [[0, 0, 0, 7], [0] * 4]),
+        ([[-9999, 4]], [[0, 4]]),
+        ([[-9999.0, np.nan, 4.0]], [[0, 0, 4]]),
     ],
 )
 def test_what_stands_for_background_becomes_0(labels: list, ids: list) -> None:
@@ -114,9 +118,10 @@ def test_what_stands_for_background_becomes_0(labels: list, ids: list) -> None:
     ("labels", "sentence"),
     [
         (np.array([[-1, -1, 0], [1, 2, -1]]), "has -1 as its background and an object 0"),
+        (np.array([[np.nan, np.nan, 0.0, 1.0]]), "has NaN as its background and an object 0"),
+        (np.array([[-3, -1, 1]]), "holds the number -3"),
         (np.array([[-2, 1]]), "holds the number -2, but ids are whole numbers from 1 on"),
         (np.array([[0.5, 1.0]]), "numbers with fractions"),
-        (np.array([[np.nan, 1.0]]), "numbers with fractions"),
         (np.array([[np.inf, 1.0]]), "numbers with fractions"),
         (np.array([[1j, 0]]), "labels must be whole numbers"),
         (np.array([["a", "b"]]), "labels must be whole numbers"),
@@ -125,6 +130,35 @@ def test_what_stands_for_background_becomes_0(labels: list, ids: list) -> None:
 def test_what_is_no_id_is_refused(labels: np.ndarray, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         as_ids(labels)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "float32"])
+def test_the_lowest_number_of_a_type_is_no_value(dtype: str) -> None:
+    lowest = np.iinfo(dtype).min if dtype.startswith("int") else np.finfo(dtype).min
+    assert as_ids(np.array([[lowest, 5]], dtype)).tolist() == [[0, 5]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "background"),
+    [
+        (IDS + 1, 1),
+        (np.where(IDS == 0, 255, IDS.astype(np.int64)).astype(np.uint8), 255),
+        (np.where(IDS == 0, 65535, IDS.astype(np.int64)).astype(np.uint16), 65535),
+        (np.where(IDS == 0, 3, IDS.astype(np.int64)).astype(np.int32), 3),
+        (np.where(IDS == 0, 2**31 - 1, IDS.astype(np.int64)).astype(np.float64), 2**31 - 1),
+    ],
+)
+def test_a_number_that_looks_like_background_is_asked_about(labels: np.ndarray, background: int) -> None:
+    with pytest.raises(ValueError, match=rf"hold {background} over most .* --background {background}, or"):
+        as_ids(labels)
+    objects = as_ids(labels, background=background)
+    assert np.array_equal(np.where(objects, objects - objects[objects > 0].min() + 1, 0), IDS)
+    assert np.array_equal(as_ids(labels, background=0), labels)
+
+
+def test_a_background_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="holds no 9, so it cannot be their background"):
+        as_ids(IDS, background=9)
 
 
 def test_axes_of_length_one_do_not_matter_and_other_shapes_do(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ class Job:
         A result folder of the Cell Tracking Challenge to write beside the labels.
     least : float or None
         Without clicks: the quality, 0 to 1, from which on objects are taken that a click model suggests.
+    background : int or None
+        The number that stands for background in the labels to begin with; see `as_ids`.
     alpha : Path or None
         A TIFF to write how much of each pixel belongs to any object that was clicked, 0 to 1 in single precision.
     """
@@ -79,6 +81,7 @@ class Job:
     diameter: float | None = None
     tracks: Path | None = None
     least: float | None = None
+    background: int | None = None
     alpha: Path | None = None
 
 
@@ -135,7 +138,7 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
     image = read_image(job.image, job.axes, job.channel)
     check_labels_path(job.output, image.label_axes)
     cell_tracking.check_target(job.tracks, image.label_axes)
-    prior = None if job.labels is None else open_labels(job.labels, image)
+    prior = None if job.labels is None else open_labels(job.labels, image, job.background)
     predictor = _loaded(job.model, job.device)
     objects = None if job.clicks is None else read_clicks(job.clicks, image, predictor.ndim)
     boxes = {} if job.clicks is None else read_boxes(job.clicks, image)
@@ -312,8 +315,6 @@ def read_clicks(path: Path, image: Image, ndim: int) -> dict[int, list[Click]]:
     ValueError
         Where it holds no clicks, or one that lies outside the image or between two frames.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}.")
     objects = read_clicks_csv(path, image.label_axes, min(ndim, image.ndim))
     if not objects:
         raise ValueError(f"{path} holds no clicks.")
@@ -341,7 +342,7 @@ def read_boxes(path: Path, image: Image) -> dict[int, tuple[Position, Position]]
     return boxes
 
 
-def open_labels(path: Path, image: Image) -> Any:
+def open_labels(path: Path, image: Image, background: int | None = None) -> Any:
     """Open labels to begin with, lazily where the file allows it.
 
     Raises
@@ -349,7 +350,7 @@ def open_labels(path: Path, image: Image) -> Any:
     ValueError
         Where they are no integers, or have another shape than the image.
     """
-    return read_labels_for(path, image.shape)
+    return read_labels_for(path, image.shape, background=background)
 
 
 @contextmanager

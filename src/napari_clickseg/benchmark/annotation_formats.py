@@ -336,18 +336,18 @@ def read_truth(item: Item) -> Truth:
 
 
 def _as_labels(item: Item) -> Truth:
-    image = read_labels(item.labels)
+    image = read_labels(item.labels, background=0)
     return Truth(replace(image, array=compacted(image.array)))
 
 
 def _as_mask(item: Item) -> Truth:
-    image = read_labels(item.labels)
+    image = read_labels(item.labels, background=0)
     labels, ignore = read_mask(np.asarray(image.array))
     return Truth(Image(labels, image.axes, image.spacing), ignore)
 
 
 def _with_void(item: Item) -> Truth:
-    image = read_labels(item.labels)
+    image = read_labels(item.labels, background=0)
     labels = np.asarray(image.array)
     return Truth(Image(np.where(labels == VOID, 0, labels), image.axes, image.spacing), labels == VOID)
 
@@ -386,7 +386,7 @@ def _decode(segmentation: Any, height: int, width: int) -> npt.NDArray[np.bool_]
 
 def _of_slice(item: Item) -> Truth:
     """Labels of one plane of a stack: they stand for every plane, and `planes` names the one that counts."""
-    stack, plane = read_image(item.image), read_labels(item.labels)
+    stack, plane = read_image(item.image), read_labels(item.labels, background=0)
     if len(stack.shape) != 3 or stack.shape[1:] != plane.shape:
         raise ValueError(f"{item.labels} is no plane of {item.image}: {plane.shape} and {stack.shape}.")
     return Truth(Image(np.broadcast_to(np.asarray(plane.array), stack.shape), stack.label_axes, stack.spacing))

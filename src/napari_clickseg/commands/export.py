@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.commands.options import AXES, Command, Option, frame_list
+from napari_clickseg.commands.options import AXES, BACKGROUND, Command, Option, frame_list
 from napari_clickseg.storage.exports import EXPORTS, export_for
 from napari_clickseg.storage.output_checks import Role
 
@@ -29,10 +29,11 @@ def run(chosen: argparse.Namespace) -> None:
     export = export_for(chosen.output, chosen.format)
     image = None if chosen.image is None else read_image(chosen.image, chosen.axes)
     if image is None:
-        read = read_labels(chosen.labels)
+        read = read_labels(chosen.labels, chosen.background)
         labels, axes, spacing = read.array, read.axes, read.spacing
     else:
-        labels, axes, spacing = read_labels_for(chosen.labels, image.shape), image.label_axes, image.spacing
+        labels = read_labels_for(chosen.labels, image.shape, background=chosen.background)
+        axes, spacing = image.label_axes, image.spacing
     name = (chosen.image or chosen.labels).name.partition(".")[0]
     classes = {} if chosen.classes is None else read_classes(chosen.classes)
     frames = None if chosen.frames is None else _planes(chosen.frames, tuple(labels.shape[:-2]))
@@ -104,6 +105,7 @@ COMMAND = Command(
         Option.of("--image", role="reads", type=Path, metavar="IMAGE", help="the image that the labels belong to"),
         Option.of("--classes", role="reads", type=Path, metavar="CSV", help=HOME),
         Option.of("--frames", type=frame_list, metavar="LIST", help="these planes alone, as 0,4,7-9"),
+        BACKGROUND,
         FORMAT,
         WITH_IMAGE,
     ),

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from napari_clickseg.commands.options import AXES, Command, Option
+from napari_clickseg.commands.options import AXES, BACKGROUND, Command, Option
 
 
 def run(chosen: argparse.Namespace) -> None:
@@ -17,7 +17,7 @@ def run(chosen: argparse.Namespace) -> None:
     from napari_clickseg.storage.read_labels import read_labels_for
 
     image = replace(read_image(chosen.image, chosen.axes), channel=None)
-    labels = read_labels_for(chosen.labels, image.shape)
+    labels = read_labels_for(chosen.labels, image.shape, background=chosen.background)
     ndim = 3 if chosen.volumes else 2
     if ndim > image.ndim:
         raise ValueError(
@@ -38,6 +38,7 @@ COMMAND = Command(
         Option.of("labels", role="reads", type=Path, metavar="LABELS", help="its labels"),
         Option.of("--output", role="file", type=Path, required=True, metavar="CSV", help="the table to write"),
         Option.of("--volumes", action="store_true", help="measure volumes of a stack, not planes"),
+        BACKGROUND,
         AXES,
     ),
 )

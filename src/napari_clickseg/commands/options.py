@@ -136,23 +136,30 @@ def comma_separated(text: str) -> list[str]:
 
 def count(text: str) -> int:
     """Return a whole number from 1 on; argparse refuses anything else with a sentence."""
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number from 1 on")
     return number
 
 
 def size(text: str) -> float:
     """Return a number above 0; argparse refuses anything else with a sentence."""
-    number = float(text)
+    number = _number(text)
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} must be a positive number")
     return number
 
 
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no number") from None
+
+
 def share(text: str) -> float:
     """Return a number between 0 and 1; argparse refuses anything else with a sentence."""
-    number = float(text)
+    number = _number(text)
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"{text} must lie between 0 and 1")
     return number
@@ -251,6 +258,13 @@ DEVICE = Option.of("--device", default="auto", metavar="D", help="auto, cpu, cud
 
 AXES = Option.of("--axes", type=image_axes, metavar="TZCYX", help="the image's axes, where the file does not say")
 CHANNEL = Option.of("--channel", type=int, metavar="N", help="the one channel to use, counted from 0")
+BACKGROUND = Option.of(
+    "--background",
+    type=int,
+    metavar="N",
+    help="the number that is no object in the labels read; 0: all other numbers are objects (default: 0, where nothing "
+    "looks different)",
+)
 CTC = Option.of(
     "--ctc",
     role="result",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_clickseg.commands.options import (
     AXES,
+    BACKGROUND,
     CHANNEL,
     CTC,
     DEFAULT,
@@ -25,6 +26,7 @@ from napari_clickseg.commands.options import (
     comma_separated,
     find_named,
     frame_range,
+    share,
     warn,
     write_tracks,
 )
@@ -70,7 +72,7 @@ def plan_of(chosen: argparse.Namespace, axes: str, counts: tuple[int, ...]) -> P
 
 def _check_there(option: str, numbers: Sequence[int], count: int) -> None:
     """Raise ValueError where some of the frames named are not there."""
-    absent = [number for number in numbers if not 0 <= number < count]
+    absent = [number for number in dict.fromkeys(numbers) if not 0 <= number < count]
     if absent:
         raise ValueError(f"{option}: there is no frame {', '.join(map(str, absent))}; there are 0 to {count - 1}.")
 
@@ -155,7 +157,7 @@ def run_propagate(chosen: argparse.Namespace) -> None:
     cell_tracking.check_target(chosen.ctc, image.label_axes)
     predictor = load_model(chosen.model, chosen.device)
     ndim = min(predictor.ndim, image.ndim)
-    given = _given_labels(chosen.labels, image, ndim)
+    given = _given_labels(chosen.labels, image, ndim, chosen.background)
     plan = plan_of(chosen, image.label_axes[: image.ndim - ndim], image.frames_shape(ndim))
     first_only = tuple(given.shape) != image.shape
     lowest, highest = id_range(given)
@@ -235,11 +237,11 @@ def _carry(
 # -- what was asked for ------------------------------------------------------------------------------------------------
 
 
-def _given_labels(path: Path, image: Image, ndim: int) -> Any:
+def _given_labels(path: Path, image: Image, ndim: int, background: int | None) -> Any:
     """Open labels of the whole image, or of one frame."""
     from napari_clickseg.storage.read_labels import read_labels_for
 
-    return read_labels_for(path, image.shape, image.frame_shape(ndim))
+    return read_labels_for(path, image.shape, image.frame_shape(ndim), background=background)
 
 
 # -- what is printed ---
@@ -335,21 +337,17 @@ def _tell_where(progress: Progress, plan: Plan, output: Path) -> None:
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(number) for number in comma_separated(text)]
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{text} must lie between 0 and 1")
-    return number
+    parts = comma_separated(text)
+    if not all(part.removeprefix("-").isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text} is no list of whole numbers, as in 1,2")
+    return [int(part) for part in parts]
 
 
 def _asked(text: str) -> int | None:
     """Read a whole number from 0 on, or "all"."""
     if text == ALL:
         return None
-    number = int(text)
+    number = int(text) if text.isdecimal() else -1
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text} must be {ALL}, or a number from 0 on")
     return number
@@ -368,6 +366,7 @@ COMMAND = Command(
             required=True,
             help="labels of the frame that is right, or of all frames",
         ),
+        BACKGROUND,
         OUTPUT,
         Option.of("--from", dest="source", default="0", metavar="FRAME", help="the frame that is right" + DEFAULT),
         Option.of("--frames", type=frame_range, metavar="A-B", help="carry to these only"),
@@ -376,7 +375,7 @@ COMMAND = Command(
         Option.of("--along", metavar="AXIS", help="the axis to propagate along, where frames lie along several (t, z)"),
         Option.of("--objects", type=_numbers, metavar="1,2", help="ids to carry; else all of the frame"),
         Option.of("--confirmed", type=_numbers, default=(), metavar="N,M", help="frames that are right; it ends there"),
-        Option.of("--least", type=_share, default=0.5, metavar="P", help="objects less certain are lost" + DEFAULT),
+        Option.of("--least", type=share, default=0.5, metavar="P", help="objects less certain are lost" + DEFAULT),
         Option.of("--asked", type=_asked, default=24, metavar="N", help="objects of a frame put to the model, or all"),
         Option.of(
             "--events",

@@ -43,7 +43,7 @@ def run_replay(chosen: argparse.Namespace) -> None:
     lowest, highest = (0, 0) if start is None else id_range(start)
     check_ids(chosen.output, lowest, max(highest, *saved.labels.areas, 0))
     cell_tracking.check_ids(chosen.ctc, start, saved.labels.areas)
-    against = None if chosen.against is None else open_labels(chosen.against, image)
+    against = None if chosen.against is None else open_labels(chosen.against, image, background=0)
     with room_for(start, image.shape, chosen.output.parent, max(highest, *saved.labels.areas, 0)) as labels:
         session = Session(image, load(saved.began.model), labels, highest=saved.highest)
         saved.began.apply_to(session)
@@ -79,7 +79,7 @@ def _start(saved: Saved, image: Image, path: Path | None) -> Any | None:
     from napari_clickseg.batch.segment import open_labels
 
     if path is not None:
-        return open_labels(path, image)
+        return open_labels(path, image, background=0)
     if saved.highest:
         raise ValueError(
             f"The session began with labels (ids up to {saved.highest}); name their file with --labels, "

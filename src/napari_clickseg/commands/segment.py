@@ -6,11 +6,13 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_clickseg.commands.options import (
     AXES,
+    BACKGROUND,
     CHANNEL,
     CTC,
     DEFAULT,
@@ -71,7 +73,7 @@ def _job(chosen: argparse.Namespace, **paths: Any) -> Job:
     """The job of these paths; a weights file is named so that other processes find it."""
     from napari_clickseg.batch.segment import Job
 
-    settings = {name: getattr(chosen, name) for name in ("device", "axes", "channel", "diameter")}
+    settings = {name: getattr(chosen, name) for name in ("device", "axes", "channel", "diameter", "background")}
     settings["least"] = chosen.min_quality
     model = str(Path(chosen.model).resolve()) if Path(chosen.model).is_file() else chosen.model
     return Job(**paths, **settings, model=model)
@@ -253,6 +255,7 @@ COMMAND = Command(
             metavar="PRIOR",
             help="labels to start from; clicked ids are corrected",
         ),
+        replace(BACKGROUND, needs="--labels"),
         Option.of(
             "--alpha",
             role="file",

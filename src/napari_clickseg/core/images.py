@@ -49,6 +49,10 @@ def guess_axes(shape: Sequence[int]) -> str:
     return "TZYX"[4 - rest :] + colour
 
 
+class NothingSeenError(ValueError):
+    """Raised where all pixels of a frame have one value, or none."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Image:
     """An image as the rest of the package sees it.
@@ -213,7 +217,7 @@ class Image:
         return self._read(frame, region.slices)
 
     def check_content(self, frame: Frame, ndim: int, near: Sequence[float] = ()) -> None:
-        """Raise ValueError where all pixels of a frame have one value, or none: there is nothing to outline.
+        """Raise NothingSeenError where all pixels of a frame have one value, or none: there is nothing to outline.
 
         Parameters
         ----------
@@ -222,16 +226,18 @@ class Image:
         """
         shape = self.frame_shape(ndim)
         first = Region.around(near, (NEAR,) * ndim).clip(shape) if len(near) else None
-        values: set[float] = set()
+        values: dict[int, set[float]] = {}
         for region in (*((first,) if first is not None else ()), *_slabs(shape)):
-            block = self._read(frame, region.slices)
-            known = block[np.isfinite(block)] if block.dtype.kind == "f" else block
-            values |= {float(known.min()), float(known.max())} if known.size else set()
-            if len(values) > 1:
-                return
+            for channel, block in enumerate(self._read(frame, region.slices)[:MOST_SEEN]):
+                known = block[np.isfinite(block)] if block.dtype.kind == "f" else block
+                here = values.setdefault(channel, set())
+                here |= {float(known.min()), float(known.max())} if known.size else set()
+                if len(here) > 1:
+                    return
         where = f"Frame {', '.join(map(str, frame))} of the image" if frame else "The image"
-        held = f"the value {values.pop():g} everywhere" if values else "no pixel with a value"
-        raise ValueError(f"{where} has {held}; there is nothing to outline.")
+        known_values = [f"{value:g}" for here in values.values() for value in here]
+        held = f"the value {', '.join(known_values)} everywhere" if known_values else "no pixel with a value"
+        raise NothingSeenError(f"{where} has {held}; there is nothing to outline.")
 
     def everywhere(self, frame: Frame, step: int, ndim: int) -> npt.NDArray[np.float32]:
         """Read every `step`-th pixel of a frame along each axis as `intensities`: an overview, (channels, ...)."""

@@ -96,6 +96,21 @@ class Predictor(Protocol):
 
 
 @runtime_checkable
+class Seeing(Predictor, Protocol):
+    """A predictor whose answers come from the pixels, so that it has none where a frame has no content."""
+
+    def check_request(self, image: Image, request: Request) -> None:
+        """Raise NothingSeenError where an object is begun on a frame without content."""
+
+
+def check_content(predictor: Predictor, image: Image, request: Request) -> None:
+    """Check a request as a `Seeing` predictor does: where there is no mask to go on with, the frame needs content."""
+    if request.prior is None and request.clicks:
+        ndim = min(predictor.ndim, image.ndim)
+        image.check_content(request.frame, ndim, request.clicks[-1].point(ndim))
+
+
+@runtime_checkable
 class Segmenter(Predictor, Protocol):
     """A predictor that can also find all objects of a frame by itself, without clicks."""
 

@@ -282,6 +282,8 @@ class Controller:
         offers: dict[str, Callable[[], object]] = {
             "activate": self.workspace.activate,
             "convert": self.workspace.convert_image,
+            "usual labels": self.workspace.make_usual_labels,
+            "keep convention": self.workspace.keep_convention,
             "other labels": self.objects.switch_labels,
             "open saved": self.saving.open_saved,
             "open labels": self.saving.open_labels,

@@ -15,6 +15,7 @@ from qtpy.QtCore import QTimer
 
 from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.images import Image
+from napari_clickseg.core.label_conventions import convention_of
 from napari_clickseg.core.labels import highest_id
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
@@ -76,6 +77,8 @@ class LayerPair:
         """Whether the labels began empty and were written to by the session alone."""
         self.counted = session is not None or given is None or _quickly_counted(given)
         """Whether the ids in the labels are known, so that a new object gets one of its own."""
+        self.convention = convention_of(given) if given is not None and self.counted and session is None else None
+        """What a number in the labels that were there seems to stand for, other than one object."""
         highest = None if self.counted else 0
         self.session = session or Session(
             self.placement.image, predictor, labels=given, protect=protect, highest=highest
@@ -107,6 +110,11 @@ class LayerPair:
     def labels_name(self) -> str:
         """What the labels are called."""
         return str(self.labels_layer.name)
+
+    @property
+    def ground(self) -> int:
+        """The id that seems to be no object but what lies around them; 0 where there is none."""
+        return 0 if self.convention is None or self.convention.kind == "mask" else self.convention.value
 
     def position(self, world: Sequence[float]) -> tuple[float, ...]:
         """Return the position in the image, in array order, of a point in the world."""

@@ -12,6 +12,7 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_clickseg.core.images import MOST_SEEN
+from napari_clickseg.core.label_conventions import as_usual
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor
 from napari_clickseg.gui import samples
@@ -151,6 +152,30 @@ class Workspace:
         """Draw into another Labels layer; None makes a new one."""
         if self._current is not None:
             self._start(self._current.image_layer, layer, self._current.channel)
+            self.offer_usual_labels()
+
+    def offer_usual_labels(self) -> bool:
+        """Offer labels in which 0 is background, where another number seems to be; return whether that is so."""
+        pair = self._current
+        if pair is None or pair.convention is None:
+            return False
+        self._reports.hold(messages.other_convention(pair.labels_name, pair.convention))
+        return True
+
+    def make_usual_labels(self) -> None:
+        """Draw into a copy of the labels in which 0 is background; the labels themselves stay as they are."""
+        pair = self._current
+        if pair is not None and pair.convention is not None:
+            usual = as_usual(np.asarray(pair.session.labels), pair.convention)
+            pair.labels_layer.visible = False
+            self.add_labels(usual, f"{pair.labels_name} (0 is background)")
+
+    def keep_convention(self) -> None:
+        """Take all numbers of the labels but 0 for objects."""
+        if self._current is not None:
+            self._current.convention = None
+            self._reports.resume()
+            self._reports.held = None
 
     def add_labels(self, data: Any, name: str) -> None:
         """Show labels that were read from a file over the current image, and draw into them.
@@ -319,6 +344,8 @@ class Workspace:
         self._start(image, NEW_LAYER if problem else labels, channel)
         if problem:
             self._reports.hold(messages.error(f"Objects go to a new layer. {problem}"))
+        elif self.offer_usual_labels():
+            return
         elif labels is not NEW_LAYER and role_of(labels) is None and labels is not active:
             self._reports.hold(messages.labels_taken(labels.name))
         elif placement.image.channels > MOST_SEEN and placement.image.channel is None:
@@ -521,7 +548,8 @@ class Workspace:
         self._drop(pair)
         if pair.labels_layer in self._viewer.layers:
             self._viewer.layers.remove(pair.labels_layer)
-        self._reports.hold(messages.labels_taken(layer.name))
+        if not self.offer_usual_labels():
+            self._reports.hold(messages.labels_taken(layer.name))
 
     def _on_viewer_activated(self, event: Any = None) -> None:
         self.changed.emit()

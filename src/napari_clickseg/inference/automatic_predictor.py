@@ -25,7 +25,7 @@ from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.masks import CERTAIN, Prediction
 from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.regions import Region, values_on
-from napari_clickseg.core.requests import Predictor, Request
+from napari_clickseg.core.requests import Predictor, Request, check_content
 from napari_clickseg.inference.automatic_window import CLOSE, USUAL, box_of, choose_sight, from_grid, on_frame, to_grid
 from napari_clickseg.inference.brs import Budget
 from napari_clickseg.inference.click_enforcement import obey
@@ -157,6 +157,8 @@ class ClickablePredictor:
         return Sides(rule.tile, rule.halo, rule.divisible, rule.smallest_side)
 
     # -- answers ---------------------------------------------------------------------------------------------------
+
+    check_request = check_content
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request with the one object that the clicks mean; on the CPU where a GPU's memory does not do.

@@ -16,7 +16,7 @@ from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Request
+from napari_clickseg.core.requests import Request, check_content
 from napari_clickseg.inference.brs import VARIABLES, Asked, Budget, Clicked, check_layer, refine
 from napari_clickseg.inference.click_enforcement import contradicted, obey
 from napari_clickseg.inference.device import (
@@ -123,6 +123,8 @@ class ClickPredictor:
     @property
     def rule(self) -> WindowRule:
         return WindowRule(object_share=self.card.object_share)
+
+    check_request = check_content
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request; on a GPU that ran out of memory, on the CPU with a note."""

@@ -27,6 +27,8 @@ Values = npt.NDArray[np.float32]
 
 OVERVIEW = 2**22
 """Of frames with more pixels, every second, third .. one along each axis is looked at for the statistics."""
+COLOURS = 3
+"""A grey image is repeated for a network of up to so many channels."""
 READ_TOGETHER = 3
 """Of so many channels, the first ones, an image reads all at once."""
 FLAT = 1e-6
@@ -47,8 +49,16 @@ def chosen_channels(image: Image, conventions: Conventions) -> tuple[int, ...]:
     Raises
     ------
     ValueError
-        Where the image has several channels, but not those.
+        Where the image has several channels, but not those, or one where the network takes more than colours,
+        or no stack where it takes neighbouring planes.
     """
+    if conventions.planes:
+        return (_channel_of_planes(image, conventions),) * conventions.channels
+    if conventions.channels > COLOURS and (image.channel is not None or image.channels == 1):
+        raise ValueError(
+            f"The model takes {conventions.channels} channels, but one channel of the image is looked at. Where they "
+            "are neighbouring planes of a stack, say so when converting the model (planes)."
+        )
     if image.channel is not None or image.channels == 1:
         return (image.channel or 0,) * conventions.channels
     wanted = conventions.use or tuple(range(conventions.channels))
@@ -58,6 +68,23 @@ def chosen_channels(image: Image, conventions: Conventions) -> tuple[int, ...]:
             "channel of the image, or name the channels to use when converting the model."
         )
     return wanted
+
+
+def _channel_of_planes(image: Image, conventions: Conventions) -> int:
+    """The one channel of a stack whose neighbouring planes feed a network."""
+    if image.ndim < 3 or image.label_axes[-3] == "T":
+        raise ValueError(
+            f"The model looks at {conventions.channels} neighbouring planes, but the image has the axes "
+            f"{image.label_axes}; it needs a stack (Z, Y, X)."
+        )
+    channel = image.channel if image.channel is not None else (*conventions.use, 0)[0]
+    if image.channels > 1 and image.channel is None and not conventions.use:
+        raise ValueError(
+            f"The model looks at neighbouring planes of one channel, but the image has {image.channels}; choose one."
+        )
+    if channel >= image.channels:
+        raise ValueError(f"The model wants channel {channel} (counted from 0) of an image that has {image.channels}.")
+    return channel
 
 
 def grid_shape(frame_shape: Sequence[int], scale: float) -> tuple[int, ...]:
@@ -119,7 +146,8 @@ def feed(image: Image, frame: Frame, window: Region, conventions: Conventions, s
         for a, b, n, m in zip(window.start, window.stop, shape, grid_shape(shape, conventions.scale), strict=True)
     ]
     region = Region(tuple(line.start for line in lines), tuple(line.stop for line in lines))
-    values = _read(image, frame, region, chosen_channels(image, conventions))
+    read = _read_planes if conventions.planes else _read
+    values = read(image, frame, region, chosen_channels(image, conventions))
     for axis, line in enumerate(lines):
         values = line.of(values, axis + 1)
     ends = (-1, *(1,) * conventions.ndim)
@@ -138,6 +166,13 @@ def _read(image: Image, frame: Frame, region: Region, channels: tuple[int, ...])
     if image.channel is None and max(channels) < READ_TOGETHER:
         return image.intensities(frame, region)[list(channels)]
     return np.concatenate([_one(image, channel).intensities(frame, region) for channel in channels])
+
+
+def _read_planes(image: Image, frame: Frame, region: Region, channels: tuple[int, ...]) -> Values:
+    """A region of a plane and of as many on either side; beyond the ends of the stack, its last plane again."""
+    one, last = _one(image, channels[0]), image.frames_shape(2)[-1] - 1
+    places = (min(max(frame[-1] + k - len(channels) // 2, 0), last) for k in range(len(channels)))
+    return np.concatenate([one.intensities((*frame[:-1], place), region) for place in places])
 
 
 def _one(image: Image, channel: int) -> Image:

@@ -20,7 +20,7 @@ from napari_clickseg.core.distances import distance_to
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.masks import Prediction
-from napari_clickseg.core.requests import Request
+from napari_clickseg.core.requests import Request, check_content
 from napari_clickseg.models.seeded_window import (
     BACKGROUND,
     OBJECT,
@@ -51,6 +51,8 @@ class RandomWalker:
     ndim: int = 2
     device: str = "cpu"
 
+    check_request = check_content
+
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request; see `core.requests.Predictor`."""
         return solve(image, request, stop, self._logits)
@@ -78,6 +80,8 @@ class Geodesic:
     ndim: int = 2
     device: str = "cpu"
 
+    check_request = check_content
+
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request; see `core.requests.Predictor`."""
         return solve(image, request, stop, self._logits)
@@ -102,6 +106,8 @@ class Superpixels:
     name: str = "superpixels"
     ndim: int = 2
     device: str = "cpu"
+
+    check_request = check_content
 
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request; see `core.requests.Predictor`."""
@@ -135,6 +141,8 @@ class GrabCut:
     name: str = "grabcut"
     ndim: int = 2
     device: str = "cpu"
+
+    check_request = check_content
 
     def __post_init__(self) -> None:
         _opencv()

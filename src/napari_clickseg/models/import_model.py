@@ -67,7 +67,9 @@ class Candidate:
 
     def adapted(self, conventions: Conventions) -> nn.Module:
         """Return the network as the engine wants it, with the output that the conventions name."""
-        return Adapter(self.opened.module, self.opened.axes or canonical(conventions.ndim), conventions.output)
+        return Adapter(
+            self.opened.module, self.opened.axes or canonical(conventions.ndim), conventions.output, conventions.border
+        )
 
     def check(self, conventions: Conventions) -> None:
         """Run the network under these conventions.

@@ -22,6 +22,8 @@ STEPS = (1, 2, 4, 8, 16, 32, 64)
 """Divisors to try."""
 CHANNELS = (1, 3, 2, 4, 5, 6, 8)
 """Input channels to try where no convolution shows them."""
+WIDEST_STEP = 32
+"""Sides of networks that lack a border may be multiples of this, plus something."""
 TILES = {2: 512, 3: 96}
 """The side of a tile that is asked for, in network pixels: what the memory of most computers holds with gradients."""
 FIELD_SIDES = {2: 256, 3: 64}
@@ -81,6 +83,12 @@ def guess(opened: Opened) -> tuple[Conventions, dict[str, str]]:
     with torch.no_grad():
         found |= _output_guess([network(image) for image in (*images, *(sign * GLARING * probe for sign in (1, -1)))])
     found |= _size_guess(network, channels, ndim, size)
+    if network.border:
+        lack = network.border[0]
+        found["border"] = (network.border, f"its answer lacks {lack} pixels on every side")
+        found["halo"] = (max(found["halo"][0], lack), f"its answer lacks {lack} pixels on every side")
+    if channels > 1 and channels % 2 and ndim == 2:
+        found["planes"] = (False, f"its {channels} channels may be neighbouring planes of a stack; nothing tells")
     found["normalise"] = (
         Conventions().normalise,
         "nothing tells how its images were normalised: try another where the answer is wrong",
@@ -113,7 +121,8 @@ def check(opened: Opened, conventions: Conventions) -> None:
     """
     step = conventions.divisible
     side = -(-max(conventions.smallest_side, step) // step) * step
-    adapter = Adapter(opened.module, opened.axes or canonical(conventions.ndim), conventions.output)
+    axes = opened.axes or canonical(conventions.ndim)
+    adapter = Adapter(opened.module, axes, conventions.output, conventions.border)
     image = torch.zeros((1, conventions.channels, *(side,) * conventions.ndim))
     try:
         outputs = _run(adapter, image)
@@ -136,18 +145,52 @@ def _running(opened: Opened, declared: Mapping[str, Any]) -> tuple[Adapter, int,
     for axes, channels in _ways_in(opened, declared):
         ndim = sum(axis in "zyx" for axis in axes)
         for side in _sides(declared, ndim):
-            adapter = Adapter(opened.module, axes, declared.get("output", 0))
+            adapter = Adapter(opened.module, axes, declared.get("output", 0), declared.get("border", ()))
             image = torch.zeros((1, channels, *(side,) * ndim))
             try:
                 adapter.output = declared.get("output", _first_map(adapter, image))
                 _run(adapter, image)
             except Misshapen as error:
-                raise ValueError(f"This network cannot be used: {error}.") from None
+                adapter.border = _border(adapter, image)
+                if not adapter.border:
+                    raise ValueError(f"This network cannot be used: {error}.") from None
+                return adapter, channels, _size(adapter, channels, side, ndim, declared)
             except FAILURES as error:
                 complaints.append(f"{channels} channel(s), side {side}: {reason(error)}")
             else:
                 return adapter, channels, _size(adapter, channels, side, ndim, declared)
     raise ValueError(f"This network runs with no input that was tried; first with {complaints[0]}.")
+
+
+def _border(adapter: Adapter, image: Tensor) -> tuple[int, ...]:
+    """Return by how much an image has to go on before and behind so that an answer that lacks a border covers it.
+
+    Empty where that cannot be computed: the answer lacks more on one side than on the other, or is a coarser map. Where
+    sides are halved and rounded down, answers lack more than they do otherwise, so that the least is taken.
+    """
+    side = int(image.shape[2])
+    lacks = {n: _lack(adapter, image, n) for n in range(side, side + WIDEST_STEP)}
+    known = {n: lack for n, lack in lacks.items() if lack is not None}
+    if not known:
+        return ()
+    lost = min(known.values())
+    fitting = next(n for n, lack in known.items() if lack == lost)
+    if lost <= 0 or lost % 2 or _lack(adapter, image, fitting + WIDEST_STEP) != lost:
+        return ()
+    fits = (more for more in range(WIDEST_STEP) if _lack(adapter, image, side + lost + more) == lost)
+    return next(((lost // 2, lost // 2 + more) for more in fits), ())
+
+
+def _lack(adapter: Adapter, image: Tensor, side: int) -> int | None:
+    """How many pixels an answer lacks along each axis, of an image with these sides; None where it is no such map."""
+    try:
+        with torch.no_grad():
+            given = torch.zeros((*image.shape[:2], *(side,) * (image.ndim - 2)))
+            shape = adapter.answers(given)[adapter.output].shape
+    except FAILURES:
+        return None
+    lost = {side - came for came in shape[2:]}
+    return lost.pop() if len(lost) == 1 and len(shape) == image.ndim and shape[0] == 1 else None
 
 
 def _first_map(adapter: Adapter, image: Tensor) -> int:
@@ -210,7 +253,7 @@ def _complaint(answer: Tensor, image: Tensor) -> str:
     if answer.ndim != image.ndim or answer.shape[0] != 1:
         return f"{sizes}; wanted is (1, outputs, then the image's sides)"
     if answer.shape[2:] != image.shape[2:]:
-        return f"{sizes}, but its output must be as large as its input"
+        return f"{sizes}, but its output must be as large as its input, or lack the same border on every side"
     if not answer.is_floating_point():
         return f"its output is {answer.dtype}, classes and not probabilities; export it without its last step"
     return ""

@@ -81,6 +81,11 @@ class Conventions:
     means, deviations : tuple of float
         What is subtracted from each of the network's channels, and what it is then divided by, under "fixed". Empty:
         `low` and `high`, for all channels.
+    planes : bool
+        The network's channels are neighbouring planes of a stack, the one looked at in the middle ("2.5D").
+    border : tuple of int
+        Pixels that an image goes on for before and behind each axis, by its mirror image, because the network's answer
+        is smaller than its input (convolutions without padding): it lacks the first number on either side. Empty: none.
 
     Raises
     ------
@@ -117,6 +122,8 @@ class Conventions:
     smallest: int = 0
     means: tuple[float, ...] = ()
     deviations: tuple[float, ...] = ()
+    planes: bool = False
+    border: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for complaint in (*_wrong_numbers(self), *_contradictions(self)):
@@ -200,8 +207,12 @@ def _contradictions(c: Conventions) -> list[str]:
     """Sentences about values that contradict each other."""
     longest = c.tile // c.divisible * c.divisible
     rules = {
-        f"use={c.use} must name {c.channels} channels, as many as the network takes, or none": c.use
-        and len(c.use) != c.channels,
+        f"use={c.use} must name {_used(c)} channels, as many as the network takes, or none": c.use
+        and len(c.use) != _used(c),
+        f"planes need a network that sees 2 axes and an odd number of channels, not {c.ndim} and {c.channels}": c.planes
+        and (c.ndim != 2 or c.channels % 2 == 0),
+        f"border={c.border} must hold two numbers from 0 on, before and behind, or none": len(c.border) not in (0, 2)
+        or _below(c.border),
         "objects must name at least one output channel": not c.objects,
         f"objects={c.objects} names a channel twice": len(set(c.objects)) < len(c.objects),
         f"boundary={c.boundary} cannot be one of the objects' channels {c.objects}": c.boundary in c.objects,
@@ -227,6 +238,11 @@ def _contradictions(c: Conventions) -> list[str]:
         ),
     }
     return [f"{sentence}." for sentence, broken in rules.items() if broken]
+
+
+def _used(c: Conventions) -> int:
+    """How many channels of an image a network is given."""
+    return 1 if c.planes else c.channels
 
 
 def _as(kind: str, name: str, value: Any) -> Any:

@@ -93,6 +93,10 @@ def _load_plugin(entry: ModelEntry, device: str) -> Predictor:
 def _load_weightless(entry: ModelEntry, device: str) -> Predictor:
     from napari_clickseg.models import classic
 
+    if device not in ("auto", "cpu"):
+        from napari_clickseg.inference.device import choose_device
+
+        choose_device(device)  # it is not used, but a name that means nothing is an error
     predictor: Predictor = getattr(classic, WEIGHTLESS[entry.name.removeprefix("weightless:")][0])()
     return predictor
 
@@ -353,7 +357,8 @@ def open_converted(path: str | Path, device: str = "auto", trust: bool = False) 
         raise Untrusted(f"The model {card.name!r}", question.sha256, SAY_OF_KEPT) from None
     if trust and opened.permission:
         remember(opened.permission)
-    return _predictor(Adapter(opened.module, card.axes, card.conventions.output), card.conventions, card.name, device)
+    adapter = Adapter(opened.module, card.axes, card.conventions.output, card.conventions.border)
+    return _predictor(adapter, card.conventions, card.name, device)
 
 
 def _predictor(network: nn.Module, conventions: Conventions, name: str, device: str) -> ClickablePredictor:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 OWN_RULE = (
     "of which objects are made by a rule of its own that is not followed here; export its object probability alone, or "
@@ -125,15 +126,18 @@ class Adapter(nn.Module):
         The order in which it takes and gives its axes: b(atch), c(hannel), z, y, x; without b it knows no batch.
     output : int
         Which of its output tensors is wanted.
+    border : sequence of int
+        As in `Conventions`: where answers are smaller than the input, the image goes on as its mirror image.
     """
 
-    def __init__(self, module: nn.Module, axes: str = "bcyx", output: int = 0) -> None:
+    def __init__(self, module: nn.Module, axes: str = "bcyx", output: int = 0, border: Sequence[int] = ()) -> None:
         super().__init__()
         self.module = module.float()
         for weight in module.parameters():  # one by one, because TorchScript cannot be switched as a whole
             weight.requires_grad_(False)
         self.axes = axes
         self.output = output
+        self.border = tuple(border)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the wanted output for an image (1, channels, *spatial).
@@ -143,10 +147,12 @@ class Adapter(nn.Module):
         ValueError
             Where the network returns no such tensor.
         """
-        answers = self.answers(image)
+        given = _continued(image, self.border) if self.border else image
+        answers = self.answers(given)
         if self.output >= len(answers):
             raise ValueError(f"it returns {len(answers)} tensors, so there is no output {self.output}")
-        return answers[self.output]
+        answer = answers[self.output]
+        return _within(answer, given, image, self.border[0]) if self.border else answer
 
     def answers(self, image: Tensor) -> list[Tensor]:
         """Return every tensor that the network answers an image (1, channels, *spatial) with."""
@@ -156,6 +162,25 @@ class Adapter(nn.Module):
         """Stay as it is: some foreign networks refuse the switch."""
         self.training = False
         return self
+
+
+def _continued(image: Tensor, border: Sequence[int]) -> Tensor:
+    """Let an image go on beyond its sides as its mirror image; where it is too short for that, by its last pixels."""
+    short = max(border) >= min(image.shape[2:])
+    return functional.pad(image, tuple(border) * (image.ndim - 2), mode="replicate" if short else "reflect")
+
+
+def _within(answer: Tensor, given: Tensor, image: Tensor, lack: int) -> Tensor:
+    """The part of an answer that lies on the image.
+
+    Raises
+    ------
+    ValueError
+        Where the answer does not lack just so many pixels on either side.
+    """
+    if tuple(answer.shape[2:]) != tuple(side - 2 * lack for side in given.shape[2:]):
+        raise ValueError(f"from sides of {tuple(given.shape[2:])} it makes {tuple(answer.shape[2:])}")
+    return answer[(slice(None), slice(None), *(slice(0, side) for side in image.shape[2:]))]
 
 
 def tensors_in(returned: Any) -> Iterator[Tensor]:

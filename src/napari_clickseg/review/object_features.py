@@ -65,9 +65,11 @@ def measure_frame(image: Image, labels: Any, frame: Frame, ndim: int, classes: M
     channels = _channels(image, frame, ndim)
     leading = image.label_axes[: len(frame)].lower()
     axes = image.label_axes[-ndim:].lower()
-    for region in regionprops(plane, spacing=spacing):
+    ids, compact = _numbered(plane)
+    for region in regionprops(compact, spacing=spacing):
+        label = int(ids[region.label])
         place = dict(zip(leading, frame, strict=True))
-        row: Row = {"label": region.label, **place, "class": classes.get(region.label, "")}
+        row: Row = {"label": label, **place, "class": classes.get(label, "")}
         row |= {"pixels": int(region.num_pixels), "area" if ndim == 2 else "volume": float(region.area)}
         row["diameter"] = float(region.equivalent_diameter_area)
         row |= {f"centroid_{axis}": float(c) for axis, c in zip(axes, region.centroid, strict=True)}
@@ -79,6 +81,13 @@ def measure_frame(image: Image, labels: Any, frame: Frame, ndim: int, classes: M
             measured = (inside.mean(), inside.std(), inside.min(), inside.max(), inside.sum())
             row |= {f"{kind}{name}": float(v) for kind, v in zip(INTENSITIES, measured, strict=True)}
         yield row
+
+
+def _numbered(plane: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+    """The ids of a plane, 0 first, and the plane with their places in that: regionprops counts up to the highest."""
+    ids, compact = np.unique(plane, return_inverse=True)
+    compact = compact.reshape(plane.shape)
+    return (ids, compact) if ids[0] == 0 else (np.concatenate(([0], ids)), compact + 1)
 
 
 def as_features(rows: Sequence[Row]) -> dict[str, list[Any]]:

@@ -18,7 +18,7 @@ from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.labels import drawable, highest_id
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Predictor, Request
+from napari_clickseg.core.requests import Predictor, Request, Seeing
 from napari_clickseg.session import candidates as candidates_
 from napari_clickseg.session import checks, object_lifecycle, object_operations, prompts, replay
 from napari_clickseg.session import suggest as suggest_
@@ -340,7 +340,15 @@ class Session:
             return self._object.start_from(prompt, frame, clicks)
 
     def run(self, request: Request, stop: Stop = NEVER) -> Prediction:
-        """Answer a request. Pure: changes nothing here; any thread may call it."""
+        """Answer a request. Pure: changes nothing here; any thread may call it.
+
+        Raises
+        ------
+        ValueError
+            Where an object is begun on a frame whose pixels have one value, or none, so that nothing can be seen.
+        """
+        if isinstance(self.predictor, Seeing):
+            self.predictor.check_request(self.image, request)
         return self.predictor.predict(self.image, self._with_diameter(request), stop)
 
     def apply(self, request: Request, prediction: Prediction) -> Request | None:

@@ -93,7 +93,8 @@ def check_place(path: Path) -> None:
     if folder.name == INSIDE and not folder.exists() and holds_zarr(folder.parent):
         folder = folder.parent
     if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} into.")
+        where = folder if path.is_symlink() else path.parent
+        raise FileNotFoundError(f"There is no folder {where} to write {path.name} into.")
     if target.exists():
         _check_replaceable(path, target)
     _probe(path, folder)

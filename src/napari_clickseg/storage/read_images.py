@@ -78,10 +78,20 @@ def images_in(path: Path) -> list[Path]:
     """Return the images of a file or a zarr folder: itself, or the fields of a plate, the series of a container.
 
     The one image of a container stands for itself: its folder is that image.
+
+    Raises
+    ------
+    ValueError
+        Where the zarr is damaged.
     """
     if not is_zarr(path):
         return [path]
-    found = images_in_zarr(path)
+    try:
+        found = images_in_zarr(path)
+    except UnreadableError:
+        raise
+    except UNREADABLE as error:
+        raise ValueError(_why_not(path)) from error
     return [path] if len(found) == 1 else found
 
 

@@ -3,13 +3,14 @@ background.
 
 Taken are integers, whole numbers stored as floats, masks of true and false, pictures whose palette shows ids, grey
 pictures saved in three equal channels, sessions of Cellpose (`_seg.npy`) and numpy archives of one array, as
-Cell-ACDC writes them.
+Cell-ACDC writes them. What says that it is no value (NaN, -1, -9999, the lowest number of a type) is background; what
+only looks as if it were (1 or 255 around all objects) is asked about.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.core.images import CHANNEL, Image
+from napari_clickseg.core.label_conventions import convention_of, with_background
 from napari_clickseg.storage.content import UNREADABLE
 from napari_clickseg.storage.formats import format_of
 from napari_clickseg.storage.read_images import read_image
@@ -25,6 +27,8 @@ from napari_clickseg.storage.read_images import read_image
 Array = npt.NDArray[Any]
 
 INDEXED_PICTURES = {".png", ".bmp", ".gif"}
+NO_VALUE = {-1.0, -9999.0}
+"""Numbers that stand for "no value" in many programs, beside the lowest one of a type."""
 CELLPOSE_MASKS = "masks"
 """The entry of a session of Cellpose that holds labels."""
 HARMLESS = {
@@ -45,67 +49,103 @@ HARMLESS = {
 """What a session of Cellpose is made of. A file that names anything else could run code, and is refused."""
 
 
-def read_labels(path: str | Path) -> Image:
+def read_labels(path: str | Path, background: int | None = None) -> Image:
     """Read a label image or mask, lazily where the file allows it.
+
+    Parameters
+    ----------
+    background : int, optional
+        As in `as_ids`.
 
     Raises
     ------
     FileNotFoundError
         Where there is no such file.
     ValueError
-        Where it cannot be read, has colours, or holds numbers that are no ids.
+        Where it cannot be read, has colours, or holds numbers that are no ids, or that may be none.
     """
     path = Path(path)
-    image = _read(path)
-    if CHANNEL in image.axes:
-        image = _one_plane(image, path)
-    return replace(image, array=as_ids(image.array, path))
+    image = _single(path)
+    return replace(image, array=as_ids(image.array, path, background))
 
 
-def read_labels_for(path: str | Path, *shapes: Sequence[int]) -> Any:
+def read_labels_for(path: str | Path, *shapes: Sequence[int], background: int | None = None) -> Any:
     """Read the labels of an image, lazily where the file allows it; axes of length 1 may be there or not.
 
     Parameters
     ----------
     shapes : sequences of int
         The shapes that labels may have, the wanted one first.
+    background : int, optional
+        As in `as_ids`.
 
     Raises
     ------
     FileNotFoundError, ValueError
         As `read_labels`, and where they have none of the shapes.
     """
-    labels = read_labels(path).array
+    labels = _single(Path(path)).array
     came = tuple(int(n) for n in labels.shape)
     for shape in map(tuple, shapes):
         if came == shape:
-            return labels
+            return as_ids(labels, path, background)
         if [n for n in came if n != 1] == [n for n in shape if n != 1]:
-            return np.asarray(labels[...]).reshape(shape)
+            return np.asarray(as_ids(labels, path, background)[...]).reshape(shape)
     wanted = " or ".join(str(tuple(shape)) for shape in shapes)
     raise ValueError(f"{path} has the shape {came}, but this image needs labels of the shape {wanted}.")
 
 
-def as_ids(labels: Any, source: object = "The labels") -> Any:
+def as_ids(labels: Any, source: object = "The labels", background: int | None = None) -> Any:
     """Return labels as ids from 0 on: as they are where they are that, else as numpy.
 
-    Whole numbers stored as floats become integers; -1 where 0 or nothing else is background becomes 0.
+    Whole numbers stored as floats become integers; NaN and -1, where 0 or nothing else is background, become 0, and
+    so does the one number below 0 that says "no value" (-9999, the lowest number of the type).
 
     Parameters
     ----------
     source : object
         Where they come from, for sentences.
+    background : int, optional
+        The number that stands for background; 0 takes all numbers as they are. Where absent, labels in which another
+        number than 0 looks like background are refused.
 
     Raises
     ------
     ValueError
-        Where they are no whole numbers, or background and ids cannot be distinguished.
+        Where they are no whole numbers, background and ids cannot be distinguished, or the background named is not there.
 
     Examples
     --------
     >>> as_ids(np.array([[-1.0, 2.0]]))
     array([[0, 2]])
+    >>> as_ids(np.array([[9, 9, 9], [9, 2, 1]]), background=9)
+    array([[0, 0, 0],
+           [0, 2, 1]])
     """
+    whole = _whole_numbers(labels, source)
+    if background is None:
+        _check_convention(whole, source)
+        return whole
+    if background == 0:
+        return whole
+    values = np.asarray(whole[...])
+    if not (values == background).any():
+        raise ValueError(f"{source} holds no {background}, so it cannot be their background.")
+    return with_background(values, background)
+
+
+def _check_convention(labels: Any, source: object) -> None:
+    """Raise ValueError where a number other than 0 looks like background."""
+    found = convention_of(labels)
+    if found is not None and found.kind != "mask":
+        raise ValueError(
+            f"{source}: the labels {found.sentence}. Say what is background: --background {found.value}, or "
+            "--background 0 where all numbers but 0 are objects."
+        )
+
+
+def _whole_numbers(labels: Any, source: object) -> Any:
+    """Labels as whole numbers from 0 on."""
     kind = np.dtype(labels.dtype).kind
     if kind == "u":
         return labels
@@ -113,40 +153,57 @@ def as_ids(labels: Any, source: object = "The labels") -> Any:
         return np.asarray(labels[...]).astype(np.uint8)
     if kind not in "if":
         raise ValueError(f"{source} holds {labels.dtype}, but labels must be whole numbers.")
-    lowest, whole = 0.0, True
+    below: set[float] = set()
+    unknown = False
     for plane in _planes(labels):
-        if plane.size:
-            whole = whole and (kind == "i" or bool(np.all(np.isfinite(plane)) and np.all(plane == np.floor(plane))))
-            lowest = min(lowest, float(plane.min()) if whole else 0)
-    if not whole:
-        raise ValueError(f"{source} holds numbers with fractions ({labels.dtype}), but labels must be whole numbers.")
-    if kind == "i" and lowest >= 0:
+        known = plane[~np.isnan(plane)] if kind == "f" else plane
+        unknown = unknown or known.size < plane.size
+        if kind == "f" and not (np.isfinite(known).all() and (known == np.floor(known)).all()):
+            raise ValueError(
+                f"{source} holds numbers with fractions ({labels.dtype}), but labels must be whole numbers."
+            )
+        below |= set(np.unique(known[known < 0]).tolist())
+    if kind == "i" and not below:
         return labels
-    return _from_zero(np.asarray(labels[...]).astype(np.int64), int(lowest), source)
+    return _from_zero(labels, below, unknown, source)
 
 
 def _planes(labels: Any) -> Iterator[Array]:
     return (np.asarray(labels[index]) for index in np.ndindex(*labels.shape[:-2]))
 
 
-def _from_zero(labels: Array, lowest: int, source: object) -> Array:
-    """Labels whose background is 0: what is -1 becomes that."""
-    if lowest >= 0:
-        return labels
-    if lowest < -1:
+def _from_zero(labels: Any, below: Set[float], unknown: bool, source: object) -> Array:
+    """Labels whose background is 0: what is NaN, or one number that says "no value", becomes that."""
+    values = np.asarray(labels[...])
+    nothing = np.isnan(values) if unknown else np.zeros(values.shape, bool)
+    if below:
+        lowest = min(below)
+        if len(below) > 1 or lowest not in {*NO_VALUE, _lowest(values.dtype)}:
+            raise ValueError(
+                f"{source} holds the number {lowest:g}, but ids are whole numbers from 1 on and 0 is background."
+            )
+        nothing = nothing | (values == lowest)
+    zeros = int((values == 0).sum())
+    if 0 < zeros < int(nothing.sum()):
+        what = f"{min(below):g}" if below else "NaN"
         raise ValueError(
-            f"{source} holds the number {lowest}, but ids are whole numbers from 1 on and 0 is background."
-        )
-    nothing, zeros = int((labels == -1).sum()), int((labels == 0).sum())
-    if 0 < zeros < nothing:
-        raise ValueError(
-            f"{source} has -1 as its background and an object 0, but 0 stands for background: add 1 to all "
+            f"{source} has {what} as its background and an object 0, but 0 stands for background: add 1 to all "
             "of its numbers."
         )
-    return np.where(labels < 0, 0, labels)
+    return np.where(nothing, 0, values).astype(np.int64)
+
+
+def _lowest(dtype: np.dtype[Any]) -> float:
+    return float(np.iinfo(dtype).min if dtype.kind == "i" else np.finfo(dtype).min)
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
+
+
+def _single(path: Path) -> Image:
+    """A file's numbers as they are, of one channel."""
+    image = _read(path)
+    return _one_plane(image, path) if CHANNEL in image.axes else image
 
 
 def _read(path: Path) -> Image:

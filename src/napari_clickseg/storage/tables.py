@@ -41,7 +41,7 @@ BOX_WORD = "box"
 """In the column `positive`: the row is a corner of a box."""
 TRUE_WORDS = {"1", "true", "yes", "positive", "+", "1.0"}
 FALSE_WORDS = {"0", "false", "no", "negative", "-", "0.0", "-1"}
-FRAME_AXES = ("t", "z")
+FRAME_AXES = ("t", "z", "frame", "time", "timepoint", "slice", "plane", "position")
 """Columns that place a click on a frame; the axes of a plane and channels are never frames."""
 NAPARI_AXIS = re.compile(r"axis-(\d+)")
 

@@ -307,7 +307,7 @@ def _rows(folder: Path, pairs: Pairs) -> list[dict[str, str]]:
 
 def _read_pair(pair: Pair) -> tuple[Image, npt.NDArray[np.generic]]:
     """An image and its labels, which have the image's shape without channels."""
-    labels = np.asarray(compacted(read_labels(pair.labels).array))
+    labels = np.asarray(compacted(read_labels(pair.labels, background=0).array))
     ignored = None
     if pair.mask:
         labels, ignored = read_mask(labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -14,11 +15,11 @@ import numpy.typing as npt
 from psygnal import Signal
 
 from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.images import Image
+from napari_clickseg.core.images import Image, NothingSeenError
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.labels import highest_id
 from napari_clickseg.core.masks import Prediction
-from napari_clickseg.core.requests import Predictor, Request, Segmenter
+from napari_clickseg.core.requests import Predictor, Request, Seeing, Segmenter
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import Option, Question
 from napari_clickseg.models.registry import ModelEntry
@@ -323,6 +324,12 @@ class LatePredictor:
                 self._model = self._load()
             return self._model
 
+    def check_request(self, image: Image, request: Request) -> None:
+        """Check a request as the model does, loading it first if need be."""
+        model = self.get()
+        if isinstance(model, Seeing):
+            model.check_request(image, request)
+
     def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request, loading the model first if need be."""
         model = self.get()
@@ -367,5 +374,6 @@ def _warmed_up(model: LatePredictor, pair: LayerPair | None, rehearsal: Request 
         stop.check()
         highest = None if pair.counted else highest_id(pair.session.labels)
         stop.check()
-        pair.session.run(rehearsal, stop)
+        with suppress(NothingSeenError):  # the next frame may have content
+            pair.session.run(rehearsal, stop)
     return Prepared(devices, pair, highest)

@@ -296,6 +296,9 @@ class Objects:
         """Draw with a click; one well inside an existing object, while none is being drawn, corrects that object."""
         session = pair.session
         there = pair.label_at(position)
+        if there and there == pair.ground and session.state.empty:
+            self._workspace.offer_usual_labels()
+            return
         begins = positive and session.state.empty and session.protect != "anything"
         if begins and there and pair.lies_inside(position, MARGIN * self._viewport.screen_pixel(pair)):
             self._take_up_now(pair, position)

@@ -231,7 +231,7 @@ def _labels_written(path: Path, labels: Any, geometry: Geometry, stop: Stop) -> 
 
 
 def _labels_read(path: Path, stop: Stop) -> Any:
-    return np.array(read_labels(path).array)
+    return np.array(read_labels(path, background=0).array)
 
 
 def _log_written(

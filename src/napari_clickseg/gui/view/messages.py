@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from napari_clickseg.core.clicks import Frame
+from napari_clickseg.core.images import NothingSeenError
+from napari_clickseg.core.label_conventions import Convention
 from napari_clickseg.gui.view.protocol import Status
 
 if TYPE_CHECKING:
@@ -100,6 +102,14 @@ def looks_like_labels(name: str) -> Status:
     return Status("ready", f"{name!r} looks like labels, but was opened as an image.", (("Use as labels", "convert"),))
 
 
+def other_convention(name: str, found: Convention) -> Status:
+    """Return what a number of labels seems to stand for, other than one object, with what can be made of it."""
+    captions = {"mask": "Number their parts", "outlines": "Number what they enclose"}
+    make = captions.get(found.kind, f"Make {found.value} background")
+    offers = ((make, "usual labels"), ("Leave it", "keep convention"))
+    return Status("ready", f"The labels {name!r} {found.sentence}.", offers)
+
+
 def other_labels(name: str) -> Status:
     """Return that the object under the pointer belongs to another Labels layer."""
     return Status(
@@ -147,6 +157,8 @@ def flipped(now: bool) -> Status:
 
 def not_answered(problem: BaseException) -> Status:
     """Return why a question has no answer, and that nothing is lost."""
+    if isinstance(problem, NothingSeenError):
+        return error(f"{error(problem).text} Esc takes the click back")
     return error(
         f"The model could not answer: {error(problem).text} Your clicks are still there; click again to ask anew"
     )

@@ -54,10 +54,27 @@ class Export:
         writer(Path(path), exported)
 
     def read(self, path: str | Path, shape: tuple[int, ...] | None = None, axes: str = "") -> Any:
-        """Return the labels in a file, shape `shape`, or the smallest that holds its objects."""
+        """Return the labels in a file, shape `shape`, or the smallest that holds its objects.
+
+        Raises
+        ------
+        ValueError
+            Where the file holds no such objects, or is damaged.
+        """
         if not self.form.imports:
             raise ValueError(f"{self.title} is written only; labels are not read from it.")
-        return import_module(f"{HERE}.{WRITERS[self.name].partition('.')[0]}").read(Path(path), shape, axes)
+        from napari_clickseg.storage.content import UNREADABLE  # with numpy, which tables and help do without
+
+        reader = import_module(f"{HERE}.{WRITERS[self.name].partition('.')[0]}").read
+        try:
+            return reader(Path(path), shape, axes)
+        except MemoryError:
+            raise ValueError(f"{path} describes an image that does not fit into memory.") from None
+        except UNREADABLE as error:
+            if Path(path).name in str(error):  # a sentence on the file
+                raise
+            said = " ".join(str(error).split()).rstrip(".")
+            raise ValueError(f"{path} cannot be read as {self.title}: {said}.") from error
 
 
 EXPORTS: Mapping[str, Export] = {form.kind: Export(form) for form in FORMATS if form.exports}

@@ -9,11 +9,19 @@ from scipy import ndimage
 
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.exports.frames import Exported
+from napari_clickseg.storage.write_labels import check_ids, id_range
 
 
 def write(path: Path, exported: Exported) -> None:
-    """Write the ids as they are, and the outlines that Cellpose draws."""
+    """Write the ids as they are, and the outlines that Cellpose draws.
+
+    Raises
+    ------
+    ValueError
+        Where an id does not fit 32 bits.
+    """
     masks = np.asarray(exported.labels)
+    check_ids(path, *id_range(masks))
     masks = masks.astype(np.uint16 if masks.max(initial=0) < 2**16 else np.uint32)
     reach = (1,) * (masks.ndim - 2) + (3, 3)
     rim = (ndimage.minimum_filter(masks, reach) != masks) | (ndimage.maximum_filter(masks, reach) != masks)

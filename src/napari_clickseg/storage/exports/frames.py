@@ -128,7 +128,16 @@ def objects_of(plane: npt.NDArray[Any], frame: Frame = ()) -> Iterator[PlaneObje
 
 
 def draw(labels: npt.NDArray[Any], frame: Frame, label: int, mask: npt.NDArray[np.bool_]) -> None:
-    """Write an object that is read into the background of a plane: what came first stays."""
+    """Write an object that is read into the background of a plane: what came first stays.
+
+    Raises
+    ------
+    ValueError
+        Where the labels do not hold the id.
+    """
+    highest = int(np.iinfo(labels.dtype).max)
+    if not 1 <= label <= highest:
+        raise ValueError(f"an object has the id {label}, but ids lie between 1 and {highest}")
     plane = labels[frame]
     plane[mask & (plane == 0)] = label
 

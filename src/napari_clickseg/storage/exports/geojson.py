@@ -46,7 +46,9 @@ def read(path: Path, shape: tuple[int, ...] | None = None, axes: str = "") -> np
     if shape is None:
         written = content.get(SIZE) if isinstance(content, dict) else None
         corners = (((), *np.ceil(np.concatenate(rings).max(axis=0)).astype(int).tolist()) for _, _, rings in found)
-        shape = tuple(map(int, written)) if written else common_shape(iter(corners))
+        if written and not all(isinstance(n, int) and n > 0 for n in written):
+            raise ValueError(f"{path.name} names the image's shape {written}, but sides are whole numbers from 1 on.")
+        shape = tuple(written) if written else common_shape(iter(corners))
     labels = np.zeros(shape, np.uint32)
     for label, plane, rings in found:
         draw(labels, _frame_of(plane, shape, axes), label, fill(rings, (shape[-2], shape[-1])))

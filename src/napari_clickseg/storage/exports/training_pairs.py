@@ -14,6 +14,7 @@ import tifffile
 from napari_clickseg.core.images import COLOUR_COUNTS
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.exports.frames import Exported, check_new
+from napari_clickseg.storage.write_labels import check_ids, id_range
 
 
 def write_cellpose_pairs(folder: Path, exported: Exported) -> None:
@@ -43,6 +44,7 @@ def _write_pairs(folder: Path, exported: Exported, of_image: str, of_labels: str
     }
     if not places:
         raise ValueError("None of the planes to export holds an object.")
+    check_ids(None, *id_range(exported.labels))
     check_new(path for pair in places.values() for path in pair)
     for frame, (image, labels) in places.items():
         for place in (image, labels):
