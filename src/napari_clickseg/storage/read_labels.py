@@ -112,7 +112,7 @@ def as_ids(labels: Any, source: object = "The labels", background: int | None = 
     Raises
     ------
     ValueError
-        Where they are no whole numbers, background and ids cannot be distinguished, or the background named is not there.
+        Where they are no whole numbers, background and ids cannot be distinguished, or the background is not there.
 
     Examples
     --------
