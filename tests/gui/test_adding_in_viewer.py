@@ -365,7 +365,8 @@ def test_weights_of_an_own_class_go_all_the_way_to_objects_and_clicks(adding, ce
     hand.b.ready()
     assert (tmp_path / "models" / "bright.safetensors").is_file()
     hand.press(hand.b.panel.suggestions.button)
-    hand.b.until(lambda: "2 new objects" in hand.b.status)
+    hand.b.until(lambda: "2 suggestions" in hand.b.status)
+    hand.b.press("accept_all")
     np.testing.assert_array_equal(hand.b.labels.data > 0, cells > 50)
     hand.b.click(45, 25)
     assert hand.b.labels.data[45, 25] == 3

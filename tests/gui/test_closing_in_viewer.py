@@ -62,7 +62,7 @@ def test_while_a_whole_frame_is_segmented(bench, models, plane, in_vain, monkeyp
     b.panel.requests.model_chosen.emit("finder")
     b.ready()
     monkeypatch.setattr(type(models["finder"]), "segment", lambda *given: deaf.wait())
-    b.press("segment_frame")
+    b.press("suggest")
     b.until(deaf.there.is_set)
     b.controller.close()
     assert in_vain == []

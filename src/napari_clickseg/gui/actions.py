@@ -163,11 +163,33 @@ ACTIONS = (
     ),
     # all objects, files
     Action(
-        "segment_frame",
-        "Shift-F",
-        "Shift+F",
-        "Find all on this frame",
-        "Find all objects of the frame in view.",
+        *("suggest", "Shift-F", "Shift+F", "Suggest"),
+        "Find all objects of the frame in view that are not drawn yet, as suggestions.",
+        "suggestions",
+    ),
+    Action(
+        *("suggest_in_box", "Shift-E", "Shift+E", "In a box"),
+        "Drag a box: all objects in it are found, as suggestions.",
+        "suggestions",
+    ),
+    Action(
+        *("suggest_all_frames", "Shift-G", "Shift+G", "All frames"),
+        "Find all objects of every frame that is not confirmed, as suggestions.",
+        "suggestions",
+    ),
+    Action(
+        *("accept_suggestion", "Shift-Y", "Shift+Y", "Accept"),
+        "Make a suggestion an object; a left click on it does the same.",
+        *("suggestions", True),
+    ),
+    Action(
+        *("dismiss_suggestion", "Shift-N", "Shift+N", "Dismiss"),
+        "Show a suggestion no more; a right click on it does the same.",
+        *("suggestions", True),
+    ),
+    Action(
+        *("accept_all", "Shift-Enter", "Shift+Return", "Accept all"),
+        "Make all suggestions that are shown objects, as one step of undo.",
         "suggestions",
     ),
     Action(

@@ -25,7 +25,7 @@ from napari_clickseg.gui.controllers.suggestions import Suggestions
 from napari_clickseg.gui.controllers.tools import Tools
 from napari_clickseg.gui.controllers.tour import Tour
 from napari_clickseg.gui.layer_pair import LayerPair
-from napari_clickseg.gui.outlines import Outlines
+from napari_clickseg.gui.outlines import Outlines, SuggestionOutlines
 from napari_clickseg.gui.panel_state import Reports, panel_state
 from napari_clickseg.gui.plugin_layers import plain
 from napari_clickseg.gui.preview import Preview, TrialLayer
@@ -120,12 +120,24 @@ class Controller:
             self.preview,
             self.reports,
         )
-        self.suggestions = Suggestions(self.workspace, self.objects, self.models, self.background, self.reports)
+        self.suggestions = Suggestions(
+            self.workspace,
+            self.objects,
+            self.models,
+            self.layers,
+            self.viewport,
+            self.background,
+            self.preview,
+            self.reports,
+        )
         self.recovery = Recovery(viewer.layers, self.workspace, self.background, self.reports)
         self.saving = Saving(self.workspace, self.recovery, self.background, self.reports, list_all, view.ask_path)
         self.contrast = ChannelContrast(viewer, self.workspace, self.viewport)
         self.alpha = AlphaLayer(viewer, self.workspace)
         self.outlines = Outlines(viewer.layers, self.workspace, self.viewport, self.background)
+        self.suggested = SuggestionOutlines(
+            viewer.layers, self.workspace, self.viewport, self.background, self.suggestions
+        )
         self.model_import = ModelImport(self.workspace, self.viewport, TrialLayer(viewer), self.background, importer)
         self.objects.interrupts = (self.suggestions.call_off, self.propagation.stop)
         self._connect_requests()
@@ -149,6 +161,7 @@ class Controller:
         self.frames.open()
         self.review.open()
         self.outlines.open()
+        self.suggested.open()
         self.hover.open()
         self.models.open()
         self.workspace.open()
@@ -161,6 +174,7 @@ class Controller:
             self.abandon()
             self.preview.hide()
             self.outlines.release()
+            self.suggested.release()
             self.layers.release()
 
     def abandon(self) -> None:
@@ -173,6 +187,7 @@ class Controller:
         self.review.close()
         self.frames.close()
         self.outlines.close()
+        self.suggested.close()
         self.hover.close()
         self.viewport.close()
         self.workspace.close()
@@ -243,6 +258,7 @@ class Controller:
             (requests.diameter_set, objects.set_diameter),
             (requests.protect_chosen, objects.choose_protect),
             (requests.candidate_chosen, objects.choose_candidate),
+            (requests.least_set, self.suggestions.set_least),
             (requests.opacity_set, self.set_opacity),
             (requests.model_chosen, self.models.choose_model),
             (requests.device_chosen, self.models.choose_device),

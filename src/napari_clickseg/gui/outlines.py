@@ -6,19 +6,26 @@ is a dot. The picture is painted anew a moment after the view or the labels chan
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.jobs import Outcome
+from napari_clickseg.core.jobs import Outcome, Stop
+from napari_clickseg.core.suggestions import Suggestion
 from napari_clickseg.gui.background import Background, Ticket
 from napari_clickseg.gui.layer_pair import LayerPair
-from napari_clickseg.gui.plugin_layers import COLOURS, assign, make_outlines
+from napari_clickseg.gui.plugin_layers import COLOURS, Role, assign, make_outlines
 from napari_clickseg.gui.viewport import Viewport
 from napari_clickseg.gui.workspace import Workspace
+
+if TYPE_CHECKING:
+    from napari_clickseg.gui.controllers.suggestions import Suggestions
 
 PATIENCE_MS = 80
 """The picture follows so long after the last change: while the view moves it moves with it."""
@@ -26,6 +33,10 @@ LARGEST = 1600
 """Sides of the picture, in screen pixels; larger windows get coarser lines."""
 SHADOW = np.array((10, 10, 20, 200), np.uint8)
 """Of the line around the line, which shows on bright images."""
+SUGGESTED = np.array(((0, 0, 0, 0), (255, 255, 255, 255)), np.uint8)
+"""Of suggestions, nothing first: of no object's colour."""
+DASH = 4
+"""Screen pixels of a broken line's pieces."""
 
 
 class Outlines:
@@ -37,6 +48,8 @@ class Outlines:
     workspace, viewport, background
         Which labels, what is in view, when to paint.
     """
+
+    NAME: ClassVar[Role] = "outlines"
 
     def __init__(self, layers: Any, workspace: Workspace, viewport: Viewport, background: Background) -> None:
         self._layers = layers
@@ -81,12 +94,17 @@ class Outlines:
         if self._ticket is not None:
             self._ticket.cancel()
         shape = np.maximum(np.round((stop - start) / step).astype(int), 1)
-        frame, labels, drawn = pair.frame_in_view(), pair.session.labels, self._drawn(pair)
+        frame = pair.frame_in_view()
         self._ticket = self._background.files.submit(
-            lambda stop: outlined(sampled(labels, frame, start, step, shape), drawn),
+            self._picture(pair, frame, start, step, shape),
             partial(self._on_painted, pair, frame, start, step),
             first=True,
         )
+
+    def _picture(self, pair: LayerPair, frame: Frame, start: Any, step: float, shape: Any) -> Callable[[Stop], Any]:
+        """The job that draws the outlines at the pixels of the screen."""
+        labels, drawn = pair.session.labels, self._drawn(pair)
+        return lambda stop: outlined(sampled(labels, frame, start, step, shape), drawn)
 
     def _on_painted(self, pair: LayerPair, frame: Frame, start: Any, step: float, outcome: Outcome) -> None:
         if not self._open or pair is not self._workspace.current or outcome.error is not None:
@@ -104,7 +122,7 @@ class Outlines:
         placement = pair.placement
         if self._layer is None or self._layer not in self._layers or self._layer.ndim != placement.ndim:
             self.release()
-            self._layer = make_outlines(placement)
+            self._layer = make_outlines(placement, self.NAME)
             active = self._layers.selection.active
             self._layers.append(self._layer)
             self._layers.move(len(self._layers) - 1, self._layers.index(pair.labels_layer) + 1)
@@ -122,6 +140,62 @@ class Outlines:
         if self._open and not self._soon:
             self._soon = True
             self._background.later(PATIENCE_MS, self.paint)
+
+
+class SuggestionOutlines(Outlines):
+    """Mutable owner of the layer with the outlines of suggestions: broken lines, a whole one under the pointer."""
+
+    NAME: ClassVar[Role] = "suggestions"
+
+    def __init__(
+        self,
+        layers: Any,
+        workspace: Workspace,
+        viewport: Viewport,
+        background: Background,
+        suggestions: Suggestions,
+    ) -> None:
+        super().__init__(layers, workspace, viewport, background)
+        self._suggestions = suggestions
+        suggestions.outlined.connect(self._on_changed)
+
+    def paint(self) -> None:
+        """As for kept objects, where something is suggested on the frame in view."""
+        pair = self._workspace.current
+        if pair is not None and self._viewport.knows(pair) and not self._suggestions.shown(pair, pair.frame_in_view()):
+            self._soon = False
+            self._hide()
+        else:
+            super().paint()
+
+    def _picture(self, pair: LayerPair, frame: Frame, start: Any, step: float, shape: Any) -> Callable[[Stop], Any]:
+        shown, pointed_at = self._suggestions.shown(pair, frame), self._suggestions.pointed_at
+        return lambda stop: suggested(shown, pointed_at, start, step, shape)
+
+
+def suggested(
+    shown: Sequence[Suggestion], pointed_at: Suggestion | None, start: Any, step: float, shape: Any
+) -> npt.NDArray[np.uint8]:
+    """Return an RGBA picture of suggestions at the pixels of the screen; see `sampled` for the last three."""
+    ids = np.zeros(tuple(int(n) for n in shape), np.int32)
+    for number, one in enumerate(shown, start=1):
+        spans = []
+        for a, b, corner, n in zip(one.region.start, one.region.stop, start, ids.shape, strict=True):
+            first, last = (math.ceil((edge - corner) / step - 0.5) for edge in (a, b))
+            spans.append(range(max(first, 0), min(max(last, 0), n)))
+        if all(spans):
+            rows, columns = (
+                np.clip((corner + (np.array(span) + 0.5) * step).astype(int) - a, 0, b - a - 1)
+                for span, corner, a, b in zip(spans, start, one.region.start, one.region.stop, strict=True)
+            )
+            part = ids[spans[0].start : spans[0].stop, spans[1].start : spans[1].stop]
+            part[one.mask[np.ix_(rows, columns)]] = number
+    picture = outlined(ids, colours=SUGGESTED)
+    gaps = np.add.outer(*(np.arange(n) for n in ids.shape)) // DASH % 2 == 1
+    whole = [number for number, one in enumerate(shown, start=1) if one is pointed_at]
+    near = ndimage.maximum_filter(np.isin(ids, whole), 3) if whole else np.zeros(ids.shape, bool)
+    picture[gaps & ~near] = 0
+    return picture
 
 
 def sampled(labels: Any, frame: Frame, start: Any, step: float, shape: Any) -> npt.NDArray[Any]:
@@ -147,7 +221,9 @@ def sampled(labels: Any, frame: Frame, start: Any, step: float, shape: Any) -> n
     return found
 
 
-def outlined(ids: npt.NDArray[Any], without: int = 0) -> npt.NDArray[np.uint8]:
+def outlined(
+    ids: npt.NDArray[Any], without: int = 0, colours: npt.NDArray[np.uint8] = COLOURS
+) -> npt.NDArray[np.uint8]:
     """Return an RGBA picture of the outer lines of objects: one pixel in the object's colour, one of shadow outside.
 
     >>> outlined(np.array([[0, 0, 0, 0], [0, 3, 3, 0]]))[1, :, 3].tolist()
@@ -163,5 +239,5 @@ def outlined(ids: npt.NDArray[Any], without: int = 0) -> npt.NDArray[np.uint8]:
     rows, columns = np.nonzero(rim)
     there = ids[rows, columns]
     picture = np.zeros((*ids.shape, 4), np.uint8)
-    picture[rows, columns] = np.where((there == 0)[:, None], SHADOW, COLOURS[(there - 1) % (len(COLOURS) - 1) + 1])
+    picture[rows, columns] = np.where((there == 0)[:, None], SHADOW, colours[(there - 1) % (len(colours) - 1) + 1])
     return picture

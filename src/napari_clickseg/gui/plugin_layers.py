@@ -12,6 +12,8 @@ from napari.utils.colormaps import CyclicLabelColormap
 from napari_clickseg.gui.placement import Placement
 
 Polarity = Literal["positive", "negative"]
+Role = Literal["outlines", "suggestions"]
+"""What a layer of lines shows."""
 POLARITIES: tuple[Polarity, Polarity] = ("positive", "negative")
 MARK = "napari-clickseg"
 """The key in a layer's metadata by which our layers are known again."""
@@ -83,16 +85,16 @@ def make_preview(placement: Placement) -> Any:
     )
 
 
-def make_outlines(placement: Placement) -> Any:
-    """Return an empty layer for the outlines of kept objects."""
+def make_outlines(placement: Placement, name: Role = "outlines") -> Any:
+    """Return an empty layer for the outlines of kept objects, or of suggestions."""
     named = {name: placement.options[name] for name in ("units", "axis_labels") if name in placement.options}
     return Image(
         np.zeros((1,) * placement.ndim + (4,), np.uint8),
         rgb=True,
         affine=placement.matrix,
-        name="outlines",
+        name=name,
         blending="translucent_no_depth",
-        metadata={MARK: {"role": "outlines"}},
+        metadata={MARK: {"role": name}},
         **named,
     )
 

@@ -32,6 +32,8 @@ Position = tuple[float, ...]
 Act = Callable[["LayerPair"], None]
 AtPlace = Callable[["LayerPair", Position], None]
 """What to do with the place that is clicked next."""
+Claim = Callable[["LayerPair", Position, bool], bool]
+"""Told of a click (where, and whether by the primary button), returns whether the click is its own."""
 MARGIN = 3.0
 """A click so many screen pixels inside an existing object corrects it; nearer to its border it begins another."""
 THUMBNAIL = 36
@@ -84,6 +86,8 @@ class Objects:
         """Whether the left button excludes."""
         self.interrupts: tuple[Callable[[], bool], ...] = ()
         """What Esc calls off before it concerns the object, in this order; each returns whether there was anything."""
+        self.claim: Claim | None = None
+        """Takes a click before it draws, where it returns True."""
         workspace.switched.connect(self._on_workspace_switched)
         layers.clicked.connect(self._on_layers_clicked)
         layers.selected.connect(workspace.bring_back_labels)
@@ -358,6 +362,8 @@ class Objects:
                 self.when_answered(lambda pair: act(pair, position))
             elif pair.label_at(position) is None:
                 self._reports.report(messages.OUTSIDE)
+            elif not self._queue and self.claim is not None and self.claim(pair, position, primary):
+                return
             elif self._queue:
                 keeps = any(queued.kind == "keep" for queued in self._queue)
                 positive = primary if keeps else primary != self.flipped

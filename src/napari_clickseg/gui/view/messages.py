@@ -213,21 +213,45 @@ def model_added(name: str) -> Status:
 
 # -- all objects of a frame --------------------------------------------------------------------------------------------
 
-LOOKING = Status("thinking", "Looking for all objects of this frame. Esc stops that; you can go on clicking.")
+LOOKING = Status("thinking", "Looking for all objects. Esc stops that; you can go on clicking.")
 CALLED_OFF = Status("ready", "Stopped; nothing was written.")
 
 
-def found(count: int, seconds: float) -> Status:
-    """Return how many objects were found on a frame, and how to go on."""
-    if not count:
-        return Status("ready", f"No new objects on this frame ({seconds:.1f} s). Click where you see one.")
-    objects = _count(count, "new object")
-    return Status("ready", f"{objects} ({seconds:.1f} s). Click inside one to correct it. Ctrl+Z takes all back.")
+def suggested(shown: int, found: int, seconds: float, note: str) -> Status:
+    """Return how many suggestions are shown, and what to do with them."""
+    if note:
+        return Status("ready", note)
+    if not found:
+        return Status("ready", f"No new objects ({seconds:.1f} s). Click where you see one.")
+    if not shown:
+        return Status(
+            "ready", f"{_count(found, 'suggestion')}, none of them sure; the slider in 'All cells' shows more."
+        )
+    words = "A click accepts one, a right click dismisses it, Shift+Enter accepts all."
+    return Status("ready", f"{_count(shown, 'suggestion')} ({seconds:.1f} s). {words}")
+
+
+def suggestion(quality: float | None, similarity: float | None) -> Status:
+    """Return how good the suggestion under the pointer is."""
+    parts = [
+        f"{name} {value:.2f}" for name, value in (("quality", quality), ("likeness", similarity)) if value is not None
+    ]
+    about = f" ({', '.join(parts)})" if parts else ""
+    return Status("ready", f"Suggestion{about}: a click accepts it, a right click dismisses it.")
+
+
+def accepted(labels: Sequence[int]) -> Status:
+    """Return what suggestions became."""
+    if not labels:
+        return Status("ready", "Nothing was written: there are objects by now.")
+    if len(labels) == 1:
+        return Status("ready", f"Object {labels[0]}. Click inside to correct it; Ctrl+Z takes it back.")
+    return Status("ready", f"{len(labels)} new objects. Click inside one to correct it; Ctrl+Z takes all back.")
 
 
 def not_found(problem: BaseException) -> Status:
-    """Return why a frame could not be segmented, and that nothing was written."""
-    return error(f"This frame could not be segmented: {error(problem).text} Nothing was written")
+    """Return why objects could not be looked for, and that nothing was written."""
+    return error(f"Objects could not be looked for: {error(problem).text} Nothing was written")
 
 
 # -- tools -------------------------------------------------------------------------------------------------------------
@@ -246,6 +270,9 @@ ARMED: dict[str, str] = {
     "box": "Drag a box around the object.",
     "stroke": "Draw along the object; the right button excludes.",
     "lasso": "Draw around the object.",
+    "suggest_in_box": "Drag a box around the objects to find.",
+    "accept_suggestion": "Click on the suggestion to accept.",
+    "dismiss_suggestion": "Click on the suggestion to dismiss.",
 }
 
 

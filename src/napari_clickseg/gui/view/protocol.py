@@ -136,13 +136,34 @@ class ModelState:
 
 @dataclass(frozen=True, slots=True)
 class Suggesting:
-    """Whether all objects of the frame in view can be found at once, or are being looked for."""
+    """Whether all objects can be found at once, are being looked for, and which suggestions are shown.
+
+    Attributes
+    ----------
+    done : float
+        How much of it is done, from 0 to 1; 0 where that is not known.
+    frames : bool
+        There is more than one frame.
+    shown, found : int
+        Suggestions that are shown, and that were found.
+    least : float
+        The score that is asked for, 0 to 1.
+    note : str
+        Why nothing, or not all, is offered.
+    quality : float or None
+        The score of the one under the pointer.
+    """
 
     can: bool = False
     busy: bool = False
     tip: str = ""
     done: float = 0.0
-    """How much of it is done, from 0 to 1; 0 where that is not known."""
+    frames: bool = False
+    shown: int = 0
+    found: int = 0
+    least: float = 0.5
+    note: str = ""
+    quality: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +363,8 @@ class Requests:
     opacity_set = Signal(float)
     protect_chosen = Signal(str)
     candidate_chosen = Signal(int)
+    least_set = Signal(float)
+    """The score that suggestions are shown from."""
     model_chosen = Signal(str)
     device_chosen = Signal(str)
     models_opened = Signal()

@@ -1,40 +1,98 @@
-"""SuggestionsPanel: the button that finds all objects of a frame at once."""
+"""SuggestionsPanel: looks for all objects at once, filters what was found, and accepts or dismisses it."""
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QSlider, QWidget
 
 from napari_clickseg.gui.view.protocol import Requests, Suggesting
-from napari_clickseg.gui.view.widgets import ActionButton, BusyBar, column_in
+from napari_clickseg.gui.view.widgets import GAP, ActionButton, BusyBar, column_in, plain_button
 
 STOP_TEXT = "Stop  Esc"
+STEPS = 100
+"""Of the slider, between the highest and the lowest score."""
 
 
 class SuggestionsPanel(QWidget):
-    """One button; while it is at work, a bar moves below it and the button stops it."""
+    """Buttons that look; a bar while that goes on; and, once something was found, a slider and what to do with it."""
 
     def __init__(self, requests: Requests) -> None:
         super().__init__()
         self._requests = requests
-        self.button = ActionButton("segment_frame", self._on_clicked)
+        self.button = ActionButton("suggest", self._on_clicked)
+        self.in_box = ActionButton("suggest_in_box", requests.action.emit)
+        self.all_frames = ActionButton("suggest_all_frames", requests.action.emit)
         self.busy = BusyBar()
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, STEPS)
+        self.slider.setToolTip("Fewer suggestions, and surer ones, or more.")
+        self.slider.valueChanged.connect(self._on_slider)
+        self.count = QLabel()
+        self.count.setWordWrap(True)
+        self.accept_all = ActionButton("accept_all", requests.action.emit)
+        self.dismiss_all = plain_button("Dismiss all  Esc", "dismiss_all", "Show none of them any more.")
+        self.dismiss_all.clicked.connect(lambda: requests.action.emit("cancel"))
+        self.accept = ActionButton("accept_suggestion", requests.action.emit)
+        self.dismiss = ActionButton("dismiss_suggestion", requests.action.emit)
+        self.choice = QWidget()
+        choices = column_in(self.choice)
+        for part in (
+            _row(QLabel("fewer"), self.slider, QLabel("more")),
+            self.count,
+            _row(self.accept_all, self.dismiss_all),
+            _row(self.accept, self.dismiss),
+        ):
+            choices.addWidget(part)
         column = column_in(self)
-        column.setSpacing(2)
-        column.addWidget(self.button)
-        column.addWidget(self.busy)
-        column.addStretch(1)
+        column.setSpacing(GAP - 2)
+        for part in (self.button, _row(self.in_box, self.all_frames), self.busy, self.choice):
+            column.addWidget(part)
         self._text = self.button.text()
         self._shown = Suggesting()
         self.show_suggesting(self._shown)
 
     def show_suggesting(self, state: Suggesting) -> None:
-        """Show whether all objects can be found at once, or are being looked for."""
+        """Show whether all objects can be found at once, are being looked for, and which suggestions there are."""
         self._shown = state
         self.button.setText(STOP_TEXT if state.busy else self._text)
+        for button in (self.button, self.in_box, self.all_frames):
+            button.setEnabled(state.can and not state.busy)
         self.button.setEnabled(state.can or state.busy)
         self.button.setToolTip(state.tip)
+        self.all_frames.setVisible(state.frames)
         self.busy.show_done(state.done)
         self.busy.setVisible(state.busy)
+        self.choice.setVisible(state.found > 0 or bool(state.note))
+        self.count.setText(state.note or _counted(state))
+        for button in (self.accept_all, self.accept, self.dismiss):
+            button.setEnabled(state.shown > 0)
+        self.slider.blockSignals(True)
+        self.slider.setValue(round(STEPS * (1 - state.least)))
+        self.slider.blockSignals(False)
+
+    def show_armed(self, action: str) -> None:
+        """Mark the tool that waits for the canvas."""
+        for button in (self.in_box, self.accept, self.dismiss):
+            button.show_armed(action == button.objectName())
 
     def _on_clicked(self, action: str) -> None:
         self._requests.action.emit("cancel" if self._shown.busy else action)
+
+    def _on_slider(self, value: int) -> None:
+        self._requests.least_set.emit(1 - value / STEPS)
+
+
+def _counted(state: Suggesting) -> str:
+    """How many suggestions are shown of those found, and how good the one under the pointer is."""
+    text = f"{state.shown} of {state.found} shown"
+    return text if state.quality is None else f"{text} · under the pointer: {state.quality:.2f}"
+
+
+def _row(*parts: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(GAP)
+    for part in parts:
+        layout.addWidget(part)
+    return row
