@@ -1,37 +1,51 @@
 """Suggestion runs: how many of the objects of a crop are suggested without clicks, with and without kept objects.
 
 Kept objects are true objects that lie inside the crop, drawn at random and written into the labels as they are. What is
-suggested is compared with all true objects but those kept.
+suggested is compared with all true objects but those kept. Beside the suggestions stand simpler ways to the same end,
+with `COMPARED` kept objects: a click on each true object, which is the ceiling, a click on each blob of the kept
+objects' size, and what a segmentation network finds by itself.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from time import process_time
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_clickseg.benchmark.datasets import Item, Plane, list_targets, read_plane
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.metrics import SMALLEST_OBJECT, overlaps
-from napari_clickseg.core.requests import Predictor
-from napari_clickseg.core.suggestions import Suggestions
+from napari_clickseg.core.object_size import equivalent_diameter
+from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Others, Predictor, Proposer, Segmenter
+from napari_clickseg.core.suggestions import Suggestions, settled
+from napari_clickseg.session.object_search import Search
 from napari_clickseg.session.session import Session
 
 IOUS = (0.5, 0.75)
 """From these IoUs on a suggestion is the object."""
-KEPT = (0, 3)
+KEPT = (0, 1, 3, 5)
 """So many true objects are there already."""
+COMPARED = 3
+"""So many for the ways that stand beside the suggestions."""
+SUGGESTED, CLICKED, BLOBS, NETWORK = "suggestions", "a click on each object", "a click on each blob", "network alone"
 SIDE = 256
 """Of the crops, in pixels."""
+BLOB_DISTANCE, WEAKEST = 0.35, 0.1
+"""Blobs are at least this share of a diameter apart, and respond at least this share of what the strongest does."""
 Labels = npt.NDArray[Any]
+Position = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,8 @@ class SuggestionRow:
         That was looked for, in pixels; the first one.
     seconds : float
         Of processor time.
+    method : str
+        How it was searched: `SUGGESTED`, `CLICKED`, `BLOBS` or `NETWORK`.
     """
 
     source: str
@@ -63,6 +79,7 @@ class SuggestionRow:
     hits_75: int
     diameter: float
     seconds: float
+    method: str = SUGGESTED
 
 
 def f1(hits: int, objects: int, suggested: int) -> float:
@@ -111,18 +128,22 @@ def read_rows(path: Path) -> list[SuggestionRow]:
 
 
 def suggestion_table(rows: Sequence[SuggestionRow]) -> str:
-    """Return a Markdown table: F1 per source over all objects of its crops, and processor seconds per megapixel."""
+    """Return a Markdown table: F1 per source and method over all objects of its crops, and seconds per megapixel."""
     counts = sorted({row.kept for row in rows})
     ahead = [f"F1 at {least:g}, {count} kept" for count in counts for least in IOUS]
-    lines = [["source", "crops", "objects", *ahead, "s per MP"]]
-    for source in sorted({row.source for row in rows}):
-        mine = [row for row in rows if row.source == source]
+    lines = [["source", "by", "crops", "objects", *ahead, "s per MP"]]
+    for source, method in dict.fromkeys(sorted((row.source, _ORDER[row.method]) for row in rows)):
+        mine = [row for row in rows if (row.source, _ORDER[row.method]) == (source, method)]
         first = [row for row in mine if row.kept == min(each.kept for each in mine)]
         cells = [cell for count in counts for cell in _scores([row for row in mine if row.kept == count])]
         pace = sum(row.seconds for row in mine) / sum(row.side**2 for row in mine) * 1e6
-        lines.append([source, str(len(first)), str(sum(row.objects for row in first)), *cells, f"{pace:.0f}"])
+        counted = (str(len(first)), str(sum(row.objects for row in first)))
+        lines.append([source, mine[0].method, *counted, *cells, f"{pace:.0f}"])
     lines.insert(1, ["---"] * len(lines[0]))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+_ORDER = {method: number for number, method in enumerate((SUGGESTED, CLICKED, BLOBS, NETWORK))}
 
 
 def _scores(rows: Sequence[SuggestionRow]) -> list[str]:
@@ -142,23 +163,51 @@ def crop(plane: Plane, side: int) -> tuple[Image, Labels]:
 
 
 def run_item(
-    predictor: Predictor, item: Item, frame: Frame, side: int, kept: Sequence[int], seed: int = 0
+    predictor: Predictor,
+    item: Item,
+    frame: Frame,
+    side: int,
+    kept: Sequence[int],
+    seed: int = 0,
+    network: Segmenter | None = None,
 ) -> Iterator[SuggestionRow]:
-    """Yield one row per number of kept objects; numbers that the crop has too few whole objects for are left out."""
+    """Yield a row per number of kept objects and method; numbers with too few whole objects are left out.
+
+    Parameters
+    ----------
+    network : Segmenter, optional
+        A segmentation network to compare with; it looks for no size and is asked where nothing is kept.
+    """
     image, truth = crop(read_plane(item, frame), side)
-    inner = whole_objects(truth)
     rng = np.random.default_rng([seed, zlib.crc32(f"{item.source}/{item.name}/{frame}".encode())])
-    order = [int(label) for label in rng.permutation(inner)]
+    order = [int(label) for label in rng.permutation(whole_objects(truth))]
     for count in kept:
-        if count <= len(order):
-            found, seconds = _search(predictor, image, truth, order[:count])
-            remaining = np.where(np.isin(truth, order[:count]), 0, truth)
-            best = overlaps(remaining, _painted(found, truth.shape)).best()
-            half, three_quarters = (sum(value >= least for value in best.values()) for least in IOUS)
-            size = round(found.diameters[0], 1) if found.diameters else 0.0
-            where = " ".join(map(str, frame))
-            counts = (count, len(best), len(found), half, three_quarters)
-            yield SuggestionRow(item.source, item.name, where, side, *counts, size, round(seconds, 2))
+        if count > len(order):
+            continue
+        there = np.where(np.isin(truth, order[:count]), truth, 0).astype(np.int32)
+        ways: dict[str, Callable[[], Suggestions]] = {SUGGESTED: partial(_suggested, predictor, image, there)}
+        if count == COMPARED and isinstance(predictor, Proposer):
+            ways[CLICKED] = partial(_clicked, predictor, image, there, deepest_points(np.where(there > 0, 0, truth)))
+            ways[BLOBS] = partial(_clicked, predictor, image, there, None)
+        if not count and network is not None:
+            ways[NETWORK] = partial(_suggested, network, image, there)
+        for method, search in ways.items():
+            begun = process_time()
+            found = search()
+            seconds = process_time() - begun
+            yield _row(item, frame, side, count, np.where(there > 0, 0, truth), found, seconds, method)
+
+
+def _row(
+    item: Item, frame: Frame, side: int, count: int, truth: Labels, found: Suggestions, seconds: float, method: str
+) -> SuggestionRow:
+    best = overlaps(truth, _painted(found, truth.shape)).best()
+    hits = [sum(value >= least for value in best.values()) for least in IOUS]
+    size = round(found.diameters[0], 1) if found.diameters else 0.0
+    counts = (count, len(best), len(found), hits[0], hits[1])
+    return SuggestionRow(
+        item.source, item.name, " ".join(map(str, frame)), side, *counts, size, round(seconds, 2), method
+    )
 
 
 def whole_objects(truth: Labels) -> list[int]:
@@ -173,11 +222,50 @@ def whole_objects(truth: Labels) -> list[int]:
     return [int(label) for label in labels[large] if label and label not in rim]
 
 
-def _search(predictor: Predictor, image: Image, truth: Labels, kept: Sequence[int]) -> tuple[Suggestions, float]:
-    session = Session(image, predictor, np.where(np.isin(truth, kept), truth, 0).astype(np.int32))
-    begun = process_time()
-    found = session.suggest((), like=kept)
-    return found.at_least(), process_time() - begun
+def _suggested(predictor: Predictor, image: Image, there: Labels) -> Suggestions:
+    session = Session(image, predictor, there.copy())
+    return session.suggest((), like=[int(k) for k in np.unique(there) if k]).at_least()
+
+
+def _clicked(predictor: Proposer, image: Image, there: Labels, positions: Sequence[Position] | None) -> Suggestions:
+    """Answers to first clicks at the kept objects' size: at these positions, all of them offered, or on blobs."""
+    session, whole = Session(image, predictor, there.copy()), Region.whole(there.shape)
+    areas = np.unique(there[there > 0], return_counts=True)[1]
+    diameter = equivalent_diameter(float(np.median(areas)), 2)
+    on_blobs = positions is None
+    positions = blobs(image, diameter) if positions is None else positions
+    others = Others(whole, there > 0)
+    free = [position for position in positions if not others.mask[tuple(round(p) for p in position)]]
+    found = Search(image, predictor, session.labels).answered((), free, diameter, others)
+    offered = Suggestions(settled(each.one for each in found), (diameter,))
+    return offered.at_least() if on_blobs else offered
+
+
+def deepest_points(truth: Labels) -> list[Position]:
+    """Return the point of each object that is farthest from its border.
+
+    >>> deepest_points(np.pad(np.full((5, 5), 3), 1))
+    [(3.0, 3.0)]
+    """
+    points = []
+    for label, box in enumerate(ndimage.find_objects(truth), start=1):
+        mask = None if box is None else truth[box] == label
+        if mask is not None and mask.sum() >= SMALLEST_OBJECT:
+            depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+            place = np.unravel_index(int(depth.argmax()), depth.shape)
+            points.append(tuple(float(s.start + p) for s, p in zip(box, place, strict=True)))
+    return points
+
+
+def blobs(image: Image, diameter: float) -> list[Position]:
+    """Return the middles of blobs of a diameter, bright or dark, strongest first, by the Laplacian of Gaussian."""
+    grey = image.intensities((), Region.whole(image.frame_shape(2))).mean(axis=0)
+    response = np.abs(ndimage.gaussian_laplace(grey.astype(np.float32), diameter / (2 * math.sqrt(2))))
+    reach = 2 * max(round(BLOB_DISTANCE * diameter), 1) + 1
+    top = (response == ndimage.maximum_filter(response, reach)) & (response > WEAKEST * response.max())
+    places = np.argwhere(top)
+    order = np.argsort(-response[top], kind="stable")
+    return [(float(y), float(x)) for y, x in places[order]]
 
 
 def _painted(found: Suggestions, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:

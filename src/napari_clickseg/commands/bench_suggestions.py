@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 
 TABLE = "suggestions.csv"
+NETWORK = "unet-sample"
+"""A segmentation network, converted, to compare with."""
 
 
 def bench_suggestions(chosen: argparse.Namespace) -> None:
@@ -25,12 +27,15 @@ def bench_suggestions(chosen: argparse.Namespace) -> None:
         sample_planes,
         suggestion_table,
     )
+    from napari_clickseg.core.requests import Segmenter
     from napari_clickseg.models.load import load_model
     from napari_clickseg.storage.image_label_pairs import find_data
 
     if len(chosen.models) != 1:
         raise ValueError(f"--suggest measures one model, but got {len(chosen.models)}: {', '.join(chosen.models)}.")
     predictor = load_model(chosen.models[0], chosen.device)
+    network = load_model(NETWORK, chosen.device)
+    assert isinstance(network, Segmenter), f"{NETWORK} segments frames by itself"
     sources = find_sources(find_data(chosen.data), chosen.sources)
     items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
     planes = sample_planes(items, chosen.suggest, chosen.seed)
@@ -42,6 +47,6 @@ def bench_suggestions(chosen: argparse.Namespace) -> None:
     for item, frame in planes:
         if (item.source, item.name, " ".join(map(str, frame))) not in done:
             print(f"{item.source} {item.name}", flush=True)
-            append_rows(path, run_item(predictor, item, frame, SIDE, KEPT, chosen.seed))
+            append_rows(path, run_item(predictor, item, frame, SIDE, KEPT, chosen.seed, network))
     print(suggestion_table(read_rows(path)))
     print(f"written: {path}")

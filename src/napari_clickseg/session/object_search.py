@@ -97,10 +97,15 @@ class Search:
             seeds = self.predictor.seeds(self.image, frame, diameter, part, stop)
             if seeds:
                 others = self._others(frame, part, diameter, own)
-                yield from self._answered(frame, [seed.position for seed in seeds], diameter, others, stop)
+                yield from self.answered(frame, [seed.position for seed in seeds], diameter, others, stop)
 
-    def _answered(
-        self, frame: Frame, positions: Sequence[Sequence[float]], diameter: float, others: Others | None, stop: Stop
+    def answered(
+        self,
+        frame: Frame,
+        positions: Sequence[Sequence[float]],
+        diameter: float,
+        others: Others | None = None,
+        stop: Stop = NEVER,
     ) -> Iterator[Found]:
         """Yield what is found at positions, but for those that lie in what was found before them or was there."""
         left, found = [position for position in positions if not _taken(others, position)], list[Suggestion]()
