@@ -292,10 +292,9 @@ def test_another_image_chosen_meanwhile_shows_nothing_of_it(finding, cells, mode
     suggest(b)
     b.panel.requests.image_chosen.emit(b.viewer.add_image(np.zeros_like(cells), name="second"))
     models["finder"].gate.set()
-    b.until(lambda: "suggestions" in b.status)
+    b.until(lambda: not b.controller.suggestions.busy)
     assert b.labels is not first
-    with_second = b.panel.suggestions.choice.isVisibleTo(b.panel.suggestions)
-    assert not with_second
+    assert not b.panel.suggestions.choice.isVisibleTo(b.panel.suggestions)
     b.panel.requests.image_chosen.emit(b.viewer.layers["first"])
     assert b.panel.suggestions.count.text() == "3 of 3 shown"
     assert b.labels.data.max() == 0

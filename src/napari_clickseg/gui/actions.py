@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 Run = Callable[[str], None]
 Bindings = dict[str, Callable[[Any], None] | None]
-Owner = Literal["objects", "tools", "corrections", "propagation", "review", "suggestions", "saving", "hover", "alpha"]
+Owner = Literal[
+    "objects", "tools", "corrections", "propagation", "review", "suggestions", "measuring", "saving", "hover", "alpha"
+]
 """Who does it: the attribute of the controller."""
 OF_NAPARI: dict[str, frozenset[str]] = {"polygon": frozenset(("Enter", "Escape"))}
 """Keys that a tool of napari's needs itself, by the mode of the layer: they are given back while the tool is used."""
@@ -191,6 +193,11 @@ ACTIONS = (
         *("accept_all", "Shift-Enter", "Shift+Return", "Accept all"),
         "Make all suggestions that are shown objects, as one step of undo.",
         "suggestions",
+    ),
+    Action(
+        *("measure", "Shift-T", "Shift+T", "Measure"),
+        "Measure the objects of the frame in view, and save the table with the labels; again: do not.",
+        "measuring",
     ),
     Action(
         "save_labels",

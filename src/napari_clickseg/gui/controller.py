@@ -14,6 +14,7 @@ from napari_clickseg.gui.click_layers import ClickLayers
 from napari_clickseg.gui.controllers.corrections import Corrections
 from napari_clickseg.gui.controllers.frames import Frames
 from napari_clickseg.gui.controllers.hover import Hover
+from napari_clickseg.gui.controllers.measuring import Measuring
 from napari_clickseg.gui.controllers.model_import import Importer, ModelImport
 from napari_clickseg.gui.controllers.models import Models
 from napari_clickseg.gui.controllers.objects import Objects
@@ -130,8 +131,11 @@ class Controller:
             self.preview,
             self.reports,
         )
+        self.measuring = Measuring(self.workspace, self.frames, self.background, self.reports)
         self.recovery = Recovery(viewer.layers, self.workspace, self.background, self.reports)
-        self.saving = Saving(self.workspace, self.recovery, self.background, self.reports, list_all, view.ask_path)
+        self.saving = Saving(
+            self.workspace, self.recovery, self.background, self.reports, list_all, view.ask_path, self._measures
+        )
         self.contrast = ChannelContrast(viewer, self.workspace, self.viewport)
         self.alpha = AlphaLayer(viewer, self.workspace)
         self.outlines = Outlines(viewer.layers, self.workspace, self.viewport, self.background)
@@ -162,6 +166,7 @@ class Controller:
         self.review.open()
         self.outlines.open()
         self.suggested.open()
+        self.measuring.open()
         self.hover.open()
         self.models.open()
         self.workspace.open()
@@ -188,6 +193,7 @@ class Controller:
         self.frames.close()
         self.outlines.close()
         self.suggested.close()
+        self.measuring.close()
         self.hover.close()
         self.viewport.close()
         self.workspace.close()
@@ -333,6 +339,7 @@ class Controller:
             self.propagation.changed,
             self.review.changed,
             self.suggestions.changed,
+            self.measuring.changed,
             self.recovery.changed,
             self.model_import.changed,
             self.tour.changed,
@@ -361,6 +368,10 @@ class Controller:
         """Who has kept an object needs the first steps no more."""
         if self.tour.wanted:
             self.tour.leave()
+
+    def _measures(self) -> bool:
+        """Whether a table of measurements is saved with labels."""
+        return self.measuring.enabled
 
     def set_opacity(self, opacity: float) -> None:
         """Change how strongly the object being drawn shows."""

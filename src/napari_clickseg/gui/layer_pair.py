@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from typing import Any
@@ -180,6 +180,10 @@ class LayerPair:
     def select_label(self, label: int) -> None:
         """Make an object the one that napari's own tools paint."""
         self.labels_layer.selected_label = label
+
+    def show_features(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Fill napari's features table of the labels: a row per object, the background first; nothing empties it."""
+        self.labels_layer.features = dict(columns)
 
     # -- what others change ----------------------------------------------------------------------------------------
 

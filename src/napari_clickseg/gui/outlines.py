@@ -133,6 +133,9 @@ class Outlines:
         assign(self._layer, affine=matrix, visible=True)
 
     def _hide(self) -> None:
+        """Show nothing, nor what is being painted now."""
+        if self._ticket is not None:
+            self._ticket.cancel()
         if self._layer is not None:
             assign(self._layer, visible=False)
 

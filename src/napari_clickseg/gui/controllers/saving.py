@@ -14,6 +14,8 @@ from napari_clickseg.core.jobs import Stop
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import PathKind
 from napari_clickseg.models.registry import ModelEntry
+from napari_clickseg.review.object_features import as_csv, measure
+from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.event_log import Journal
 from napari_clickseg.storage.output_checks import folder_of, holds, in_labels_group, name_of, same, usable_folder
 from napari_clickseg.storage.read_labels import read_labels
@@ -35,6 +37,8 @@ NAMES: dict[PathKind, str] = {
     "open labels": "{} objects.tif",
 }
 """How files are called that are saved for an image."""
+TABLE, TABLE_BEGINS = "{} measurements.csv", b"label"
+"""How the table is called that is saved with labels, and what tells it from other files."""
 SAVED_AS = ("{} objects.tif", "{} objects.ome.zarr", "{} objects.zarr", "{} objects.png", "{} objects.npy")
 """Where saved labels are looked for beside an image."""
 
@@ -50,6 +54,8 @@ class Saving:
         Returns the models that there are; a click log names the weights of those that answered.
     ask_path : callable
         Asks the user for a file's name.
+    measures : callable
+        Returns whether a table of measurements is saved with labels.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class Saving:
         reports: Reports,
         list_all: Callable[[], list[ModelEntry]],
         ask_path: Callable[[PathKind, str], None],
+        measures: Callable[[], bool] = lambda: False,
     ) -> None:
         self._workspace = workspace
         self._recovery = recovery
@@ -67,6 +74,7 @@ class Saving:
         self._reports = reports
         self._list_all = list_all
         self._ask_path = ask_path
+        self._measures = measures
         self._ticket: Ticket | None = None
         self._beside: Path | None = None
         self._saved_to: Path | None = None
@@ -113,12 +121,17 @@ class Saving:
         Raises
         ------
         ValueError
-            Where the file is one that is open.
+            Where the file is one that is open, or a table would be written over a file that is none.
         """
         pair = self._free_pair()
         _check_not_open(path, pair, [option.value for option in self._workspace.picks().images])
         labels, geometry = pair.session.labels, pair.placement.geometry
-        self._write("labels", path, pair, partial(_labels_written, path, labels, geometry))
+        job: Callable[[Stop], None] = partial(_labels_written, path, labels, geometry)
+        if self._measures():
+            table = path.with_name(TABLE.format(name_of(str(path), path.stem)))
+            _check_table(table)
+            job = partial(_measured_too, job, table, pair)
+        self._write("labels", path, pair, job)
 
     def write_log(self, path: Path) -> None:
         """Write what was done in the session so far, as its journal has it.
@@ -223,11 +236,25 @@ def _check_not_open(path: Path, pair: LayerPair, images: Iterable[Any]) -> None:
                 raise ValueError(f"{path.name} is the file of {what}; choose another name.")
 
 
+def _check_table(path: Path) -> None:
+    """Refuse to write measurements over a file that is no table of them."""
+    if path.exists() and not (path.is_file() and path.read_bytes().startswith(TABLE_BEGINS)):
+        raise ValueError(f"{path.name} is there already and is no table of measurements; save under another name.")
+
+
 # -- jobs: on the thread of files --------------------------------------------------------------------------------------
 
 
 def _labels_written(path: Path, labels: Any, geometry: Geometry, stop: Stop) -> None:
     write_labels(path, labels, geometry.axes, geometry=geometry)
+
+
+def _measured_too(write: Callable[[Stop], None], table: Path, pair: LayerPair, stop: Stop) -> None:
+    """Write the labels, and a table of all their objects on all frames beside them."""
+    write(stop)
+    rows = list(measure(pair.session.image, pair.session.labels, pair.session.ndim))
+    with written_whole(table) as part:
+        part.write_text(as_csv(rows), "utf-8")
 
 
 def _labels_read(path: Path, stop: Stop) -> Any:

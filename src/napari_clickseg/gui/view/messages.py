@@ -254,6 +254,19 @@ def not_found(problem: BaseException) -> Status:
     return error(f"Objects could not be looked for: {error(problem).text} Nothing was written")
 
 
+def measuring(now: bool) -> Status:
+    """Return whether objects are measured, and where the numbers are."""
+    if now:
+        where = "they stand in napari's features table (Layers, Visualize) and are saved beside the labels"
+        return Status("ready", f"Objects are measured: {where}. ⇧T ends it.")
+    return Status("ready", "Objects are not measured any more.")
+
+
+def not_measured(problem: BaseException) -> Status:
+    """Return why objects could not be measured."""
+    return error(f"The objects could not be measured: {error(problem).text}")
+
+
 # -- tools -------------------------------------------------------------------------------------------------------------
 
 ONLY_AROUND = "Parts of it that lie farther away in this large image were not looked for, and stay as they are."

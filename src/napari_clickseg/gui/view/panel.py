@@ -18,7 +18,7 @@ from napari_clickseg.gui.view.object_panel import ObjectPanel, ShapePanel
 from napari_clickseg.gui.view.protocol import FramesState, PanelState, PathKind, Requests
 from napari_clickseg.gui.view.review_panel import ReviewPanel
 from napari_clickseg.gui.view.suggestions_panel import SuggestionsPanel
-from napari_clickseg.gui.view.widgets import GAP, Manners, StatusArea, column_in, folded
+from napari_clickseg.gui.view.widgets import GAP, ActionButton, Manners, StatusArea, column_in, folded
 
 NARROWEST, WIDTH, HEIGHT = 300, 375, 600
 DRAW, FRAMES, ALL_CELLS = "Draw and correct", "Frames", "All cells"
@@ -48,6 +48,7 @@ class Panel(QStackedWidget):
         self.frames = FramesPanel(self.requests)
         self.review = ReviewPanel(self.requests)
         self.suggestions = SuggestionsPanel(self.requests)
+        self.measure = ActionButton("measure", self.requests.action.emit)
         self.files = FilesPanel(self.requests)
         self.first_steps = FirstSteps(self.requests)
         self.model_fold = folded("Model and device", self.model)
@@ -59,7 +60,7 @@ class Panel(QStackedWidget):
         self.pages = {
             DRAW: _page(self.corrections, self.shape, *folds, folded("Axes and spacing", self.axes)),
             FRAMES: _page(self.frames, self.review),
-            ALL_CELLS: _page(self.suggestions),
+            ALL_CELLS: _page(self.suggestions, self.measure),
         }
         for name, page in self.pages.items():
             self.tabs.addTab(page, name)
@@ -109,7 +110,8 @@ class Panel(QStackedWidget):
                 self.tabs.setCurrentWidget(self.pages[DRAW])
         if changed("suggesting"):
             self.suggestions.show_suggesting(state.suggesting)
-            self._show_page(ALL_CELLS, state.suggesting.can or state.suggesting.busy)
+        if changed("measuring"):
+            self.measure.show_armed(state.measuring)
         if changed("frames"):
             self._show_frames(state.frames)
         if changed("extent"):

@@ -328,6 +328,8 @@ class PanelState:
     object: ObjectState = field(default_factory=ObjectState)
     model: ModelState = field(default_factory=ModelState)
     suggesting: Suggesting = field(default_factory=Suggesting)
+    measuring: bool = False
+    """Objects are measured."""
     frames: FramesState = field(default_factory=FramesState)
     files: FilesState = field(default_factory=FilesState)
     extent: Extent = "frame"
