@@ -112,6 +112,8 @@ class Panel(QStackedWidget):
             self.suggestions.show_suggesting(state.suggesting)
         if changed("measuring"):
             self.measure.show_armed(state.measuring)
+        if changed("suggesting") or changed("measuring"):
+            self._show_page(ALL_CELLS, state.suggesting.can or state.suggesting.busy or state.measuring)
         if changed("frames"):
             self._show_frames(state.frames)
         if changed("extent"):
