@@ -5,6 +5,7 @@ Nothing is downloaded, and nothing is unpacked that leaves its folder.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,9 @@ TYPES = {"b": "batch", "c": "channel", "z": "space", "y": "space", "x": "space"}
 """The type of each axis letter of version 0.4."""
 
 Table = dict[str, Any]
+MOST_TEXT = 1 << 20
+"""Descriptions have so many bytes at most; usual ones have a hundredth."""
+MOST_NODES = 50_000
 
 
 def read_description(file: Path, name: str) -> Table:
@@ -39,8 +43,10 @@ def read_description(file: Path, name: str) -> Table:
     ValueError
         With one sentence, where it cannot be read or describes no model of these versions.
     """
+    if file.stat().st_size > MOST_TEXT:
+        raise ValueError(f"The description in {name} is {file.stat().st_size:,} bytes long, more than any model needs.")
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))
+        content = _plain(file.read_text("utf-8"))
     except (yaml.YAMLError, OSError, UnicodeError, RecursionError) as error:
         raise ValueError(f"The description in {name} cannot be read ({' '.join(str(error).split())}).") from None
     if not isinstance(content, dict) or "weights" not in content:
@@ -49,6 +55,36 @@ def read_description(file: Path, name: str) -> Table:
     if not version.startswith((OLD, NEW)):
         raise ValueError(f"The description in {name} has version {version or 'none'}; {OLD} and {NEW} can be read.")
     return _modern(content) if version.startswith(OLD) else content
+
+
+def _plain(text: str) -> Any:
+    """What a text of YAML says, read no further where aliases would make it many times as long.
+
+    Raises
+    ------
+    yaml.YAMLError
+        Where they do, or the text is no YAML.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _length(node, {}) > MOST_NODES:
+            raise yaml.YAMLError("its aliases repeat it beyond all measure")
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _length(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many nodes there are below one when each alias is written out; infinity where one contains itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        flat = (part for entry in parts for part in (entry if isinstance(entry, tuple) else (entry,)))
+        known[id(node)] = 1 + sum(_length(part, known) for part in flat)
+    return known[id(node)]
 
 
 def _modern(old: Mapping[str, Any]) -> Table:

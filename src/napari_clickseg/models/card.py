@@ -34,6 +34,11 @@ READABLE = 0o644
 """Weights are written so that others on the same computer can read them."""
 KIND, CONVERTED = "kind", "converted"
 """The entry of a card's JSON that marks a converted model's card."""
+SIDES = (8, 4096)
+"""The sides that windows may have."""
+MOST_CHANNELS = 8192
+MOST_STAGES = 64
+"""Networks have no more stages, and none more channels or blocks than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,23 @@ class ModelCard:
         """Return the card from the values of its JSON; names that this version does not know are left out."""
         known = {f.name for f in fields(cls)}
         chosen = {key: value for key, value in values.items() if key in known}
-        return cls(**{**chosen, "refinements": tuple(chosen["refinements"])})
+        card = cls(**{**chosen, "refinements": tuple(chosen["refinements"])})
+        _check_sizes(card)
+        return card
+
+
+def _check_sizes(card: ModelCard) -> None:
+    """Raise ValueError where a network of these sizes would fit no computer."""
+    least, most = SIDES
+    if type(card.side) is not int or not least <= card.side <= most:
+        raise ValueError(f"its card gives windows a side of {card.side!r}, but sides lie between {least} and {most}")
+    if not (isinstance(card.object_share, int | float) and 0 < card.object_share <= 1):
+        raise ValueError(f"its card gives objects {card.object_share!r} of a window, but shares lie between 0 and 1")
+    for name, value in card.network_options.items():
+        numbers = value if isinstance(value, list | tuple) else [value]
+        whole = [number for number in numbers if isinstance(number, int)]
+        if len(numbers) > MOST_STAGES or any(abs(number) > MOST_CHANNELS for number in whole):
+            raise ValueError(f"its card gives the network {name}={value!r:.60}, which fits no computer")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from napari_clickseg.models import torchscript as programs
 from napari_clickseg.models.bioimageio import DESCRIPTIONS, Parts, open_package
 from napari_clickseg.models.card import READABLE, ConvertedCard, ModelCard, read_card
 from napari_clickseg.models.io_spec import Conventions
-from napari_clickseg.models.loaded import Adapter, Opened
+from napari_clickseg.models.loaded import Adapter, Opened, check_numbers
 from napari_clickseg.models.registry import DEFAULT, WEIGHTLESS, ModelEntry, _card, _entry_points, find_model
 from napari_clickseg.models.safe_archive import check_not_cut, check_size, members
 from napari_clickseg.models.state_dict import Blueprint, open_state_dict, open_weights
@@ -139,10 +139,27 @@ def load_click_model(path: str | Path, device: str = "auto") -> ClickPredictor:
 
     card = read_click_card(path)
     check_version(card, path)
+    _check_network(card, Path(path))
     network = new_network(card.network, card.network_options, Encoding.from_mapping(card.encoding))
     read_weights(network, path)
     kind = JudgedPredictor if judges(network) and sees_objects(network) else ClickPredictor
     return kind.of(network, card, choose_device(device))
+
+
+def _check_network(card: ModelCard, path: Path) -> None:
+    """Refuse a card whose network would have more weights than the file can hold, before memory is taken for it."""
+    with safe_open(str(path), framework="pt") as weights:
+        held = len(weights.keys())
+    blocks = sum(n for n in card.network_options.get("depths", ()) if isinstance(n, int))
+    wanted = 0 if blocks > held else sum(weight.numel() for weight in _outline(card).parameters())
+    if blocks > held or wanted > path.stat().st_size:
+        raise ValueError(f"The weights in {path} do not fit its card: that describes a network of other sizes.")
+
+
+def _outline(card: ModelCard) -> nn.Module:
+    """The network without weights."""
+    with torch.device("meta"):
+        return new_network(card.network, card.network_options, Encoding.from_mapping(card.encoding))
 
 
 def check_version(card: ModelCard, path: str | Path) -> None:
@@ -176,10 +193,12 @@ def read_weights(network: nn.Module, path: str | Path) -> None:
         With the reason in one sentence, where the file is missing or corrupt or its weights do not fit.
     """
     try:
-        network.load_state_dict({name: value.float() for name, value in load_file(str(path)).items()})
+        weights = {name: value.float() for name, value in load_file(str(path)).items()}
+        network.load_state_dict(weights)
     except (SafetensorError, RuntimeError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"The weights in {path} do not fit the network {type(network).__name__} ({reason}).") from None
+    check_numbers(weights, str(path))
 
 
 def read_encoder(network: nn.Module, path: str | Path) -> None:

@@ -232,3 +232,13 @@ def _back(returned: Tensor, axes: str) -> Tensor:
 def _whole(axes: str) -> str:
     """Return the order with its batch, which comes first where it is not named."""
     return axes if "b" in axes else f"b{axes}"
+
+
+def check_numbers(weights: Mapping[str, Tensor], name: str) -> None:
+    """Raise ValueError where weights hold values that are no numbers: whatever is asked, nothing comes of them.
+
+    Infinities stay: networks use them to mask.
+    """
+    for layer, values in weights.items():
+        if values.is_floating_point() and bool(values.isnan().any()):
+            raise ValueError(f"The weights in {name} are damaged: {layer} holds values that are no numbers (NaN).")

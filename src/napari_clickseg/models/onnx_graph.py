@@ -5,7 +5,8 @@ Libraries that convert ONNX to torch bring torchvision along; the operators of s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_clickseg.models.loaded import FAILURES, Opened, declared_by_shape, reason
+from napari_clickseg.models.loaded import FAILURES, Opened, check_numbers, declared_by_shape, reason
 from napari_clickseg.models.onnx_operators import OPERATORS
 
 FORMAT = "ONNX"
@@ -24,6 +25,7 @@ SOFTMAX_VERSION = 13
 """Until then a softmax flattened all that came after its axis."""
 SOFTMAXES = ("Softmax", "LogSoftmax")
 MOST_COLOURS = 4
+MOST_STEPS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def read_onnx(path: Path) -> bytes:
     """
     onnx = _library(path.name)
     model = _parsed(path.read_bytes(), path.name)
-    if not any(map(onnx.external_data_helper.uses_external_data, model.graph.initializer)):
+    if not _lies_elsewhere(onnx, model):
         return path.read_bytes()
     try:
         onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
@@ -118,11 +120,18 @@ def open_onnx(content: bytes, name: str, allowed: Callable[[str], bool]) -> Open
     """
     onnx = _library(name)
     model = _parsed(content, name)
+    if _lies_elsewhere(onnx, model):
+        raise ValueError(f"{name} keeps values in other files, which are not there; export it with all values inside.")
     if model.functions:
+        if _written_out(model) > MOST_STEPS:
+            raise ValueError(
+                f"{name} has functions that become more than {MOST_STEPS:,} steps when they are written out."
+            )
         model = onnx.inliner.inline_local_functions(model)
     _check_operators(model, name)
     graph = model.graph
     values = {value.name: _tensor(onnx, value) for value in graph.initializer}
+    check_numbers(values, name)
     images = [value for value in graph.input if value.name not in values]
     if len(images) != 1:
         raise ValueError(f"{name} takes {len(images)} inputs; one image is wanted.")
@@ -155,6 +164,42 @@ def _parsed(content: bytes, name: str) -> Any:
     if not model.graph.node:
         raise ValueError(f"{name} is damaged or no ONNX file (its graph is empty).")
     return model
+
+
+def _nodes(nodes: Iterable[Any]) -> Iterator[Any]:
+    """Nodes, and those of the graphs that are attributes of them."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in (*attribute.graphs, *((attribute.g,) if attribute.HasField("g") else ())):
+                yield from _nodes(graph.node)
+
+
+def _lies_elsewhere(onnx: Any, model: Any) -> bool:
+    """Whether values of a model, constants within it and its functions too, are kept in other files."""
+    nodes = _nodes([*model.graph.node, *(node for function in model.functions for node in function.node)])
+    attributes = [attribute for node in nodes for attribute in node.attribute]
+    constants = [tensor for one in attributes for tensor in (one.t, *one.tensors)]
+    return any(map(onnx.external_data_helper.uses_external_data, (*model.graph.initializer, *constants)))
+
+
+def _written_out(model: Any) -> float:
+    """How many steps a model takes when its functions are written out; infinity where one calls itself."""
+    functions = {(function.domain, function.name): function for function in model.functions}
+    known: dict[tuple[str, str], float] = {}
+
+    def length(nodes: Iterable[Any]) -> float:
+        return sum(called((node.domain, node.op_type)) for node in _nodes(nodes))
+
+    def called(key: tuple[str, str]) -> float:
+        if key not in functions:
+            return 1
+        if key not in known:
+            known[key] = math.inf
+            known[key] = length(functions[key].node)
+        return known[key]
+
+    return length(model.graph.node)
 
 
 def _check_operators(model: Any, name: str) -> None:

@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from napari_clickseg.models.loaded import FAILURES, Opened, reason
+from napari_clickseg.models.loaded import FAILURES, Opened, check_numbers, reason
 from napari_clickseg.models.trust import ClassNeeded, Untrusted, digest
 
 FORMAT = "state dict"
@@ -170,6 +170,7 @@ def open_weights(
     network = blueprint.build()
     fitting = _without_prefix(weights, network)
     fill(network, fitting, name)
+    check_numbers(fitting, name)
     parts = (blueprint.class_path, blueprint.kwargs, blueprint.code)
     return Opened(network.eval(), FORMAT, fitting, blueprint.permission, {}, "", *parts)
 

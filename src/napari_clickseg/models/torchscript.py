@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from napari_clickseg.models.io_spec import Conventions
-from napari_clickseg.models.loaded import FAILURES, Opened, declared_by_shape, reason
+from napari_clickseg.models.loaded import FAILURES, Opened, check_numbers, declared_by_shape, reason
 from napari_clickseg.models.trust import Untrusted, digest
 
 TORCHSCRIPT, EXPORTED = "TorchScript", "torch.export"
@@ -48,6 +48,7 @@ def open_torchscript(content: bytes, name: str, allowed: Callable[[str], bool]) 
             module = torch.jit.load(io.BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
     except FAILURES as error:
         raise ValueError(f"{name} cannot be opened as TorchScript ({reason(error)}).") from None
+    check_numbers(module.state_dict(), name)
     return Opened(module.eval(), TORCHSCRIPT, content, permission)
 
 
@@ -65,6 +66,7 @@ def open_exported(content: bytes, name: str, allowed: Callable[[str], bool]) -> 
         module: nn.Module = program.module()
     except FAILURES as error:
         raise ValueError(f"{name} cannot be opened as a torch.export program ({reason(error)}).") from None
+    check_numbers(program.state_dict, name)
     declared = declared_by_shape(_shape(program), name)
     longest = _longest_side(program)
     if longest is not None and "tile" not in declared:
