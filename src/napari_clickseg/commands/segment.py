@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from napari_clickseg.batch.segment import Done, Job
 
 ENDING = ".tif"
+GO_ON = "The same command goes on with it; what is written is kept."
 FOR_FOLDERS = {"format", "jobs", "scheduler"}
 """Options that say nothing about one image."""
 
@@ -122,10 +123,7 @@ def _segment_folder(chosen: argparse.Namespace) -> None:
         faults = _work(waiting, chosen.jobs, cluster)
     print(f"written: {len(waiting) - len(faults)} files of labels below {chosen.output}")
     if faults:
-        raise Unfinished(
-            f"{len(faults)} of {len(waiting)} images could not be segmented. The same command goes on with them; what "
-            "is written is kept."
-        )
+        raise Unfinished(f"{len(faults)} of {len(waiting)} images could not be segmented.")
 
 
 def _make_folders(chosen: argparse.Namespace, jobs: Sequence[Job]) -> None:
@@ -150,7 +148,7 @@ def _work(jobs: Sequence[Job], processes: int, cluster: Any | None) -> list[Done
     with tqdm(total=len(jobs), unit="image") as bar, closing(results(attempt, jobs, processes, cluster)) as answers:
         for answer in answers:
             bar.update()
-            done = Done(answer.job, fault=answer.why) if isinstance(answer, Lost) else answer
+            done = Done(answer.job, fault=f"{answer.why} {GO_ON}") if isinstance(answer, Lost) else answer
             _tell_left_out(done)
             (faults if done.fault else worked).append(done)
     _tell_channels(worked)
