@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bench_rows import rows_of
-from napari_clickseg.benchmark.sequence_tables import aims_table, cost_table, effort_table, review_table, worst_table
+from napari_clickseg.benchmark.sequence_tables import aims_table, cost_table, effort_table, review_table
 
 
 def cells(text: str) -> list[list[str]]:
@@ -42,27 +41,6 @@ def cost_row(what: str, frames: int, seconds: float) -> dict[str, str]:
 COSTS = [cost_row(what, frames, seconds) for what, frames, seconds in (
     ("one object", 10, 0.5), ("all objects", 10, 1.0), ("one object", 80, 4.0), ("all objects", 100, 20.0),
 )]  # fmt: skip
-
-
-def test_worst_frames_are_told_after_0_1_4_and_10_clicks() -> None:
-    rows = rows_of("hela", "m", {"1": [0.2, 0.5, 0.6, 0.7, 0.8], "2": [0.4, 0.7, 1.0]}, start="cut")
-    assert cells(worst_table(rows)) == [["hela", "damaged", "2", "30", "60 / 90 / 90"]]
-
-
-def test_models_stand_side_by_side_and_those_that_did_not_run_leave_a_gap() -> None:
-    rows = [
-        *rows_of("hela", "m", {"1": [0.5, 1.0]}, start="cut"),
-        *rows_of("t98g", "n", {"1": [0.4, 0.9]}, start="cut"),
-    ]
-    assert [line[3:] for line in cells(worst_table(rows))] == [
-        ["50", "100 / 100 / 100", ""],
-        ["40", "", "90 / 90 / 90"],
-    ]
-
-
-def test_the_papers_stand_below_photographs_only() -> None:
-    rows = rows_of("natural_davis16_val", "itis", {"1": [0.5, 1.0]}, start="cut")
-    assert [line[4] for line in cells(worst_table(rows))] == ["100 / 100 / 100", "67 / 77 / 83"]
 
 
 def test_effort_is_told_as_a_share_of_clicking_from_scratch_without_and_with_what_was_erased() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,17 +17,20 @@ from napari_clickseg.benchmark.click_runs import read_rows
 from napari_clickseg.benchmark.conversion import Row, read_corrections
 from napari_clickseg.benchmark.correction_tables import aims_table, backpropagation_table, failures_table, gains_table
 from napari_clickseg.benchmark.costs import read_peaks
-from napari_clickseg.benchmark.results import NATURAL, Results, collect
-from napari_clickseg.benchmark.sequence_tables import LEDGERS, TABLES, worst_table
+from napari_clickseg.benchmark.results import Results, collect
+from napari_clickseg.benchmark.sequence_tables import LEDGERS, TABLES
 from napari_clickseg.benchmark.sequence_tables import aims_table as sequence_aims
+from napari_clickseg.benchmark.system_tables import first_corrections_table, systems_table
 from napari_clickseg.benchmark.tables import (
+    AUC,
     AVERAGED,
+    COSTLY_CLICKS,
+    FEW,
+    Column,
     average_table,
     main_table,
     ranking,
-    robots_part,
     speed_table,
-    starts_part,
     table,
 )
 from napari_clickseg.core.metrics import clicks_to_reach, mean_interval
@@ -39,7 +42,7 @@ BEGIN, END = "<!-- {}: begin -->", "<!-- {}: end -->"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a paper says of two ways, and the models that differ in nothing else.
+    """A part of a system that is to save clicks, and the model with it and without it.
 
     Attributes
     ----------
@@ -57,30 +60,18 @@ class Claim:
 
 
 CLAIMS = (
-    Claim("ITIS", "Gaussians need fewer clicks than distance maps", "ab-gaussian", "ab-distance"),
-    Claim("Superpixel box", "the superpixel box saves clicks", "sp-box", "sp-maps", "pair"),
-    Claim("Getting to 99 %", "interaction stream and mask feedback save clicks", "fo-full", "fo-single"),
-    Claim("RITM", "the previous mask saves clicks", "ri-full", "ri-nomask"),
-    Claim("RITM", "the normalised focal loss saves clicks over cross-entropy", "ri-full", "ri-bce"),
+    Claim("RITM", "averaging with the mirror image", "ritm", "ritm:flip=off"),
+    Claim("RITM", "zoom-in", "ritm", "ritm:zoom=off"),
+    Claim("Getting to 99 %", "the guided filter", "forte99", "forte99:guided=off"),
+    Claim("default", "obeying clicks", "default", "default:obey=off"),
+    Claim("default", "looking closer at corrections", "default", "default:closer=off"),
 )
-REFINEMENTS = (
-    Claim("RITM", "averaging with the mirror image saves clicks", "ritm", "ritm:flip=off"),
-    Claim("RITM", "looking closer at corrections saves clicks", "ritm", "ritm:closer=off"),
-    Claim("Getting to 99 %", "the guided filter saves clicks", "forte99", "forte99:guided=off"),
-    Claim("BRS", "backpropagating refinement saves clicks", "brs", "brs:brs=off"),
-    Claim("BRS", "and does so beyond obeying the clicks locally", "brs", "brs:brs=off:obey=on"),
-    Claim("default", "obeying clicks saves clicks", "default", "default:obey=off"),
-    Claim("default", "looking closer at corrections saves clicks", "default", "default:closer=off"),
+BRS_CLAIMS = (
+    Claim("BRS", "backpropagating refinement", "brs:brs=on", "brs:brs=off"),
+    Claim("BRS", "beyond obeying clicks locally", "brs:brs=on", "brs:brs=off:obey=on"),
 )
-PUBLISHED: Mapping[str, Mapping[str, str]] = {
-    "itis": {"natural_grabcut": "5.60"},
-    "spbox": {"natural_grabcut": "3.46"},
-    "forte99": {"natural_grabcut": "2.54"},
-    "ritm": {"natural_grabcut": "1.68", "natural_davis16_val": "5.98"},
-    "brs": {"natural_grabcut": "3.60", "natural_davis16_val": "8.24"},
-}
-"""NoC@90 that the papers report: ITIS table 1, superpixel box table 2, Getting to 99 % table 2 (without its drawn
-composites), RITM table 7 (HRNet-18s, trained on COCO and LVIS), BRS table 1."""
+FIVE = ("itis", "spbox", "forte99", "ritm", "brs")
+MODELS = ("default", *FIVE, *WEIGHTLESS)
 
 
 TITLES: Mapping[str, str] = {
@@ -156,9 +147,9 @@ def _aims(folder: Folder) -> str:
     for target in (0.85, 0.90):
         means = {
             name: np.mean([_needed(results, source, name, target).mean() for source in results.microscopy])
-            for name in ("default", *PUBLISHED)
+            for name in ("default", *_five(results))
         }
-        best = min(PUBLISHED, key=lambda name: means[name])
+        best = min(_five(results), key=lambda name: means[name])
         lines.append(
             [
                 f"NoC@{100 * target:.0f}",
@@ -178,6 +169,11 @@ def _aims(folder: Folder) -> str:
     return table(head, lines)
 
 
+def _five(results: Results) -> list[str]:
+    """Those of the five systems that clicked on all microscopy sources."""
+    return [name for name in FIVE if all(name in results.scratch(source).models for source in results.microscopy)]
+
+
 def _ahead(results: Results, target: float) -> int:
     """On how many microscopy sources no other model needs fewer clicks than the default beyond doubt."""
     ahead = 0
@@ -189,9 +185,8 @@ def _ahead(results: Results, target: float) -> int:
 
 
 def _summary(folder: Folder) -> str:
-    """The default in few columns, beside the best of the five systems and of the models without weights."""
+    """The default in few columns, beside the best of the five systems."""
     results = folder.results("clicks")
-    rivals = (tuple(PUBLISHED), tuple(WEIGHTLESS))
     lines, numbers = [], []
     for source, title in TITLES.items():
         if source not in results.sources:
@@ -199,20 +194,12 @@ def _summary(folder: Folder) -> str:
         there = results.scratch(source).models
         ious = there["default"].ious
         nocs = [_needed(results, source, "default", target).mean() for target in (0.85, 0.90)]
-        best = [min(_needed(results, source, n, 0.90).mean() for n in names if n in there) for names in rivals]
+        best = [min(_needed(results, source, n, t).mean() for n in FIVE if n in there) for t in (0.85, 0.90)]
         numbers.append([ious[:, 0].mean(), ious[:, 2].mean(), *nocs, *best])
-        lines.append([title, *_few(numbers[-1])])
-    lines.append(["**average**", *_few(np.mean(numbers, axis=0))])
-    head = [
-        "images",
-        "IoU after 1 click",
-        "after 3",
-        "NoC@85",
-        "NoC@90",
-        "best of the five: NoC@90",
-        "best without weights",
-    ]
-    return table(head, lines)
+        lines.append([title, str(len(ious)), *_few(numbers[-1])])
+    lines.append(["**average**", "", *_few(np.mean(numbers, axis=0))])
+    head = ["images", "objects", "IoU after 1 click", "after 3", "NoC@85", "NoC@90"]
+    return table([*head, "best of the five: NoC@85", "NoC@90"], lines)
 
 
 def _few(numbers: Sequence[float]) -> list[str]:
@@ -220,54 +207,41 @@ def _few(numbers: Sequence[float]) -> list[str]:
     return [f"{number:.2f}" if place < 2 else f"{number:.1f}" for place, number in enumerate(numbers)]
 
 
-def _photographs(folder: Folder) -> str:
-    results = folder.results("clicks")
-    sources = [source for source in results.sources if source.startswith(NATURAL)]
-    lines = []
-    for name in ("default", *PUBLISHED):
-        cells = [name]
-        for source in sources:
-            needed = _needed(results, source, name, 0.90)
-            low, high = mean_interval(needed)
-            cells += [f"{needed.mean():.2f} ({low:.2f}-{high:.2f})", PUBLISHED.get(name, {}).get(source, "")]
-        lines.append(cells)
-    heads = [part for source in sources for part in (source.removeprefix(NATURAL), "paper")]
-    return table(["NoC@90", *heads], lines)
-
-
 def _claims(claims: Sequence[Claim], name: str) -> Callable[[Folder], str]:
     def text(folder: Folder) -> str:
-        return table(
-            ["paper", "claim", "with", "without", "difference (95 %)", "here"],
-            (_judged(claim, folder.results(name, claim.robot)) for claim in claims),
-            words=2,
-        )
+        head = ["of", "what it brings", "objects", "NoC@90 without", "with", "AuC without", "with"]
+        head += ["AuC gained (95 %)", "costly clicks without, %", "with, %", "here"]
+        return table(head, (_judged(claim, folder.results(name, claim.robot)) for claim in claims), words=2)
 
     return text
 
 
 def _judged(claim: Claim, results: Results) -> list[str]:
-    """Mean NoC@90 of both over the sources, the paired difference, and whether the claim holds."""
-    both = [
-        [_needed(results, source, name, 0.90) for name in (claim.better, claim.worse)]
-        for source in results.microscopy
-        if {claim.better, claim.worse} <= set(results.scratch(source).models)
-    ]
-    means = np.mean([[needed.mean() for needed in pair] for pair in both], axis=0)
-    low, high = mean_interval(*(worse - better for better, worse in both))
-    verdict = "holds" if low > 0 else "reversed" if high < 0 else "not shown"
-    cells = [f"{mean:.2f}" for mean in means]
-    return [claim.paper, claim.says, *cells, f"{means[1] - means[0]:+.2f} ({low:+.2f} to {high:+.2f})", verdict]
+    """Means over the sources of both, the paired difference of AuC, and whether that says that the part helps."""
+    there = [results.scratch(source).models for source in results.microscopy]
+    pairs = [(m[claim.better], m[claim.worse]) for m in there if {claim.better, claim.worse} <= set(m)]
+    gains = [AUC.values(better) - AUC.values(worse) for better, worse in pairs]
+    low, high = mean_interval(*gains)
+    count = sum(len(better.objects) for better, _ in pairs)
+    verdict = "helps" if low > 0 else "harms" if high < 0 else "not shown"
+
+    def both(column: Column) -> list[str]:
+        return [column.written(float(np.mean([column.mean(pair[k]) for pair in pairs]))) for k in (1, 0)]
+
+    needed = Column("", lambda measured: clicks_to_reach(measured.ious, 0.90), "{:.2f}")
+    gained = f"{np.mean([g.mean() for g in gains]):+.3f} ({low:+.3f} to {high:+.3f})"
+    cells = [*both(needed), *both(AUC), gained, *both(COSTLY_CLICKS)]
+    return [claim.paper, claim.says, str(count), *cells, verdict if count >= FEW else "too few objects"]
 
 
-def _starts(folder: Folder) -> str:
-    results = folder.results("starts")
-    return _without_heading(starts_part("", results, results.microscopy, ranking(results)))
+def _systems(folder: Folder) -> str:
+    names = ("clicks", "robots", "brs", "baselines")
+    rows = [row for name in names for row in read_rows(folder.path / f"{name}.csv.gz")]
+    return systems_table(rows, MODELS)
 
 
-def _robots(folder: Folder) -> str:
-    results = folder.results("robots")
-    return _without_heading(robots_part("", results, results.microscopy, ranking(results)))
+def _first_corrections(folder: Folder) -> str:
+    return first_corrections_table(read_rows(folder.path / "starts.csv.gz"), MODELS)
 
 
 def _speed(folder: Folder) -> str:
@@ -296,10 +270,6 @@ def _measured(folder: Folder, what: str) -> list[Row]:
     return ledger.read(folder.path / f"{ledger.file}.csv.gz")
 
 
-def _worst(folder: Folder) -> str:
-    return worst_table(read_rows(folder.path / "worst.csv.gz"))
-
-
 def _sequence_aims(folder: Folder) -> str:
     return sequence_aims(*(_measured(folder, what) for what in ("effort", "review", "cost")))
 
@@ -310,18 +280,16 @@ PLACES: dict[str, Callable[[Folder], str]] = {
     "averages": _averages,
     "aims": _aims,
     "summary": _summary,
-    "photographs": _photographs,
-    "ablations": _claims(CLAIMS, "ablations"),
-    "refinements": _claims(REFINEMENTS, "refinements"),
+    "systems": _systems,
+    "first corrections": _first_corrections,
+    "refinements": _claims(CLAIMS, "refinements"),
+    "brs": _claims(BRS_CLAIMS, "backpropagation"),
     "backpropagation": lambda folder: backpropagation_table(folder.results("backpropagation")),
     "conversion formats": _formats,
     "conversion aims": _corrected(aims_table),
     "conversion gains": _corrected(gains_table),
     "conversion failures": _corrected(failures_table),
-    "starts": _starts,
-    "robots": _robots,
     "speed": _speed,
-    "worst frames": _worst,
     "sequence effort": _sequences("effort"),
     "review order": _sequences("review"),
     "carrying cost": _sequences("cost"),
@@ -336,7 +304,3 @@ def _plain(results: Results) -> list[str]:
 
 def _needed(results: Results, source: str, name: str, target: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return clicks_to_reach(results.scratch(source).models[name].ious, target)
-
-
-def _without_heading(parts: Iterable[str]) -> str:
-    return "\n\n".join(part for part in parts if part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,7 @@ from napari_clickseg.benchmark import sequence_effort as effort
 from napari_clickseg.benchmark import sequence_review as looking
 from napari_clickseg.benchmark.sequence_effort import GOAL
 from napari_clickseg.benchmark.sequences import Movie
-from napari_clickseg.benchmark.starting_masks import protocol_of
 from napari_clickseg.benchmark.tables import table
-from napari_clickseg.core.metrics import carried_on
 from napari_clickseg.core.requests import Predictor
 from napari_clickseg.storage.tables import open_table
 
@@ -83,56 +81,9 @@ LEDGERS: dict[str, Ledger] = {
 """By what is asked."""
 
 
-PAPERS: Mapping[str, Sequence[float]] = {
-    "itis": (0.670, 0.771, 0.828),
-    "spbox": (0.722, 0.801, 0.843),
-}
-"""DAVIS-2016 val, the worst frame of each sequence: mean IoU after 1, 4 and 10 clicks (ITIS, table 2; Majumder and Yao
-2020, table 3)."""
-PAPERS_START = 0.504
-"""Mean IoU of the masks that they correct, of a network that was shown the first frame's (OSVOS; ITIS, table 2)."""
-DAVIS = "natural_davis16_val"
-CLICKS = (0, 1, 4, 10)
 FIFTH, LOOKED_AT, SHARE_FOUND, SECONDS, TIMES = 0.2, 0.2, 0.9, 10.0, 3.0
 """Aims: clicks against clicking from scratch; part of the list, and share of the wrong objects in it; seconds of one
 object over 100 frames; all objects' time against one's."""
-
-
-def worst_table(rows: Iterable[Row]) -> str:
-    """Mean IoU of the worst frames before and after some clicks, model beside model; the papers' below DAVIS."""
-    curves: dict[tuple[str, str], dict[str, dict[tuple[str, ...], list[float]]]] = {}
-    for row in rows:
-        group = curves.setdefault((row["source"], protocol_of(row["start"])), {}).setdefault(row["model"], {})
-        group.setdefault((row["image"], row["frame"], row["object"]), []).append(float(row["iou"]))
-    models = list(dict.fromkeys(model for group in curves.values() for model in group))
-    lines = []
-    for (source, start), groups in curves.items():
-        both = sorted(set.intersection(*(set(many) for many in groups.values())))
-        if not both:
-            raise ValueError(
-                f"{', '.join(groups)} corrected no frame of {source} in common (start {start}), so they cannot be "
-                "compared; run them over the same sample."
-            )
-        by_model = {model: {key: many[key] for key in both} for model, many in groups.items()}
-        means = {model: _means(list(many.values())) for model, many in by_model.items()}
-        first = next(iter(means.values()))[0]
-        cells = [_percents(means[model][1:]) if model in means else "" for model in models]
-        lines.append([source, start, str(len(next(iter(by_model.values())))), f"{100 * first:.0f}", *cells])
-        if source == DAVIS:
-            papers = [_percents(PAPERS[model]) if model in PAPERS else "" for model in models]
-            lines.append([source, "the papers'", "20", f"{100 * PAPERS_START:.0f}", *papers])
-    return table(["source", "start", "sequences", "IoU@0", *models], lines, words=2)
-
-
-def _means(curves: Sequence[Sequence[float]]) -> list[float]:
-    """Over curves that begin with no click, after each of `CLICKS`; a curve that ended keeps its last value."""
-    deep = np.array([carried_on(curve, max(CLICKS) + 1) for curve in curves])
-    means: list[float] = deep[:, list(CLICKS)].mean(axis=0).tolist()
-    return means
-
-
-def _percents(values: Iterable[float]) -> str:
-    return " / ".join(f"{100 * value:.0f}" for value in values)
 
 
 def effort_table(rows: Sequence[Row]) -> str:
