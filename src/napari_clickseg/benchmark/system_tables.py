@@ -91,7 +91,7 @@ Pairs = Sequence[tuple[Measured, Measured]]
 def _paired(curves: Curves, reference: Curves) -> Pairs:
     """The objects that both saw, source by source."""
     pairs = []
-    for source in curves.keys() & reference.keys():
+    for source in sorted(curves.keys() & reference.keys()):
         both = shared((curves[source], reference[source]))
         if both:
             pairs.append((curves[source].of(both), reference[source].of(both)))
