@@ -13,6 +13,7 @@ import tifffile
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from napari_builtins.io import napari_get_reader
 from ome_zarr_models.v04.image_label import ImageLabel as ImageLabel04
 from ome_zarr_models.v05.image_label import ImageLabel as ImageLabel05
 
@@ -117,6 +118,21 @@ def check_by_specification(path: Path, geometry: Geometry, zarr_format: int) -> 
     assert all(unit in (*LENGTHS, *TIMES, "") for unit in geometry.units)
     if zarr_format == 3:
         assert group["0"].metadata.dimension_names == tuple(geometry.axes.lower())
+
+
+@RARELY
+@given(data=st.data(), place=places(), suffix=st.sampled_from([".npy", ".tif", ".zarr", ".png"]))
+def test_napari_itself_reads_what_is_written(tmp_path: Path, data: st.DataObject, place: Geometry, suffix: str) -> None:
+    place = place.along("YX") if suffix == ".png" else place
+    labels = data.draw(label_images(place.axes))
+    labels = np.minimum(labels.astype(np.int64), 2**16 - 1) if suffix == ".png" else labels
+    path = tmp_path / f"a{suffix}"
+    write_labels(path, labels, place.axes, geometry=place)
+    read = napari_get_reader(str(path))
+    assert read is not None
+    layers = read(str(path))
+    assert len(layers) == 1
+    np.testing.assert_array_equal(np.squeeze(np.asarray(layers[0][0])), np.squeeze(labels))
 
 
 @RARELY
