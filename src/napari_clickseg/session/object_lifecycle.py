@@ -1,8 +1,12 @@
-"""Where the object being drawn ends and the next one begins: functions that become methods of Session."""
+"""Where the object being drawn ends, the next one begins, and undo leads: functions that become methods of Session."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from napari_clickseg.core.requests import Request
+from napari_clickseg.session.state import ObjectState
 
 if TYPE_CHECKING:
     from napari_clickseg.session.session import Session
@@ -71,3 +75,20 @@ def reserve(session: Session, label: int) -> None:
         news = session._object.reserve(int(label))
     if news:
         session._report("reserve", label=int(label))
+
+
+def undo(session: Session) -> Request | None:
+    """Go one step back; return a question only where the older state was never answered."""
+    return _travel(session, "undo", session._object.history.undo) if session.can_undo else None
+
+
+def redo(session: Session) -> Request | None:
+    """Go one step forward; return a question only where that state was never answered."""
+    return _travel(session, "redo", session._object.history.redo) if session.can_redo else None
+
+
+def _travel(session: Session, name: str, move: Callable[[], ObjectState]) -> Request | None:
+    with session._all_or_nothing():
+        request = session._object.travel(move)
+    session._report(name)
+    return request

@@ -6,9 +6,10 @@ The pixels that change are worked out by `session.label_operations`; here they a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.edits import Edit, new_objects
@@ -18,6 +19,7 @@ from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Segmenter
 from napari_clickseg.session import checks, label_operations
+from napari_clickseg.session.replay import Act
 
 if TYPE_CHECKING:
     from napari_clickseg.session.session import Session
@@ -245,6 +247,28 @@ def copy_from(session: Session, source: Frame, target: Frame, labels: Sequence[i
     ids = None if labels is None else tuple(int(k) for k in labels)
     _write(session, label_operations.copy(session.labels, source, target, ids, _whole(session)))
     session._report("copy_from", source=source, target=target, labels=ids)
+
+
+def paint(session: Session, region: Region, values: npt.NDArray[Any]) -> None:
+    """Write values into a region of the label array, past objects and undo, as painting by hand does."""
+    with session._all_or_nothing():
+        session._object.paint(region, values)
+    session.painted_by_hand(region)
+
+
+def painted_by_hand(session: Session, region: Region, before: npt.NDArray[Any] | None = None) -> None:
+    """Report that somebody else wrote into this region of the label array: what is there now becomes an act.
+
+    Parameters
+    ----------
+    before : ndarray, optional
+        What stood there before, shape of the region. Without it, what was done earlier may not be done again in the
+        same way where it depended on pixels that were painted over and in which nothing was drawn before.
+    """
+    if before is not None:
+        session.overpainted.emit(region, before)
+    block = np.array(session.labels[region.slices])
+    session.acted.emit(Act("paint", {"region": region, "values": block}))
 
 
 def _whole(session: Session) -> Region:

@@ -119,7 +119,8 @@ def set_prompt(session: Session, kind: str, points: Sequence[Position]) -> Reque
     prompt = Prompt(kind, corners, mask)
     middle = tuple(map(float, outline.mean(axis=0))) if kind == "box" else _deepest(mask)
     new = (*session.clicks, Click((*map(float, frame), *middle)))
-    request = session.start_from(prompt, frame, new)
+    with session._all_or_nothing():
+        request = session._object.start_from(prompt, frame, new)
     session._report("set_prompt", kind=kind, points=corners)
     return request
 

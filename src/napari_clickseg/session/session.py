@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, ClassVar, get_args
 
 import numpy as np
@@ -19,14 +18,14 @@ from napari_clickseg.core.labels import drawable, highest_id
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request, Seeing
+from napari_clickseg.session import answers, checks, frames, object_lifecycle, object_operations, prompts, replay
 from napari_clickseg.session import candidates as candidates_
-from napari_clickseg.session import checks, object_lifecycle, object_operations, prompts, replay
 from napari_clickseg.session import suggest as suggest_
 from napari_clickseg.session.active_object import ActiveObject
 from napari_clickseg.session.committed import Committed
 from napari_clickseg.session.drawing import Protect
 from napari_clickseg.session.replay import Act
-from napari_clickseg.session.state import ObjectState, Prompt
+from napari_clickseg.session.state import ObjectState
 
 
 class Session:
@@ -264,18 +263,7 @@ class Session:
         self._check_frame(frame)
         return self._object.mask(frame)
 
-    def alpha(self, frame: Frame = ()) -> npt.NDArray[np.float32]:
-        """Return how much of each pixel belongs to the object being drawn on a frame, 0 to 1, shape of the frame.
-
-        A matte where the model makes one ("forte99"), the probability of other models. The threshold has no part in it.
-
-        Raises
-        ------
-        ValueError
-            Where there is no such frame.
-        """
-        self._check_frame(frame)
-        return self._object.alpha(frame)
+    alpha = frames.alpha
 
     def area(self) -> int:
         """Return how many pixels the object being drawn has in the labels."""
@@ -334,11 +322,6 @@ class Session:
     stroke, set_stroke = prompts.stroke, prompts.set_stroke
     set_prompt = prompts.set_prompt
 
-    def start_from(self, prompt: Prompt, frame: Frame, clicks: tuple[Click, ...]) -> Request:
-        """Start on a frame from a prompt, with these clicks; `set_prompt` checks and reports it."""
-        with self._all_or_nothing():
-            return self._object.start_from(prompt, frame, clicks)
-
     def run(self, request: Request, stop: Stop = NEVER) -> Prediction:
         """Answer a request. Pure: changes nothing here; any thread may call it.
 
@@ -361,35 +344,10 @@ class Session:
         self._report("apply", frame=request.frame, prediction=prediction)
         return following
 
-    def wait_for(self, request: Request | None) -> None:
-        """Run and apply a request, and those that follow from it; where one fails, wait for no answer any more."""
-        try:
-            while request is not None:
-                request = self.apply(request, self.run(request))
-        finally:
-            self.stop_waiting()
-
-    def fail(self, request: Request, error: BaseException) -> None:
-        """Take note that a request could not be answered: clicks and what is drawn stay."""
-        if request is not self._object.pending:
-            return
-        self._object.stop_waiting()
-        self.failed.emit(error)
-        self._report("stop_waiting")
-
-    def ask_again(self) -> Request | None:
-        """Ask anew about the frames that carry clicks, as after another model was chosen."""
-        request = self._object.ask_again()
-        if request is None:
-            return None
-        self._report("ask_again")
-        return request
-
-    def stop_waiting(self) -> None:
-        """Wait for no answer any more: clicks and what is drawn stay."""
-        if self._object.pending is not None:
-            self._object.stop_waiting()
-            self._report("stop_waiting")
+    wait_for = answers.wait_for
+    fail = answers.fail
+    ask_again = answers.ask_again
+    stop_waiting = answers.stop_waiting
 
     def _with_diameter(self, request: Request) -> Request:
         if request.diameter is not None:
@@ -418,13 +376,7 @@ class Session:
 
     # -- history ---------------------------------------------------------------------------------------------------
 
-    def undo(self) -> Request | None:
-        """Go one step back; return a question only where the older state was never answered."""
-        return self._travel("undo", self._object.history.undo) if self.can_undo else None
-
-    def redo(self) -> Request | None:
-        """Go one step forward; return a question only where that state was never answered."""
-        return self._travel("redo", self._object.history.redo) if self.can_redo else None
+    undo, redo = object_lifecycle.undo, object_lifecycle.redo
 
     # -- edits of many objects -------------------------------------------------------------------------------------
 
@@ -453,46 +405,17 @@ class Session:
         """The frames that the user called right."""
         return self.state.notes.confirmed
 
-    def confirm(self, frame: Frame, yes: bool = True) -> None:
-        """Call a frame right, or no longer: nothing is carried into it. One step of undo.
+    confirm = frames.confirm
 
-        Raises
-        ------
-        ValueError
-            Where there is no such frame.
-        """
-        self._check_frame(frame)
-        if (frame in self.confirmed) != yes:
-            self._object.push_notes(self.state.notes.confirm(frame, yes))
-            self._report("confirm", frame=frame, yes=yes)
-
-    def confidence(self, frame: Frame) -> Mapping[int, float]:
-        """Return how sure the carrying of each object into a frame was, 0 to 1; empty where nothing was carried."""
-        return self.state.notes.confidence.get(frame, MappingProxyType({}))
+    confidence = frames.confidence
 
     # -- acts ------------------------------------------------------------------------------------------------------
 
     perform = replay.perform
 
-    def paint(self, region: Region, values: npt.NDArray[Any]) -> None:
-        """Write values into a region of the label array, past objects and undo, as painting by hand does."""
-        with self._all_or_nothing():
-            self._object.paint(region, values)
-        self.painted_by_hand(region)
+    paint = object_operations.paint
 
-    def painted_by_hand(self, region: Region, before: npt.NDArray[Any] | None = None) -> None:
-        """Report that somebody else wrote into this region of the label array: what is there now becomes an act.
-
-        Parameters
-        ----------
-        before : ndarray, optional
-            What stood there before, shape of the region. Without it, what was done earlier may not be done again in the
-            same way where it depended on pixels that were painted over and in which nothing was drawn before.
-        """
-        if before is not None:
-            self.overpainted.emit(region, before)
-        block = np.array(self.labels[region.slices])
-        self.acted.emit(Act("paint", {"region": region, "values": block}))
+    painted_by_hand = object_operations.painted_by_hand
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -516,12 +439,6 @@ class Session:
     def _report(self, name: str, **arguments: Any) -> None:
         self.changed.emit()
         self.acted.emit(Act(name, arguments))
-
-    def _travel(self, name: str, move: Callable[[], ObjectState]) -> Request | None:
-        with self._all_or_nothing():
-            request = self._object.travel(move)
-        self._report(name)
-        return request
 
     def _check_frame(self, frame: Frame) -> None:
         checks.check_frame(frame, self.image, self.ndim)
