@@ -40,6 +40,7 @@ def offered(b):
 def test_an_unfinished_session_is_offered_and_restored_beside_what_is_there(bench, image, unfinished, journals, qtbot):
     b = bench(image)
     b.until(lambda: "was not saved" in offered(b))
+    assert b.controller.recovery.picture.side == 64
     before = b.labels
     b.click(50, 10)
     qtbot.mouseClick(b.panel.files.offer.buttons["restore"], Qt.MouseButton.LeftButton)

@@ -24,6 +24,7 @@ from napari_clickseg.gui.view.protocol import (
     Requests,
     Status,
     Strip,
+    Thumbnail,
 )
 from napari_clickseg.gui.view.review_panel import ReviewPanel
 from napari_clickseg.gui.view.widgets import Manners, Picker, StatusArea, folded, key_text
@@ -357,5 +358,10 @@ def test_an_unfinished_session_is_offered_in_one_line(shown, requests, heard, qt
     qtbot.mouseClick(line.buttons["restore"], LEFT)
     qtbot.mouseClick(line.buttons["discard"], LEFT)
     assert heard == [("offered", "restore"), ("offered", "discard")]
+    assert not line.picture.isVisible()
+    line.show_offer("A session of 14 March, 23 objects, was not saved.", Thumbnail(2, bytes([0, 0, 255, 0])))
+    assert line.picture.isVisible()
+    shown_pixels = line.picture.pixmap().toImage()
+    assert [shown_pixels.pixelColor(x, y).red() for y in range(2) for x in range(2)] == [0, 0, 255, 0]
     line.show_offer("")
     assert not line.isVisible()

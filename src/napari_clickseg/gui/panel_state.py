@@ -90,7 +90,9 @@ def panel_state(panel: Controller) -> PanelState:
         suggesting=panel.suggestions.state,
         measuring=panel.measuring.enabled,
         frames=_frames(panel, pair),
-        files=FilesState(panel.saving.unsaved, panel.saving.busy, panel.recovery.offer, pair is not None),
+        files=FilesState(
+            panel.saving.unsaved, panel.saving.busy, panel.recovery.offer, pair is not None, panel.recovery.picture
+        ),
         extent=panel.corrections.extent,
         new_id_of=panel.corrections.new_id_of,
         importing=panel.model_import.shown,

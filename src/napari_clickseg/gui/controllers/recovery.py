@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psygnal import Signal
 
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.gui.view import messages
-from napari_clickseg.gui.view.protocol import Status
+from napari_clickseg.gui.view.protocol import Status, Thumbnail
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.atomic import put_right
 from napari_clickseg.storage.event_log import Journal
+from napari_clickseg.storage.image_identity import THUMBNAIL as SMALL
 from napari_clickseg.storage.journal_files import Found, clean, discard, find, supersede
 from napari_clickseg.storage.recovery import recover
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from napari_clickseg.gui.panel_state import Reports
     from napari_clickseg.gui.workspace import Workspace
 
+THUMBNAIL = 2 * SMALL
+"""Larger pictures than that are none of ours."""
 MARK = "napari-clickseg journal"
 """The key in a layer's metadata by which the journals of what is in it are known: they need not be offered back."""
 
@@ -71,6 +75,16 @@ class Recovery:
     def offer(self) -> str:
         """The session that is offered back, as a sentence; "" where none is."""
         return self._offers[0].sentence if self._offers else ""
+
+    @property
+    def picture(self) -> Thumbnail | None:
+        """The image of the session that is offered back, in small; None where none is offered, or it was not seen."""
+        grey = self._offers[0].thumbnail if self._offers else None
+        if grey is None or grey.ndim != 2 or not 0 < max(grey.shape) <= THUMBNAIL:
+            return None
+        square = np.zeros((max(grey.shape),) * 2, np.uint8)
+        square[: grey.shape[0], : grey.shape[1]] = grey
+        return Thumbnail(len(square), square.tobytes())
 
     @property
     def busy(self) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QWidget
 
-from napari_clickseg.gui.view.protocol import FilesState, PathKind, Requests
+from napari_clickseg.gui.view.protocol import FilesState, PathKind, Requests, Thumbnail
 from napari_clickseg.gui.view.widgets import GAP, GREY, STATUS_COLOURS, ActionButton, column_in, plain_button, title
 
 LABEL_FILES = "TIFF (*.tif *.tiff);;OME-Zarr (*.zarr);;PNG, one plane (*.png);;NumPy (*.npy)"
@@ -55,7 +56,7 @@ class FilesPanel(QWidget):
         self.unsaved.setText(f"{changes} not saved yet" if state.unsaved else nothing)
         self.save.setEnabled(state.there and not state.busy)
         self.open.setEnabled(state.there)
-        self.offer.show_offer(state.offer)
+        self.offer.show_offer(state.offer, state.picture)
 
     def ask_path(self, kind: PathKind, proposed: str) -> None:
         """Ask for a file's name; who answers with none leaves everything as it was."""
@@ -120,14 +121,24 @@ class OfferLine(QWidget):
             button.clicked.connect(lambda _=False, name=name: requests.offered.emit(name))
             row.addWidget(button, 1)
         column = column_in(self)
-        column.addWidget(self.text)
+        self.picture = QLabel()
+        above = QHBoxLayout()
+        above.setSpacing(GAP)
+        above.addWidget(self.text, 1)
+        above.addWidget(self.picture)
+        column.addLayout(above)
         column.addLayout(row)
         self.show_offer("")
 
-    def show_offer(self, text: str) -> None:
-        """Offer what the text says; nothing where it is empty."""
+    def show_offer(self, text: str, picture: Thumbnail | None = None) -> None:
+        """Offer what the text says, with the image of that session; nothing where the text is empty."""
         self.text.setText(text)
         self.setVisible(bool(text))
+        self.picture.setVisible(picture is not None)
+        if picture is not None:
+            side = picture.side
+            image = QImage(picture.pixels, side, side, side, QImage.Format.Format_Grayscale8)
+            self.picture.setPixmap(QPixmap.fromImage(image.copy()))
 
 
 def _first_suffix(types: str) -> str:

@@ -257,12 +257,15 @@ class FilesState:
     ----------
     there : bool
         There are labels that could be saved, and an image that labels could be opened for.
+    picture : Thumbnail or None
+        The image of that session in small.
     """
 
     unsaved: int = 0
     busy: bool = False
     offer: str = ""
     there: bool = False
+    picture: Thumbnail | None = None
 
 
 @dataclass(frozen=True, slots=True)
