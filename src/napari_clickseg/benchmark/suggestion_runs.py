@@ -244,8 +244,8 @@ def _clicked(predictor: Proposer, image: Image, there: Labels, positions: Sequen
 def deepest_points(truth: Labels) -> list[Position]:
     """Return the point of each object that is farthest from its border.
 
-    >>> deepest_points(np.pad(np.full((5, 5), 3), 1))
-    [(3.0, 3.0)]
+    >>> deepest_points(np.pad(np.full((9, 9), 3), 1))
+    [(5.0, 5.0)]
     """
     points = []
     for label, box in enumerate(ndimage.find_objects(truth), start=1):
