@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dask.array
 import numpy as np
 import pytest
 from napari.layers import Image as ImageLayer
@@ -16,12 +17,13 @@ from napari_clickseg.gui import samples
 from napari_clickseg.gui.actions import ACTIONS, KeyBinder
 from napari_clickseg.gui.click_layers import merged
 from napari_clickseg.gui.controllers.models import LatePredictor, purpose
-from napari_clickseg.gui.layer_pair import copy_down, levels_for
+from napari_clickseg.gui.layer_pair import LayerPair, copy_down, levels_for
 from napari_clickseg.gui.panel_state import standing
 from napari_clickseg.gui.placement import Channel, Placement, offered_channels
 from napari_clickseg.gui.preview import CONTOUR, FILL, GAINED, LOST, changed_region, picture
 from napari_clickseg.gui.view.model_panel import ADD_TEXT, ModelPanel
 from napari_clickseg.gui.view.protocol import ModelState, Option, Requests
+from napari_clickseg.models.classic import Geodesic
 from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.session.session import Session
 
@@ -186,3 +188,25 @@ def test_samples_are_small_and_have_contrast(sample):
     assert data.ndim in (2, 3)
     low, high = options["contrast_limits"]
     assert data.min() <= low < high <= data.max()
+
+
+def test_of_a_slide_that_another_reader_opened_a_click_reads_a_few_blocks_of_its_finest_level():
+    read = []
+
+    def block(block_info=None):
+        (top, bottom), (left, right), _ = block_info[None]["array-location"]
+        read.append((top, left))
+        rows, columns = np.ogrid[top:bottom, left:right]
+        disk = (rows - 9000) ** 2 + (columns - 12000) ** 2 < 900
+        return np.repeat(np.where(disk, 200, 30).astype(np.uint8)[..., None], 3, axis=-1)
+
+    side, chunk = 20_480, 512
+    chunks = ((chunk,) * (side // chunk),) * 2 + ((3,),)
+    finest = dask.array.map_blocks(block, chunks=chunks, dtype=np.uint8)
+    slide = ImageLayer([finest, np.zeros((side // 16, side // 16, 3), np.uint8)], multiscale=True, rgb=True)
+    pair = LayerPair(slide, None, Geodesic(), None, "background")
+    assert pair.session.labels.shape == (side, side)
+    pair.session.diameter = 60
+    pair.session.click((9000, 12000))
+    assert 2500 < pair.session.area() < 3200
+    assert len(set(read)) <= 16
