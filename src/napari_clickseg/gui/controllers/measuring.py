@@ -45,8 +45,7 @@ class Measuring:
         self._open = self._soon = False
         self.enabled = False
         """Whether objects are measured."""
-        for signal in (workspace.switched, workspace.drawn, workspace.moved, frames.stepped):
-            signal.connect(self._on_changed)
+        self._facts = (workspace.switched, workspace.drawn, workspace.moved, frames.stepped)
 
     def open(self) -> None:
         """Follow changes from now on."""
@@ -62,6 +61,8 @@ class Measuring:
         """Measure the objects of the frame in view from now on; again: no more, and the table is emptied."""
         self.enabled = not self.enabled
         pair = self._workspace.current
+        for signal in self._facts:
+            (signal.connect if self.enabled else signal.disconnect)(self._on_changed)
         if self.enabled:
             self._measure()
         else:

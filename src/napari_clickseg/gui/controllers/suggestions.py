@@ -14,6 +14,7 @@ from psygnal import Signal
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.labels import read_block
 from napari_clickseg.core.regions import Region
+from napari_clickseg.core.requests import Proposer, Segmenter
 from napari_clickseg.core.suggestions import Suggestion
 from napari_clickseg.core.suggestions import Suggestions as Found
 from napari_clickseg.gui.view import messages
@@ -269,7 +270,7 @@ class Suggestions:
             return NO_IMAGE
         if model is None:
             return LOADING
-        return "" if pair.session.can_suggest else ONE_AT_A_TIME.format(name=model.name)
+        return "" if isinstance(model, (Proposer, Segmenter)) else ONE_AT_A_TIME.format(name=model.name)
 
     def _ready_pair(self) -> LayerPair:
         tip, pair = self._why_not(), self._workspace.current

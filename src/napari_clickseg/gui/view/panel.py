@@ -101,7 +101,8 @@ class Panel(QStackedWidget):
             self.object.show_object(state.object)
             self.shape.show_object(state.object)
             self.corrections.show_armed(state.object.armed)
-            self.suggestions.show_armed(state.object.armed)
+            if before is None or before.object.armed != state.object.armed:
+                self.suggestions.show_armed(state.object.armed)
         if changed("model"):
             self.model.show_model(state.model)
             self.drawing.show_protection(state.model.protect)
