@@ -76,6 +76,16 @@ def found(b):
     b.press("accept_all")
 
 
+def point_at(b, place, words):
+    """Rest the pointer on a place until the status has these words; a window that was just opened may miss a move."""
+
+    def told():
+        b.hand.point_at(place)
+        return words in b.status
+
+    b.until(told)
+
+
 def lines(b):
     """The picture of outlines, once it is painted."""
     b.until(lambda: "suggestions" in b.viewer.layers and b.viewer.layers["suggestions"].visible)
@@ -100,8 +110,7 @@ def test_the_slider_filters_live(seeing):
 
 
 def test_the_pointer_shows_the_quality(seeing):
-    seeing.hand.point_at((10, 45))
-    seeing.until(lambda: "quality 0.80" in seeing.status)
+    point_at(seeing, (10, 45), "quality 0.80")
     assert "0.80" in seeing.panel.suggestions.count.text()
     seeing.hand.point_at((30, 55))
     seeing.until(lambda: "quality" not in seeing.status)
@@ -128,12 +137,10 @@ def test_a_right_click_dismisses_the_one_under_it(seeing):
 
 
 def test_keys_accept_and_dismiss_the_one_under_the_pointer(seeing):
-    seeing.hand.point_at((10, 45))
-    seeing.until(lambda: "quality 0.80" in seeing.status)
+    point_at(seeing, (10, 45), "quality 0.80")
     seeing.key(Qt.Key.Key_N, SHIFT)
     assert seeing.panel.suggestions.count.text() == "1 of 3 shown"
-    seeing.hand.point_at((10, 10))
-    seeing.until(lambda: "quality 0.95" in seeing.status)
+    point_at(seeing, (10, 10), "quality 0.95")
     seeing.key(Qt.Key.Key_Y, SHIFT)
     assert (seeing.labels.data > 0).sum() == 100
     assert seeing.labels.data[10, 10] == 1
