@@ -193,6 +193,8 @@ EXPLAINED = {
     "smallest": "objects of fewer pixels are dropped",
     "means": "under fixed: what is subtracted from each channel, in place of --low",
     "deviations": "under fixed: what each channel is divided by, in place of --high",
+    "planes": "its channels are neighbouring planes of a stack, the one looked at in the middle",
+    "border": "what its answer lacks on a side, and how far the image goes on behind",
 }
 """Every convention, for `--help`."""
 
