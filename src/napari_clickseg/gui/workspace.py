@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels, Layer, Points
+from napari.layers import Labels, Layer, Points
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_clickseg.core.images import MOST_SEEN
 from napari_clickseg.core.label_conventions import as_usual
-from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor
 from napari_clickseg.gui import samples
-from napari_clickseg.gui.alignment import fits, is_aligned, with_ones
+from napari_clickseg.gui.alignment import with_ones
 from napari_clickseg.gui.click_layers import ClickLayers
 from napari_clickseg.gui.layer_choice import (
     NEW_LAYER,
@@ -27,17 +26,15 @@ from napari_clickseg.gui.layer_choice import (
     looks_like_labels,
     named,
 )
+from napari_clickseg.gui.layer_events import LayerEvents
 from napari_clickseg.gui.layer_pair import LayerPair, why_not_writable
 from napari_clickseg.gui.panel_state import Reports
 from napari_clickseg.gui.placement import TRANSFORMS, Placement, offered_channels, units_of_view
-from napari_clickseg.gui.plugin_layers import POLARITIES, plain, role_of
+from napari_clickseg.gui.plugin_layers import plain, role_of
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import Channel, Option, Picks
 from napari_clickseg.session.drawing import Protect
 from napari_clickseg.session.session import Session
-
-MOVED = (*TRANSFORMS, "units")
-"""What places a layer in the world; older versions of napari know no units."""
 
 
 class Workspace:
@@ -80,11 +77,17 @@ class Workspace:
         self._current: LayerPair | None = None
         self._convertible: Any = None
         self._open = False
+        self._events = LayerEvents(viewer, layers, reports, self)
 
     @property
     def current(self) -> LayerPair | None:
         """The image and labels that are segmented; None where there is no image."""
         return self._current
+
+    @property
+    def opened(self) -> bool:
+        """Whether the panel is open."""
+        return self._open
 
     @property
     def protection(self) -> Protect:
@@ -102,8 +105,7 @@ class Workspace:
     def open(self) -> None:
         """Take up the active image, else the topmost one, with the Labels that fit it."""
         self._open = True
-        for event, handler in self._viewer_events():
-            event.connect(handler)
+        self._events.open()
         active = plain(self._viewer.layers.selection.active)
         images = images_in(self._viewer)
         self.leave()
@@ -112,13 +114,12 @@ class Workspace:
             image = active if active in real else real[-1]
             with self._reports.errors():
                 self._begin(image, offered_channels(image)[0], active)
-                self._offer_conversion(image)
+                self.offer_conversion(image)
 
     def close(self) -> None:
         """Forget all pairs. What is drawn is in their labels and stays there, even where an answer is still awaited."""
         self._open = False
-        for event, handler in self._viewer_events():
-            event.disconnect(handler)
+        self._events.close()
         pairs, self._pairs, self._current = self._pairs, [], None
         for pair in pairs:
             self._unwatch(pair)
@@ -151,7 +152,7 @@ class Workspace:
     def choose_labels(self, layer: Any) -> None:
         """Draw into another Labels layer; None makes a new one."""
         if self._current is not None:
-            self._start(self._current.image_layer, layer, self._current.channel)
+            self.start(self._current.image_layer, layer, self._current.channel)
             self.offer_usual_labels()
 
     def offer_usual_labels(self) -> bool:
@@ -220,7 +221,7 @@ class Workspace:
         """Go on with a restored session: in place of a pair that draws into the same labels, else beside it."""
         same = session.labels is beside.session.labels
         if same:
-            self._drop(beside)
+            self.drop(beside)
         layer = beside.labels_layer if same else None
         options = (beside.channel, self._protect, session, self._view_units)
         pair = LayerPair(beside.image_layer, layer, self._predictor, *options)
@@ -250,7 +251,7 @@ class Workspace:
     def leave(self) -> None:
         """Leave the current pair as it is; nothing of it is lost."""
         self._clear()
-        self._announce()
+        self.announce()
 
     # -- what can be picked, and which layer is active -------------------------------------------------------------
 
@@ -341,7 +342,7 @@ class Workspace:
         taken = [pair.labels_layer for pair in self._pairs if pair.image_layer is not image]
         labels = first_labels(self._viewer, placement, image, active, taken)
         problem = "" if labels is NEW_LAYER else why_not_writable(placement, labels)
-        self._start(image, NEW_LAYER if problem else labels, channel)
+        self.start(image, NEW_LAYER if problem else labels, channel)
         if problem:
             self._reports.hold(messages.error(f"Objects go to a new layer. {problem}"))
         elif self.offer_usual_labels():
@@ -351,7 +352,7 @@ class Workspace:
         elif placement.image.channels > MOST_SEEN and placement.image.channel is None:
             self._reports.hold(messages.channels_seen(placement.image.channels))
 
-    def _start(self, image: Any, labels: Any, channel: Channel | None) -> None:
+    def start(self, image: Any, labels: Any, channel: Channel | None) -> None:
         """Segment an image with these labels (None: new ones), where it was left if that pair was there before."""
         known = (pair for pair in self._pairs if pair.image_layer is image and pair.labels_layer is labels)
         pair = next((one for one in known if _axis(one.channel) == _axis(channel)), None)
@@ -365,85 +366,15 @@ class Workspace:
         self._watch(pair)
         self.begun.emit(pair)
 
-    def _use(self, pair: LayerPair) -> None:
-        self._clear()
-        self._current = pair
-        self.bring_back_labels()
-        self._layers.place(pair.placement)
-        self._layers.lift_above(pair.image_layer, pair.labels_layer)
-        self._layers.use(pair.image_layer, pair.labels_layer)
-        self._layers.show_clicks(pair.session.clicks)
-        self._layers.activate()
-        self._announce()
-
-    def _clear(self) -> None:
-        self._current = None
-        self._layers.hide_preview()
-        self._layers.show_clicks(())
-        self._layers.use(None, None)
-
-    def _announce(self) -> None:
-        self.changed.emit()
-        self.switched.emit(self._current)
-
-    def _drop(self, pair: LayerPair) -> None:
-        """Forget a pair; what is drawn stays in its labels."""
-        self._unwatch(pair)
-        self._pairs.remove(pair)
-        self.dropped.emit(pair)
-        if pair is self._current:
-            self.leave()
-
-    def _offer_conversion(self, image: Any) -> None:
-        """Offer to make labels of a picture that looks like labels of the image."""
-        shape = Placement.of(image).labels_shape
-        for layer in images_in(self._viewer):
-            if layer is not image and tuple(layer.data.shape) == shape and looks_like_labels(layer):
-                self._convertible = layer
-                self._reports.hold(messages.looks_like_labels(layer.name))
-
-    # -- what others do to layers ----------------------------------------------------------------------------------
-
-    def _viewer_events(self) -> list[tuple[Any, Callable[..., None]]]:
-        layers = self._viewer.layers
-        return [
-            (layers.events.inserted, self._on_viewer_inserted),
-            (layers.events.removed, self._on_viewer_removed),
-            (layers.selection.events.active, self._on_viewer_activated),
-        ]
-
-    def _layer_events(self, pair: LayerPair) -> list[tuple[Any, Callable[..., None]]]:
-        image, labels = pair.image_layer.events, pair.labels_layer.events
-        return [
-            *((event, self._on_image_moved) for event in _events(image, (*MOVED, "axis_labels", "data"))),
-            (image.set_data, self._on_image_drawn),
-            *((event, self._on_labels_moved) for event in _events(labels, MOVED)),
-            (image.name, self._on_viewer_activated),
-            (image.mode, self._on_viewer_activated),
-            (labels.name, self._on_viewer_activated),
-            (labels.mode, self._on_viewer_activated),
-            (labels.data, self._on_labels_replaced),
-            (labels.paint, self._on_labels_painted),
-        ]
-
-    @property
-    def _view(self) -> tuple[Any, ...]:
-        """Where the sliders stand and which axes are shown."""
-        dims = self._viewer.dims
-        return tuple(dims.current_step[k] for k in dims.not_displayed), tuple(dims.displayed)
-
     def _watch(self, pair: LayerPair) -> None:
-        pair.drawn_in(self._view)
         pair.session.changed.connect(self._on_session_changed)
         pair.session.failed.connect(self._on_session_failed)
-        for event, handler in self._layer_events(pair):
-            event.connect(handler)
+        self._events.watch(pair)
 
     def _unwatch(self, pair: LayerPair) -> None:
         pair.session.changed.disconnect(self._on_session_changed)
         pair.session.failed.disconnect(self._on_session_failed)
-        for event, handler in self._layer_events(pair):
-            event.disconnect(handler)
+        self._events.unwatch(pair)
 
     def _on_session_changed(self) -> None:
         if self._current is not None:
@@ -453,132 +384,48 @@ class Workspace:
     def _on_session_failed(self, error: BaseException) -> None:
         self.failed.emit(error)
 
-    def _on_image_moved(self, event: Any) -> None:
-        self._follow_image(event.source)
+    def _use(self, pair: LayerPair) -> None:
+        self._clear()
+        self._current = pair
+        self.bring_back_labels()
+        self._layers.place(pair.placement)
+        self._layers.lift_above(pair.image_layer, pair.labels_layer)
+        self._layers.use(pair.image_layer, pair.labels_layer)
+        self._layers.show_clicks(pair.session.clicks)
+        self._layers.activate()
+        self.announce()
 
-    def _follow_image(self, layer: Any) -> None:
-        for pair in [pair for pair in self._pairs if pair.image_layer is layer]:
-            current = pair is self._current
-            if not pair.follow_image():
-                self._drop(pair)
-                if current:
-                    with self._reports.errors():
-                        self._go_on_with(pair)
-            elif current:
-                self._layers.place(pair.placement)
-                self.moved.emit(pair)
+    def _clear(self) -> None:
+        self._current = None
+        self._layers.hide_preview()
+        self._layers.show_clicks(())
+        self._layers.use(None, None)
 
-    def _go_on_with(self, pair: LayerPair) -> None:
-        """Go on with the objects where they are on an image that grew; begin anew where it has another shape else."""
-        labels = pair.grown_labels()
-        if labels is None:
-            self.choose_image(pair.image_layer)
-            self._reports.hold(messages.image_reshaped(pair.image_name, pair.labels_name))
-            return
-        pair.labels_layer.data = labels
-        self._start(pair.image_layer, pair.labels_layer, pair.channel)
-        if self._current is not None and labels.any():  # an act, so that a journal with these objects is offered back
-            self._current.session.painted_by_hand(Region((0,) * labels.ndim, (1,) * labels.ndim))
-        self._reports.hold(messages.image_grown(pair.image_name))
-
-    def _on_image_drawn(self, event: Any) -> None:
-        """Notice an image that was changed in place or grew, once napari was told to draw it again."""
-        for pair in [pair for pair in self._pairs if pair.image_layer is event.source]:
-            if pair.grew:
-                QTimer.singleShot(0, partial(self._follow_image, pair.image_layer))
-            elif pair.drawn_in(self._view) and pair is self._current:
-                self.moved.emit(pair)
-
-    def _on_labels_moved(self, event: Any) -> None:
-        """Put labels back that somebody moved away from their image, once napari is done with it."""
-        for pair in self._pairs:
-            if pair.labels_layer is event.source and not is_aligned(pair.placement, pair.labels_layer):
-                QTimer.singleShot(0, partial(self._put_back, pair))
-
-    def _put_back(self, pair: LayerPair) -> None:
-        if pair in self._pairs and not is_aligned(pair.placement, pair.labels_layer):
-            pair.put_labels_back()
-            self._reports.report(messages.labels_put_back(pair.labels_name))
-
-    def _on_labels_replaced(self, event: Any) -> None:
-        for pair in [pair for pair in self._pairs if pair.labels_layer is event.source]:
-            try:
-                pair.follow_labels()
-            except (ValueError, TypeError) as problem:
-                self._drop(pair)
-                self._reports.report(messages.error(problem))
-                continue
-            if pair is self._current and not pair.counted:
-                self._announce()
-            elif pair is self._current:
-                self.drawn.emit(pair)
-
-    def _on_labels_painted(self, event: Any) -> None:
-        for pair in self._pairs:
-            if pair.labels_layer is event.source:
-                pair.painted_by_hand(event.value)
-
-    def _on_viewer_inserted(self, event: Any) -> None:
-        """Take up the first image that comes, once napari is done with it: it makes a new layer the active one."""
-        layer = plain(event.value)
-        if isinstance(layer, Image | Labels) and role_of(layer) is None:
-            QTimer.singleShot(0, partial(self._on_layer_settled, layer))
+    def announce(self) -> None:
+        """Let everybody look at the current pair anew."""
         self.changed.emit()
+        self.switched.emit(self._current)
 
-    def _on_layer_settled(self, layer: Any) -> None:
-        if not self._open or layer not in self._viewer.layers:
-            return
-        with self._reports.errors():
-            if self._current is None and isinstance(layer, Image):
-                self.choose_image(layer)
-            elif self._current is not None and isinstance(layer, Image):
-                self._offer_conversion(self._current.image_layer)
-            elif self._current is not None and self._untouched(self._current) and fits(self._current.placement, layer):
-                self._take_labels(self._current, layer)
+    def drop(self, pair: LayerPair) -> None:
+        """Forget a pair; what is drawn stays in its labels."""
+        self._unwatch(pair)
+        self._pairs.remove(pair)
+        self.dropped.emit(pair)
+        if pair is self._current:
+            self.leave()
 
-    def _untouched(self, pair: LayerPair) -> bool:
-        """Whether the labels are ours, and nothing was done in them yet."""
-        return pair.made and not pair.session.step and not pair.session.clicks
-
-    def _take_labels(self, pair: LayerPair, layer: Any) -> None:
-        """Labels that come while nothing was drawn yet are those to draw into; the empty layer of ours goes."""
-        if why_not_writable(pair.placement, layer) or any(one.labels_layer is layer for one in self._pairs):
-            return
-        self._start(pair.image_layer, layer, pair.channel)
-        self._drop(pair)
-        if pair.labels_layer in self._viewer.layers:
-            self._viewer.layers.remove(pair.labels_layer)
-        if not self.offer_usual_labels():
-            self._reports.hold(messages.labels_taken(layer.name))
-
-    def _on_viewer_activated(self, event: Any = None) -> None:
-        self.changed.emit()
-
-    def _on_viewer_removed(self, event: Any) -> None:
-        layer = plain(event.value)
-        was = self._layers.forget(layer)
-        gone = [pair for pair in self._pairs if pair.image_layer is layer]
-        for pair in gone:
-            self._drop(pair)
-        if gone:
-            self._reports.report(messages.image_removed(layer.name))
-        elif was == "labels":
-            self._reports.report(messages.LABELS_REMOVED)
-        elif was in POLARITIES and self._current is not None:
-            self._reports.report(messages.CLICKS_REMOVED)
-        if was == "preview" or was in POLARITIES:
-            self.mend_later()
-        self.changed.emit()
+    def offer_conversion(self, image: Any) -> None:
+        """Offer to make labels of a picture that looks like labels of the image."""
+        shape = Placement.of(image).labels_shape
+        for layer in images_in(self._viewer):
+            if layer is not image and tuple(layer.data.shape) == shape and looks_like_labels(layer):
+                self._convertible = layer
+                self._reports.hold(messages.looks_like_labels(layer.name))
 
 
 def _placed_as(layer: Any) -> dict[str, Any]:
     names = (*TRANSFORMS, "units", "axis_labels")
     return {name: getattr(layer, name) for name in names if hasattr(layer, name)}
-
-
-def _events(group: Any, names: Iterable[str]) -> list[Any]:
-    """The events of a layer that this version of napari has."""
-    return [getattr(group, name) for name in names if hasattr(group, name)]
 
 
 def _axis(channel: Channel | None) -> int | None:
