@@ -75,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 EXCEPTIONS = {("benchmark.latency", "gui")}
 """It measures the panel itself, from mouse event to refreshed layer."""
 
-LEVELS = 14
+LEVELS = 11
 """Modules in the longest chain of imports, those under TYPE_CHECKING not counted. It may only become less."""
 
 WITHOUT_HEAVY = f"""

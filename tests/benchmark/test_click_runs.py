@@ -204,7 +204,7 @@ def test_objects_whose_worker_ended_are_named_at_the_end_and_the_same_command_do
     monkeypatch.setattr(run, "results", without_the_second)
     with pytest.raises(OSError, match=f"1 of {len(jobs)} objects are missing") as caught:
         run_jobs(jobs, tmp_path / "clicks.csv")
-    assert "/".join(jobs[1].object_key) in str(caught.value)
+    assert "/".join(jobs[1].target.key) in str(caught.value)
     monkeypatch.undo()
     run_jobs(jobs, tmp_path / "clicks.csv")
     assert {key_of(row) for row in read_rows(tmp_path / "clicks.csv")} == {job.key for job in jobs}

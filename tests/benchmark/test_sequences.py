@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from imageio import v3
 
-from napari_clickseg.benchmark.click_runs import Job
 from napari_clickseg.benchmark.datasets import list_targets, read_items, read_plane
 from napari_clickseg.benchmark.sequences import read_movie, worst_frames
 from napari_clickseg.benchmark.starting_masks import start_of
@@ -50,7 +49,7 @@ def test_automatic_labels_find_the_objects_and_no_id_twice(pack: Path) -> None:
 
 def quality(target, start: str) -> float:
     plane = read_plane(target.item, target.frame)
-    mask = start_of(plane, target.label, 17.0, start, "|".join(Job(target, "").object_key)).mask
+    mask = start_of(plane, target.label, 17.0, start, "|".join(target.key)).mask
     return iou(mask, plane.labels == target.label)
 
 

@@ -15,7 +15,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from foreign_networks import seeded
-from napari_clickseg.models.bioimageio import read_description
+from napari_clickseg.models.bioimageio_description import read_description
 from napari_clickseg.models.card import KEY
 from napari_clickseg.models.load import load_click_model
 from napari_clickseg.models.loaded import check_numbers

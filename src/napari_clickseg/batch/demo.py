@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,14 @@ from skimage.segmentation import find_boundaries
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.metrics import carried_on, iou
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Predictor
 from napari_clickseg.core.simulated_user import next_click
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.storage.write_labels import write_labels
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.requests import Predictor
 
 SAMPLE, TRUTH = "nuclei.tif", "nuclei_labels.tif"
 CLICKS = 5

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from napari_clickseg.core.clicks import Click
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Proposer, Segmenter
 from napari_clickseg.models.load import load_model
@@ -34,6 +32,10 @@ from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.storage.read_labels import read_labels_for
 from napari_clickseg.storage.tables import Position, read_boxes_csv, read_clicks_csv
 from napari_clickseg.storage.write_labels import check_ids, check_labels_path, id_range, write_or_keep
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Click
+    from napari_clickseg.core.images import Image
 
 IN_MEMORY = 1 << 30
 """Bytes of labels up to which they are drawn in memory."""

@@ -17,25 +17,26 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from napari_clickseg.benchmark.datasets import Item, Plane, Target, read_plane
+from napari_clickseg.benchmark.datasets import Plane, Target, prepared
 from napari_clickseg.benchmark.starting_masks import SCRATCH, Start, protocol_of, start_of
-from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.jobs import Lost, connected, results
 from napari_clickseg.core.metrics import boundary_f, corrected_share, five_digits, iou
-from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Predictor
 from napari_clickseg.core.simulated_user import next_click
 from napari_clickseg.models.load import load_model
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.tables import open_table
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Click
+    from napari_clickseg.core.requests import Predictor
 
 COLUMNS = (
     *("source", "image", "frame", "object", "area", "robot", "start", "model"),
@@ -62,21 +63,15 @@ class Job:
     start: str = SCRATCH
 
     @property
-    def object_key(self) -> tuple[str, str, str, str]:
-        """Source, image, frame and object, as in the CSV."""
-        item = self.target.item
-        return (item.source, item.name, _frame_text(self.target.frame), str(self.target.label))
-
-    @property
     def key(self) -> tuple[str, ...]:
         """Its values under `KEY` in the CSV; for a damaged start, whose rows name the kind of damage, "damaged"."""
-        return (*self.object_key, self.robot, self.start, self.model)
+        return (*self.target.key, self.robot, self.start, self.model)
 
     @property
     def seed(self) -> int:
         """What the robot's random choices follow from: object, robot and start. It is the same for every model."""
         start = () if self.start == SCRATCH else (self.start,)
-        return zlib.crc32("|".join((*self.object_key, self.robot, *start)).encode())
+        return zlib.crc32("|".join((*self.target.key, self.robot, *start)).encode())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +92,7 @@ class Case:
         corrected = float("nan")
         if click is not None and before is not None:
             corrected = corrected_share(before, mask, self.truth, click.position)
-        described = (*job.object_key, job.target.area, job.robot, self.start.kind, job.model, number, *place)
+        described = (*job.target.key, job.target.area, job.robot, self.start.kind, job.model, number, *place)
         shares = (_iou_on_box(mask, self.truth, ignore), boundary_f(mask, self.truth, ignore), corrected)
         measured = ("" if np.isnan(share) else five_digits(share) for share in shares)
         values = (*described, *measured, f"{seconds:.5f}")
@@ -158,7 +153,7 @@ def _write_answers(path: Path, total: int, waiting: int, answers: Answers) -> No
             bar.set_description(f"{rows[0]['model']} on {rows[0]['source']}", refresh=False)
             bar.update()
     if lost:
-        names = ", ".join(f"{one.job.model} on {'/'.join(one.job.object_key)}" for one in lost[:NAMED])
+        names = ", ".join(f"{one.job.model} on {'/'.join(one.job.target.key)}" for one in lost[:NAMED])
         more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
         raise OSError(
             f"{len(lost)} of {total} objects are missing in {path}: {names}{more}. {lost[0].why} The same command goes "
@@ -173,7 +168,7 @@ def click_through(job: Job) -> list[Row]:
     where it asks nothing the mask stays as it is.
     """
     plane, diameter = prepared(job.target.item, job.target.frame)
-    start = start_of(plane, job.target.label, diameter, job.start, "|".join(job.object_key))
+    start = start_of(plane, job.target.label, diameter, job.start, "|".join(job.target.key))
     case = Case(job, plane, plane.labels == job.target.label, start)
     session = _begun(case)
     rng = np.random.default_rng(job.seed)
@@ -278,18 +273,7 @@ def _text(rows: Iterable[Iterable[object]]) -> str:
     return buffer.getvalue()
 
 
-def _frame_text(frame: Frame) -> str:
-    return ";".join(map(str, frame))
-
-
 # -- what a worker keeps from job to job -------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=4)
-def prepared(item: Item, frame: Frame) -> tuple[Plane, float]:
-    """A plane and the diameter that a session would estimate on it: the same for all of its objects."""
-    plane = read_plane(item, frame)
-    return plane, estimate_diameter(plane.image, (), 2)
 
 
 @lru_cache(maxsize=1)

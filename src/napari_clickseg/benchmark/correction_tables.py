@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_clickseg.benchmark.conversion import ALONE, FOUND, ORDERS, WORST, Corrector, Row
-from napari_clickseg.benchmark.results import Measured, Results
 from napari_clickseg.benchmark.tables import table
 from napari_clickseg.core.metrics import DEBRIS, GOOD_IOU, KINDS, Values, carried_on, clicks_to_reach, mean_interval
+
+if TYPE_CHECKING:
+    from napari_clickseg.benchmark.results import Measured, Results
 
 WITH, WITHOUT = ":brs=on", ":brs=off"
 TARGET = 0.85

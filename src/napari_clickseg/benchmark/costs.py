@@ -12,21 +12,24 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_clickseg.benchmark.sequences import Movie
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Predictor
 from napari_clickseg.core.simulated_user import next_click
 from napari_clickseg.models.load import load_model
 from napari_clickseg.propagation.propagate import carry
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.tables import write_table
+
+if TYPE_CHECKING:
+    from napari_clickseg.benchmark.sequences import Movie
+    from napari_clickseg.core.requests import Predictor
 
 MEMORY_COLUMNS = ("model", "peak_mb")
 MEGABYTE = 1 << 20
@@ -142,7 +145,7 @@ def there_and_back(movie: Movie, length: int = LENGTH) -> Movie:
     last = len(movie.truth) - 1
     places = [last - abs(last - k % (2 * last)) for k in range(length + 1)]
     image = Image(movie.image.array[places], movie.image.axes, movie.image.spacing, movie.image.channel)
-    return Movie(movie.source, movie.name, image, movie.truth[places])
+    return replace(movie, image=image, truth=movie.truth[places])
 
 
 def measure_seconds(movie: Movie, predictor: Predictor, model: str) -> list[Row]:

@@ -10,18 +10,22 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.benchmark.annotation_formats import LAYOUTS, Truth, find_layout, read_truth
 from napari_clickseg.benchmark.annotation_formats import Item as Item
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import CHANNEL, Image
 from napari_clickseg.core.metrics import SMALLEST_OBJECT
+from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.storage.read_images import read_image
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,11 @@ class Target:
     frame: Frame
     label: int
     area: int
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Source, image, frame and object, as tables name them."""
+        return (self.item.source, self.item.name, _frame_text(self.frame), str(self.label))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +88,13 @@ def read_items(source: str, folder: Path, split: str) -> list[Item]:
 def read_plane(item: Item, frame: Frame) -> Plane:
     """Read one frame of an item, in two dimensions."""
     return _plane(item, read_image(item.image), read_truth(item), frame)
+
+
+@lru_cache(maxsize=4)
+def prepared(item: Item, frame: Frame) -> tuple[Plane, float]:
+    """A plane and the diameter that a session would estimate on it: the same for all of its objects."""
+    plane = read_plane(item, frame)
+    return plane, estimate_diameter(plane.image, (), 2)
 
 
 def list_targets(items: Iterable[Item], smallest: int = SMALLEST_OBJECT) -> list[Target]:
@@ -132,3 +148,7 @@ def at_frame(image: Image, frame: Frame) -> Image:
     index = tuple(slice(None) if axis in spatial or axis == CHANNEL else next(ahead) for axis in image.axes)
     axes = "".join(axis for axis in image.axes if axis in spatial or axis == CHANNEL)
     return Image(np.asarray(image.array[index]), axes, image.spacing[-2:], image.channel)
+
+
+def _frame_text(frame: Frame) -> str:
+    return ";".join(map(str, frame))

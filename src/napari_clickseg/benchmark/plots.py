@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_clickseg.benchmark.results import Comparison, Results
 from napari_clickseg.benchmark.tables import ranking
 from napari_clickseg.core.metrics import LIMIT, curve_band
 from napari_clickseg.models.registry import WEIGHTLESS
@@ -20,6 +19,8 @@ from napari_clickseg.storage.atomic import written_whole
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from napari_clickseg.benchmark.results import Comparison, Results
 
 FILES = ("iou.png", "iou.svg")
 ACROSS = (5, 4, 3)

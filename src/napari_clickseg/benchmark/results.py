@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from napari_clickseg.benchmark.click_runs import Row
 from napari_clickseg.benchmark.starting_masks import SCRATCH
 from napari_clickseg.core.metrics import Values, carried_on
+
+if TYPE_CHECKING:
+    from napari_clickseg.benchmark.click_runs import Row
 
 NATURAL = "natural_"
 """Sources with this prefix are photographs; averages over microscopy leave them out."""

@@ -11,20 +11,22 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.benchmark.sequences import Movie
 from napari_clickseg.core.clicks import Click, Frame
-from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.metrics import LIMIT, iou, overlaps
-from napari_clickseg.core.requests import Predictor
 from napari_clickseg.core.simulated_user import next_click
 from napari_clickseg.propagation.propagate import carry
 from napari_clickseg.review.rules import Doubt, Review
 from napari_clickseg.session.session import Session
+
+if TYPE_CHECKING:
+    from napari_clickseg.benchmark.sequences import Movie
+    from napari_clickseg.core.edits import Edit
+    from napari_clickseg.core.requests import Predictor
 
 COLUMNS = (
     *("source", "image", "frames", "rows", "columns", "model", "way"),

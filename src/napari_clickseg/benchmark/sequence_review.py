@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.benchmark.sequences import Movie
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.metrics import iou
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Predictor
 from napari_clickseg.core.simulated_errors import damage
 from napari_clickseg.propagation.propagate import carry
 from napari_clickseg.propagation.track_events import ENDING
 from napari_clickseg.review.rules import doubts
+
+if TYPE_CHECKING:
+    from napari_clickseg.benchmark.sequences import Movie
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.requests import Predictor
 
 COLUMNS = ("source", "image", "frames", "model", "labels", "rank", "frame", "object", "score", "iou", "told")
 """`rank`: place on the list, from 1 on; empty for an object that is missing and not on it. `told`: of such a one, the

@@ -7,18 +7,20 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_clickseg.benchmark import costs as carrying
-from napari_clickseg.benchmark import sequence_effort as desk
 from napari_clickseg.benchmark import sequence_effort as effort
-from napari_clickseg.benchmark import sequence_review as looking
+from napari_clickseg.benchmark import sequence_review as review
 from napari_clickseg.benchmark.sequence_effort import GOAL
-from napari_clickseg.benchmark.sequences import Movie
 from napari_clickseg.benchmark.tables import table
-from napari_clickseg.core.requests import Predictor
 from napari_clickseg.storage.tables import open_table
+
+if TYPE_CHECKING:
+    from napari_clickseg.benchmark.sequences import Movie
+    from napari_clickseg.core.requests import Predictor
 
 Row = dict[str, str]
 
@@ -74,8 +76,8 @@ class Ledger:
 
 
 LEDGERS: dict[str, Ledger] = {
-    "effort": Ledger("effort", desk.COLUMNS, "way", tuple(effort.WAYS), effort.measure),
-    "review": Ledger("review", looking.COLUMNS, "labels", tuple(looking.KINDS), looking.measure),
+    "effort": Ledger("effort", effort.COLUMNS, "way", tuple(effort.WAYS), effort.measure),
+    "review": Ledger("review", review.COLUMNS, "labels", tuple(review.KINDS), review.measure),
     "cost": Ledger("carrying", carrying.CARRYING_COLUMNS, "part", tuple(carrying.PARTS), carrying.measure),
 }
 """By what is asked."""
@@ -165,7 +167,7 @@ def aims_table(efforts: Sequence[Row], reviews: Sequence[Row], costs: Sequence[R
         [f"clicks of carry and review, of from scratch: {source}", f"{100 * FIFTH:.0f} %", share]
         for source, share in _shares(efforts)
     ]
-    for labels in looking.KINDS:
+    for labels in review.KINDS:
         counts = _found_early([row for row in reviews if row["labels"] == labels])
         reached = "{:.0f} %, {:.0f} % at best".format(*(100 * n / counts[2] for n in counts[:2])) if counts[2] else ""
         lines.append([f"wrong objects in the first 20 %, {labels} labels", f"{100 * SHARE_FOUND:.0f} %", reached])

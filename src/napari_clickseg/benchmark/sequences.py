@@ -10,20 +10,21 @@ import re
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.benchmark.annotation_formats import read_truth
-from napari_clickseg.benchmark.click_runs import Job, prepared
-from napari_clickseg.benchmark.datasets import Item, Plane, Target, at_frame
+from napari_clickseg.benchmark.datasets import Item, Plane, Target, at_frame, prepared
 from napari_clickseg.benchmark.starting_masks import automatic_labels, start_of
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import CHANNEL, Image
 from napari_clickseg.core.metrics import SMALLEST_OBJECT, iou
 from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.storage.read_images import read_image
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
 
 Labels = npt.NDArray[Any]
 NUMBERED = re.compile(r"(.+)_\d+")
@@ -163,7 +164,7 @@ def _quality(target: Target, start: str) -> float | None:
     """IoU of the mask that a correction would start from; None where the object is too small to be damaged."""
     plane, diameter = prepared(target.item, target.frame)
     try:
-        mask = start_of(plane, target.label, diameter, start, "|".join(Job(target, "").object_key)).mask
+        mask = start_of(plane, target.label, diameter, start, "|".join(target.key)).mask
     except ValueError:
         return None
     return iou(mask, plane.labels == target.label, plane.ignore)

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,13 @@ from skimage.feature import peak_local_max
 from skimage.filters import threshold_local, threshold_otsu
 from skimage.segmentation import watershed
 
-from napari_clickseg.benchmark.datasets import Plane
 from napari_clickseg.core.metrics import iou
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Segmenter
 from napari_clickseg.core.simulated_errors import KINDS
+
+if TYPE_CHECKING:
+    from napari_clickseg.benchmark.datasets import Plane
 
 Mask = npt.NDArray[np.bool_]
 Grey = npt.NDArray[np.float32]

@@ -16,14 +16,13 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from time import process_time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from napari_clickseg.benchmark.datasets import Item, Plane, list_targets, read_plane
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.metrics import SMALLEST_OBJECT, overlaps
 from napari_clickseg.core.object_size import equivalent_diameter
@@ -32,6 +31,9 @@ from napari_clickseg.core.requests import Others, Predictor, Proposer, Segmenter
 from napari_clickseg.core.suggestions import Suggestions, settled
 from napari_clickseg.session.object_search import Search
 from napari_clickseg.session.session import Session
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
 
 IOUS = (0.5, 0.75)
 """From these IoUs on a suggestion is the object."""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari_clickseg.commands.options import AXES, BACKGROUND, Command, Option, frame_list
 from napari_clickseg.storage.exports import EXPORTS, export_for
-from napari_clickseg.storage.output_checks import Role
 
 if TYPE_CHECKING:
     from napari_clickseg.core.clicks import Frame
     from napari_clickseg.core.images import Image
+    from napari_clickseg.storage.output_checks import Role
 
 HOME = "table with the columns object and class"
 

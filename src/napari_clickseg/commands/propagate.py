@@ -30,10 +30,10 @@ from napari_clickseg.commands.options import (
     warn,
     write_tracks,
 )
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.propagation.plan import Plan
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
     from napari_clickseg.core.images import Image
     from napari_clickseg.core.requests import Predictor
     from napari_clickseg.propagation.track_events import Event

@@ -6,13 +6,15 @@ Pure. Which of many masks resemble a few examples follows from them, without tra
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_clickseg.core.images import Image
-from napari_clickseg.core.suggestions import Suggestion
+if TYPE_CHECKING:
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.core.suggestions import Suggestion
 
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]

@@ -6,15 +6,17 @@ import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.geometry import Geometry
 from napari_clickseg.core.intensities import Levels, as_float32, is_exact, levels_of
 from napari_clickseg.core.regions import Region
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.geometry import Geometry
 
 CHANNEL = "C"
 KNOWN_AXES = frozenset("TZCYX")

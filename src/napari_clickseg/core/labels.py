@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
 
 SEARCH_WHOLE = 1 << 24
 """Frames up to this many pixels are searched as a whole for an object; in larger ones only around the cursor."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.clicks import Click, Frame
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
-from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region, values_on
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Click, Frame
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.core.masks import Prediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)

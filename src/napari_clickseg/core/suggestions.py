@@ -9,13 +9,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.object_size import equivalent_diameter
 from napari_clickseg.core.regions import Region, values_on
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
 
 SAME_IOU, SAME_SHARE = 0.3, 0.6
 """Masks are one object from this IoU on, or where the smaller one lies in the other by at least this share."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
-from napari_clickseg.gui.layer_pair import LayerPair
 from napari_clickseg.gui.plugin_layers import MARK
-from napari_clickseg.gui.workspace import Workspace
+
+if TYPE_CHECKING:
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.workspace import Workspace
 
 
 class AlphaLayer:

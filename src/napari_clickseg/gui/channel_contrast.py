@@ -5,14 +5,15 @@ Napari has one contrast for all channels of a layer, so that a dim stain beside 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from napari_clickseg.gui.layer_pair import LayerPair
-from napari_clickseg.gui.viewport import Viewport
-from napari_clickseg.gui.workspace import Workspace
+if TYPE_CHECKING:
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.viewport import Viewport
+    from napari_clickseg.gui.workspace import Workspace
 
 SAMPLED = 2048
 """Rows and columns that are looked at for a first contrast."""

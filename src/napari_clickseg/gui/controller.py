@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.core.requests import Predictor
 from napari_clickseg.gui.actions import BY_NAME
 from napari_clickseg.gui.alpha_layer import AlphaLayer
 from napari_clickseg.gui.background import Background
@@ -25,17 +24,20 @@ from napari_clickseg.gui.controllers.saving import Saving
 from napari_clickseg.gui.controllers.suggestions import Suggestions
 from napari_clickseg.gui.controllers.tools import Tools
 from napari_clickseg.gui.controllers.tour import Tour
-from napari_clickseg.gui.layer_pair import LayerPair
 from napari_clickseg.gui.outlines import Outlines, SuggestionOutlines
 from napari_clickseg.gui.panel_state import Reports, panel_state
 from napari_clickseg.gui.plugin_layers import plain
 from napari_clickseg.gui.preview import Preview, TrialLayer
-from napari_clickseg.gui.view.protocol import View
 from napari_clickseg.gui.viewport import Viewport
 from napari_clickseg.gui.workspace import Workspace
-from napari_clickseg.models.registry import ModelEntry
-from napari_clickseg.session.session import Session
 from napari_clickseg.storage.paths import first_steps_marker
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.requests import Predictor
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.view.protocol import View
+    from napari_clickseg.models.registry import ModelEntry
+    from napari_clickseg.session.session import Session
 
 
 class Controller:

@@ -27,7 +27,7 @@ def exported_of(labels: Labels, image: Image | None) -> Exported:
     ValueError
         Where the image is not of the labels' shape.
     """
-    pixels = None if image is None else image.data[0] if image.multiscale else image.data
+    pixels: Any = None if image is None else image.data[0] if image.multiscale else image.data
     if image is not None and tuple(pixels.shape[: labels.data.ndim]) != tuple(labels.data.shape):
         raise ValueError(
             f"{image.name} is of the shape {tuple(pixels.shape)}, {labels.name} of {tuple(labels.data.shape)}: "

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
 
 from napari_clickseg.gui.alignment import fits
-from napari_clickseg.gui.placement import Placement
 from napari_clickseg.gui.plugin_layers import MARK, plain, role_of
 from napari_clickseg.gui.view.protocol import Option
+
+if TYPE_CHECKING:
+    from napari_clickseg.gui.placement import Placement
 
 NEW_LAYER = None
 """Picked in place of a Labels layer: make one."""

@@ -11,14 +11,14 @@ from qtpy.QtCore import QTimer
 
 from napari_clickseg.core.regions import Region
 from napari_clickseg.gui.alignment import fits, is_aligned
-from napari_clickseg.gui.click_layers import ClickLayers
 from napari_clickseg.gui.layer_pair import LayerPair, why_not_writable
-from napari_clickseg.gui.panel_state import Reports
 from napari_clickseg.gui.placement import TRANSFORMS
 from napari_clickseg.gui.plugin_layers import POLARITIES, plain, role_of
-from napari_clickseg.gui.view import messages
+from napari_clickseg.gui.view import layer_messages, messages
 
 if TYPE_CHECKING:
+    from napari_clickseg.gui.click_layers import ClickLayers
+    from napari_clickseg.gui.panel_state import Reports
     from napari_clickseg.gui.workspace import Workspace
 
 MOVED = (*TRANSFORMS, "units")
@@ -114,14 +114,14 @@ class LayerEvents:
         labels = pair.grown_labels()
         if labels is None:
             self._workspace.choose_image(pair.image_layer)
-            self._reports.hold(messages.image_reshaped(pair.image_name, pair.labels_name))
+            self._reports.hold(layer_messages.image_reshaped(pair.image_name, pair.labels_name))
             return
         pair.labels_layer.data = labels
         self._workspace.start(pair.image_layer, pair.labels_layer, pair.channel)
         current = self._workspace.current
         if current is not None and labels.any():  # an act, so that a journal with these objects is offered back
             current.session.painted_by_hand(Region((0,) * labels.ndim, (1,) * labels.ndim))
-        self._reports.hold(messages.image_grown(pair.image_name))
+        self._reports.hold(layer_messages.image_grown(pair.image_name))
 
     def _on_image_drawn(self, event: Any) -> None:
         """Notice an image that was changed in place or grew, once napari was told to draw it again."""
@@ -140,7 +140,7 @@ class LayerEvents:
     def _put_back(self, pair: LayerPair) -> None:
         if pair in self._workspace and not is_aligned(pair.placement, pair.labels_layer):
             pair.put_labels_back()
-            self._reports.report(messages.labels_put_back(pair.labels_name))
+            self._reports.report(layer_messages.labels_put_back(pair.labels_name))
 
     def _on_labels_replaced(self, event: Any) -> None:
         for pair in [pair for pair in self._workspace if pair.labels_layer is event.source]:
@@ -192,7 +192,7 @@ class LayerEvents:
         if pair.labels_layer in self._viewer.layers:
             self._viewer.layers.remove(pair.labels_layer)
         if not self._workspace.offer_usual_labels():
-            self._reports.hold(messages.labels_taken(layer.name))
+            self._reports.hold(layer_messages.labels_taken(layer.name))
 
     def _on_viewer_activated(self, event: Any = None) -> None:
         self._workspace.changed.emit()
@@ -204,7 +204,7 @@ class LayerEvents:
         for pair in gone:
             self._workspace.drop(pair)
         if gone:
-            self._reports.report(messages.image_removed(layer.name))
+            self._reports.report(layer_messages.image_removed(layer.name))
         elif was == "labels":
             self._reports.report(messages.LABELS_REMOVED)
         elif was in POLARITIES and self._workspace.current is not None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,17 +14,19 @@ from napari.layers import Labels
 from qtpy.QtCore import QTimer
 
 from napari_clickseg.core.clicks import Click, Frame
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.label_conventions import convention_of
-from napari_clickseg.core.labels import highest_id
+from napari_clickseg.core.labels import SEARCH_WHOLE, highest_id, quickly_searched
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.gui.alignment import fits, put_in_place, why_not_aligned
 from napari_clickseg.gui.placement import Placement, Units
 from napari_clickseg.gui.plugin_layers import assign, make_labels
-from napari_clickseg.gui.view.protocol import Channel
-from napari_clickseg.session.drawing import Protect
 from napari_clickseg.session.session import Session
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.gui.view.protocol import Channel
+    from napari_clickseg.session.drawing import Protect
 
 COUNTED_AT_ONCE = 1 << 24
 """Labels of more pixels are searched for their highest id in the background."""
@@ -158,6 +160,20 @@ class LayerPair:
         state = self.session.state
         drawn = 0 if state.taken_up else state.label
         return int(np.count_nonzero((ids != 0) & (ids != drawn)))
+
+    def resume(self, label: int, position: tuple[float, ...]) -> bool:
+        """Take an object up on the frame of a position; return whether all of it there was looked for.
+
+        On disk, and in movies, of a large frame only what is around the position is.
+        """
+        session = self.session
+        whole = Region.whole(session.image.frame_shape(session.ndim))
+        large = whole.size > SEARCH_WHOLE
+        if large and whole.ndim == session.image.ndim and quickly_searched(session.labels, whole):
+            session.resume(label)
+            return True
+        session.resume(label, position)
+        return not large
 
     def rehearsal(self) -> Request:
         """Return a question whose answer nobody needs: a click in the middle of the frame in view."""

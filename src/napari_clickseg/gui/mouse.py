@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from napari_clickseg.gui.plugin_layers import Polarity
+if TYPE_CHECKING:
+    from napari_clickseg.gui.plugin_layers import Polarity
 
 LEFT, RIGHT = 1, 2
 STILL = 5.0

@@ -15,17 +15,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.jobs import Outcome, Stop
-from napari_clickseg.core.suggestions import Suggestion
-from napari_clickseg.gui.background import Background, Ticket
-from napari_clickseg.gui.layer_pair import LayerPair
 from napari_clickseg.gui.plugin_layers import COLOURS, Role, assign, make_outlines
-from napari_clickseg.gui.viewport import Viewport
-from napari_clickseg.gui.workspace import Workspace
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.jobs import Outcome, Stop
+    from napari_clickseg.core.suggestions import Suggestion
+    from napari_clickseg.gui.background import Background, Ticket
     from napari_clickseg.gui.controllers.suggestions import Suggestions
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.viewport import Viewport
+    from napari_clickseg.gui.workspace import Workspace
 
 PATIENCE_MS = 80
 """The picture follows so long after the last change: while the view moves it moves with it."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.layers import Image, Labels, Points
 from napari.utils.colormaps import CyclicLabelColormap
 
-from napari_clickseg.gui.placement import Placement
+if TYPE_CHECKING:
+    from napari_clickseg.gui.placement import Placement
 
 Polarity = Literal["positive", "negative"]
 Role = Literal["outlines", "suggestions"]

@@ -19,14 +19,14 @@ from scipy import ndimage
 from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
-from napari_clickseg.gui.click_layers import ClickLayers
-from napari_clickseg.gui.layer_pair import LayerPair
 from napari_clickseg.gui.plugin_layers import MARK, assign
-from napari_clickseg.gui.viewport import Viewport
-from napari_clickseg.session.session import Session
 
 if TYPE_CHECKING:
+    from napari_clickseg.gui.click_layers import ClickLayers
     from napari_clickseg.gui.controllers.model_import import Tried
+    from napari_clickseg.gui.layer_pair import LayerPair
+    from napari_clickseg.gui.viewport import Viewport
+    from napari_clickseg.session.session import Session
 
 FLASH_MS = 450
 """How long the pixels gained and lost by an answer stand out."""

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.regions import Region
 from napari_clickseg.gui.view.messages import FLAT_ONLY
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.regions import Region
     from napari_clickseg.gui.layer_pair import LayerPair
 
 RIM = 0.1

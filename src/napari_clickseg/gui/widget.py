@@ -10,7 +10,6 @@ from qtpy.QtCore import QEvent
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
-from napari_clickseg.core.requests import Predictor
 from napari_clickseg.gui.controller import Controller
 from napari_clickseg.gui.controllers.model_import import ForeignModels, Importer
 from napari_clickseg.gui.view.panel import Panel
@@ -18,6 +17,8 @@ from napari_clickseg.models.registry import ModelEntry, list_models
 
 if TYPE_CHECKING:
     import napari.viewer
+
+    from napari_clickseg.core.requests import Predictor
 
 
 PLUGIN = "napari-clickseg"

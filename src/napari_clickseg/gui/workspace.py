@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels, Layer, Points
@@ -13,10 +13,8 @@ from qtpy.QtCore import QTimer
 
 from napari_clickseg.core.images import MOST_SEEN
 from napari_clickseg.core.label_conventions import as_usual
-from napari_clickseg.core.requests import Predictor
 from napari_clickseg.gui import samples
 from napari_clickseg.gui.alignment import with_ones
-from napari_clickseg.gui.click_layers import ClickLayers
 from napari_clickseg.gui.layer_choice import (
     NEW_LAYER,
     all_layers,
@@ -28,13 +26,17 @@ from napari_clickseg.gui.layer_choice import (
 )
 from napari_clickseg.gui.layer_events import LayerEvents
 from napari_clickseg.gui.layer_pair import LayerPair, why_not_writable
-from napari_clickseg.gui.panel_state import Reports
 from napari_clickseg.gui.placement import TRANSFORMS, Placement, offered_channels, units_of_view
 from napari_clickseg.gui.plugin_layers import plain, role_of
-from napari_clickseg.gui.view import messages
+from napari_clickseg.gui.view import layer_messages, messages
 from napari_clickseg.gui.view.protocol import Channel, Option, Picks
-from napari_clickseg.session.drawing import Protect
-from napari_clickseg.session.session import Session
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.requests import Predictor
+    from napari_clickseg.gui.click_layers import ClickLayers
+    from napari_clickseg.gui.panel_state import Reports
+    from napari_clickseg.session.drawing import Protect
+    from napari_clickseg.session.session import Session
 
 
 class Workspace:
@@ -160,7 +162,7 @@ class Workspace:
         pair = self._current
         if pair is None or pair.convention is None:
             return False
-        self._reports.hold(messages.other_convention(pair.labels_name, pair.convention))
+        self._reports.hold(layer_messages.other_convention(pair.labels_name, pair.convention))
         return True
 
     def make_usual_labels(self) -> None:
@@ -348,9 +350,9 @@ class Workspace:
         elif self.offer_usual_labels():
             return
         elif labels is not NEW_LAYER and role_of(labels) is None and labels is not active:
-            self._reports.hold(messages.labels_taken(labels.name))
+            self._reports.hold(layer_messages.labels_taken(labels.name))
         elif placement.image.channels > MOST_SEEN and placement.image.channel is None:
-            self._reports.hold(messages.channels_seen(placement.image.channels))
+            self._reports.hold(layer_messages.channels_seen(placement.image.channels))
 
     def start(self, image: Any, labels: Any, channel: Channel | None) -> None:
         """Segment an image with these labels (None: new ones), where it was left if that pair was there before."""
@@ -420,7 +422,7 @@ class Workspace:
         for layer in images_in(self._viewer):
             if layer is not image and tuple(layer.data.shape) == shape and looks_like_labels(layer):
                 self._convertible = layer
-                self._reports.hold(messages.looks_like_labels(layer.name))
+                self._reports.hold(layer_messages.looks_like_labels(layer.name))
 
 
 def _placed_as(layer: Any) -> dict[str, Any]:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.inference.proposal_choice import AROUND
-from napari_clickseg.inference.tiling import Sides
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.masks import Prediction
+    from napari_clickseg.inference.tiling import Sides
 
 Values = npt.NDArray[np.float32]
 

@@ -13,13 +13,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from napari_clickseg.core.jobs import Stop
 from napari_clickseg.inference.device import Features
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.jobs import Stop
 
 INERTIA = 1e-3
 """Lambda, the weight of the inertial energy."""

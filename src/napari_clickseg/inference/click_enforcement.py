@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.regions import Region
+if TYPE_CHECKING:
+    from napari_clickseg.core.regions import Region
 
 SURE = 1.0
 """The logit that a corrected pixel is given at the click itself (probability 0.73)."""

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_size import estimate_diameter
-from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Request, check_content
 from napari_clickseg.inference.brs import VARIABLES, Asked, Budget, Clicked, check_layer, refine
 from napari_clickseg.inference.click_enforcement import contradicted, obey
@@ -43,8 +40,13 @@ from napari_clickseg.inference.window import (
     to_window,
     zoom_window,
 )
-from napari_clickseg.models.card import ModelCard
 from napari_clickseg.networks.catalogue import Filtering, streams_of, switch_filter
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.core.regions import Region
+    from napari_clickseg.models.card import ModelCard
 
 FINEST = 1024
 """The guided filter works on at most so many pixels of a window's side."""

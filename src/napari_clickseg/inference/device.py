@@ -9,12 +9,13 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from typing import Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from napari_clickseg.core.images import Image
+if TYPE_CHECKING:
+    from napari_clickseg.core.images import Image
 
 Features = tuple[Tensor, ...]
 CACHE_BYTES = 256 * 2**20

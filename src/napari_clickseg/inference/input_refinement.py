@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from napari_clickseg.core.jobs import Stop
 from napari_clickseg.inference.brs import Clicked, Variables, refine
 from napari_clickseg.inference.object_proposals import Pixel, distance_from
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.jobs import Stop
 
 SPREAD = 0.25
 """Standard deviation of the Gaussian around a click, in diameters."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,12 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.regions import Region
-from napari_clickseg.models.io_spec import Conventions
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.models.io_spec import Conventions
 
 Values = npt.NDArray[np.float32]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,6 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_size import estimate_diameter
@@ -37,6 +36,10 @@ from napari_clickseg.inference.scale_choice import (
 )
 from napari_clickseg.inference.shared_windows import CELLS, CROP, LARGE_CROP, STRIDE, Lattice, cropped
 from napari_clickseg.inference.window import Points, choose_window, cut_others, put_back, to_window, touches_rim
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.images import Image
 
 TOGETHER = 16
 """Clicks of one batch."""

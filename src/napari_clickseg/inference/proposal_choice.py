@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,6 @@ from scipy.special import expit
 from napari_clickseg.core.distances import depth
 from napari_clickseg.core.object_size import equivalent_diameter
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Request
 from napari_clickseg.inference.instances import split_at_necks
 from napari_clickseg.inference.object_proposals import (
     Contradiction,
@@ -32,6 +32,9 @@ from napari_clickseg.inference.object_proposals import (
     pieces,
     reaches_rim,
 )
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.requests import Request
 
 TYPICAL = 3
 """From so many whole objects in a window on, their median is the expected size."""

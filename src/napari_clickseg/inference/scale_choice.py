@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_size import equivalent_diameter
 from napari_clickseg.core.regions import Region
-from napari_clickseg.inference.window import WindowRule
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.masks import Prediction
+    from napari_clickseg.inference.window import WindowRule
 
 AT_ONCE = (-1.0, 0.0, 1.0)
 """Octaves from an estimated diameter at which a first click is looked at before anything is shown."""

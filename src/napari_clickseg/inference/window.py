@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.masks import CERTAIN, Prediction
 from napari_clickseg.core.object_size import equivalent_diameter
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Others
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.core.requests import Others
 
 Points = Sequence[tuple[tuple[float, ...], bool]]
 """(position within the frame, positive) of each click."""

@@ -7,7 +7,7 @@ prior mask (`seeded_window`). To GrabCut, which has a state for that, the prior 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,7 @@ from skimage.graph import MCP_Geometric
 from skimage.segmentation import random_walker, slic
 
 from napari_clickseg.core.distances import distance_to
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
-from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.requests import Request, check_content
 from napari_clickseg.models.seeded_window import (
     BACKGROUND,
@@ -33,6 +31,10 @@ from napari_clickseg.models.seeded_window import (
     seeded_window,
     solve,
 )
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.core.masks import Prediction
 
 STEEPEST = 4.0
 MOST_PARTS = 600

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from napari_clickseg.models.card import READABLE, ConvertedCard
 from napari_clickseg.models.infer_spec import check, guess
-from napari_clickseg.models.io_spec import Conventions
 from napari_clickseg.models.load import FILE_TENSOR, _allowing, _predictor, open_foreign
 from napari_clickseg.models.loaded import Adapter, Opened, canonical
 from napari_clickseg.models.registry import SUFFIX, list_models
@@ -28,6 +27,7 @@ from napari_clickseg.storage.paths import expanded, user_folder
 
 if TYPE_CHECKING:
     from napari_clickseg.inference.automatic_predictor import ClickablePredictor
+    from napari_clickseg.models.io_spec import Conventions
 
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -14,13 +14,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from napari_clickseg.core.requests import Predictor
 from napari_clickseg.inference.guidance import Encoding, Guidance
 from napari_clickseg.models import onnx_graph, state_dict
 from napari_clickseg.models import torchscript as programs
 from napari_clickseg.models.bioimageio import DESCRIPTIONS, Parts, open_package
 from napari_clickseg.models.card import READABLE, ConvertedCard, ModelCard, read_card
-from napari_clickseg.models.io_spec import Conventions
 from napari_clickseg.models.loaded import Adapter, Opened, check_numbers
 from napari_clickseg.models.registry import DEFAULT, WEIGHTLESS, ModelEntry, _card, _entry_points, find_model
 from napari_clickseg.models.safe_archive import check_not_cut, check_size, members
@@ -31,8 +29,10 @@ from napari_clickseg.networks.clicked_encoder import ClickedEncoder
 from napari_clickseg.storage.atomic import written_whole
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.requests import Predictor
     from napari_clickseg.inference.automatic_predictor import ClickablePredictor
     from napari_clickseg.inference.click_predictor import ClickPredictor
+    from napari_clickseg.models.io_spec import Conventions
 
 
 def present_devices() -> tuple[str, ...]:

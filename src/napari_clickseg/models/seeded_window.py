@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from napari_clickseg.core.distances import distance_to
-from napari_clickseg.core.images import Image
-from napari_clickseg.core.jobs import Stop
 from napari_clickseg.core.masks import CERTAIN, Prediction
 from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Request
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.core.jobs import Stop
+    from napari_clickseg.core.requests import Request
 
 Plane = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

@@ -9,7 +9,7 @@ convolution as the entry this is the same as putting image and guidance side by 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -66,7 +66,7 @@ class ClickedEncoder(nn.Module):
         if stride not in (4, 8, 16):
             raise ValueError(f"The encoder's coarsest map is at stride 4, 8 or 16, not {stride}.")
         whole = EfficientNetLite0()
-        stem = cast(nn.Sequential, whole.stem)
+        stem = whole.stem
         # Apart, not in a Sequential: the entry's output comes between them, and they must not be fused into one.
         self.first, self.normalise = stem[0], stem[1]
         self.enter_clicks = entry
@@ -77,7 +77,8 @@ class ClickedEncoder(nn.Module):
         for number, stage in enumerate(self.stages):
             before = dilation
             if STRIDED.get(number, 0) >= stride:
-                cast(nn.Conv2d, cast(nn.Sequential, stage)[0].depthwise[0]).stride = (1, 1)
+                first: Any = cast(nn.Sequential, stage)[0]
+                first.depthwise[0].stride = (1, 1)
                 dilation *= 2
             self._dilations.append((before, dilation))
 
@@ -130,10 +131,10 @@ def _dilated(blocks: nn.Module, x: Tensor, dilation: int) -> Tensor:
     if dilation == 1:
         run: Tensor = blocks(x)
         return run
-    batch, _, rows, columns = x.shape
-    x = x.unflatten(3, (columns // dilation, dilation)).unflatten(2, (rows // dilation, dilation))
+    batch, channels, rows, columns = x.shape
+    x = x.reshape(batch, channels, rows // dilation, dilation, columns // dilation, dilation)
     x = blocks(x.permute(3, 5, 0, 1, 2, 4).flatten(0, 2))
-    x = x.unflatten(0, (dilation, dilation, batch)).permute(2, 3, 4, 0, 5, 1)
+    x = x.reshape(dilation, dilation, batch, *x.shape[1:]).permute(2, 3, 4, 0, 5, 1)
     return x.flatten(4, 5).flatten(2, 3)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,10 @@ from scipy import ndimage
 
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_masks import Mask, Outline
-from napari_clickseg.core.regions import Region
 from napari_clickseg.propagation.intensity_model import Brightness, Grey, weighed
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.regions import Region
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_clickseg.core.masks import Prediction
-from napari_clickseg.core.object_masks import Outline
+if TYPE_CHECKING:
+    from napari_clickseg.core.masks import Prediction
+    from napari_clickseg.core.object_masks import Outline
 
 WEIGHTS: Mapping[bool, tuple[float, ...]] = {
     False: (0.75, 0.0, -1.27, -3.13, 1.08, 0.96),

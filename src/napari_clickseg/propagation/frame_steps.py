@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.edits import Edit
-from napari_clickseg.core.images import Image
-from napari_clickseg.core.jobs import Stop
 from napari_clickseg.core.labels import SEARCH_WHOLE
-from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_masks import Mask, Outline, between, outlines_of
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
@@ -36,6 +33,11 @@ from napari_clickseg.propagation.track_events import (
     named,
     rival_of,
 )
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.core.jobs import Stop
+    from napari_clickseg.core.masks import Prediction
 
 FEW = 3
 """So many objects of a frame are all put to the model."""

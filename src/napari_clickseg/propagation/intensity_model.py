@@ -6,14 +6,17 @@ A guess that costs a thousandth of a second where a model takes ten times that.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from napari_clickseg.core.masks import CERTAIN, Prediction
-from napari_clickseg.core.object_masks import Mask, Outline
-from napari_clickseg.core.regions import Region
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.object_masks import Mask, Outline
+    from napari_clickseg.core.regions import Region
 
 Grey = npt.NDArray[np.float32]
 """Brightness, one value per pixel."""

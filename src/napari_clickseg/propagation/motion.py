@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.images import Image
-from napari_clickseg.core.object_masks import Outline
 from napari_clickseg.core.regions import Region
-from napari_clickseg.propagation.intensity_model import Grey
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.core.object_masks import Outline
+    from napari_clickseg.propagation.intensity_model import Grey
 
 REACH = 0.5
 """So far, in its own diameters, an object is looked for in each direction."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from napari_clickseg.core.clicks import Frame
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
 
 
 @dataclass(frozen=True, slots=True)

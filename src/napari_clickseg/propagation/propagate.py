@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.edits import Edit
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
-from napari_clickseg.core.requests import Predictor
 from napari_clickseg.propagation.frame_steps import Carrier, Scene, Settled, nothing
 from napari_clickseg.propagation.intensity_model import Brightness
 from napari_clickseg.propagation.track_events import Event, appearance, named, new_objects, unmatched
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.edits import Edit
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.core.requests import Predictor
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy import ndimage
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.object_masks import Mask, Outline
 from napari_clickseg.core.regions import Region
-from napari_clickseg.propagation.intensity_model import Grey
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.propagation.intensity_model import Grey
 
 Kind = Literal["division", "disappearance", "appearance", "merge", "lost"]
 ENDING: frozenset[Kind] = frozenset(("division", "disappearance", "lost"))

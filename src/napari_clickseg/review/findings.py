@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.review.rules import RULES, Doubt
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
 
 REASONS = 2
 """So many reasons of a doubt are shown, the weightiest."""

@@ -8,15 +8,17 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from skimage.measure import regionprops
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.regions import Region
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.images import Image
 
 INTENSITIES = ("mean", "sd", "min", "max", "total")
 SHAPES_2D = {

@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.object_masks import Outline, outlines_of
 from napari_clickseg.core.regions import Region
 from napari_clickseg.review.measurements import Facts, Step, facts_of, steps_between
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
 
 State = Literal["confirmed", "carried", "doubtful", "empty", "drawn"]
 """Of a frame, for a strip along the time axis."""

@@ -6,19 +6,16 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.core.clicks import Click, Frame, on_frame
-from napari_clickseg.core.edits import Edit
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.labels import SEARCH_WHOLE, drawable, find_object_near, unused_ids
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.object_size import equivalent_diameter, estimate_diameter, typical_diameter
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.session.candidates import others_near
 from napari_clickseg.session.committed import Committed, Kept, new_ids, settled
 from napari_clickseg.session.drawing import (
@@ -46,6 +43,11 @@ from napari_clickseg.session.state import (
     with_clicks,
     with_prompt,
 )
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.edits import Edit
+    from napari_clickseg.core.images import Image
+    from napari_clickseg.core.requests import Predictor, Request
 
 Changed = Callable[[Region], None]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_clickseg.core.requests import Request
-
 if TYPE_CHECKING:
+    from napari_clickseg.core.requests import Request
     from napari_clickseg.session.session import Session
 
 

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.labels import read_block
-from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Explorer, Others, Request
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.masks import Prediction
     from napari_clickseg.session.session import Session
 
 SAME, MOST = 0.85, 8

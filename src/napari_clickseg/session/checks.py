@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_clickseg.core.clicks import Click, Frame
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.regions import Region
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Click, Frame
+    from napari_clickseg.core.images import Image
 
 
 def check_click(click: Click, image: Image) -> None:

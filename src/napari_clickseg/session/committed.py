@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.labels import read_block
-from napari_clickseg.core.masks import Patch
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.edits import Edit
+    from napari_clickseg.core.masks import Patch
 
 REMEMBERED_DIAMETERS = 25
 UNDOABLE_OBJECTS = 200

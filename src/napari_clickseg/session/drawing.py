@@ -8,18 +8,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from napari_clickseg.core.clicks import Frame, on_frame
-from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.labels import SEARCH_WHOLE, piece_near, read_block
 from napari_clickseg.core.masks import Drawing, PackedPatch, Patch
 from napari_clickseg.core.regions import Region
-from napari_clickseg.session.state import ObjectState
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.edits import Edit
+    from napari_clickseg.session.state import ObjectState
 
 ATTEMPTS = 20
 """So often it is tried to put labels right after an act failed."""

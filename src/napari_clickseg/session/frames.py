@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.clicks import Frame
-
 if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
     from napari_clickseg.session.session import Session
 
 

@@ -6,7 +6,7 @@ They read the frames that they are given and write nothing; the session writes w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +14,12 @@ from scipy import ndimage
 
 from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.edits import Edit
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.labels import Point, blocks_with, holds, piece_near, read_block
 from napari_clickseg.core.regions import Region
 from napari_clickseg.session.watershed_split import SURROUNDINGS, Pixel, second_part
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.images import Image
 
 Edits = dict[Frame, Edit]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from napari_clickseg.core.requests import Request
-from napari_clickseg.session.state import ObjectState
-
 if TYPE_CHECKING:
+    from napari_clickseg.core.requests import Request
     from napari_clickseg.session.session import Session
+    from napari_clickseg.session.state import ObjectState
 
 
 def commit(session: Session) -> int:

@@ -15,13 +15,13 @@ from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.edits import Edit, new_objects
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.labels import find_object, find_object_near, read_block
-from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Segmenter
 from napari_clickseg.session import checks, label_operations
 from napari_clickseg.session.replay import Act
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.masks import Prediction
     from napari_clickseg.session.session import Session
 
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from napari_clickseg.core.appearance import measures, similarities
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.labels import read_block
 from napari_clickseg.core.masks import Prediction
@@ -25,6 +23,10 @@ from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Describer, Others, Predictor, Proposer, Segmenter
 from napari_clickseg.core.suggestions import Suggestion, Suggestions, settled
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.images import Image
 
 AT_ONCE = 16
 """So many seeds are answered in a row, the strongest first; those that lie in what was found so far are left out."""

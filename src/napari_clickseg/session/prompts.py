@@ -17,11 +17,11 @@ from napari_clickseg.core.distances import deepest
 from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.polygons import fill
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Request
 from napari_clickseg.session import checks
 from napari_clickseg.session.state import Prompt
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.requests import Request
     from napari_clickseg.session.session import Session
 
 Position = Sequence[float]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.requests import Nobody
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.masks import Prediction
     from napari_clickseg.session.session import Session
 
 NONE: Mapping[str, Any] = MappingProxyType({})

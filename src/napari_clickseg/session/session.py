@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,6 @@ from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.labels import drawable, highest_id
-from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request, Seeing
 from napari_clickseg.session import answers, checks, frames, object_lifecycle, object_operations, prompts, replay
@@ -25,7 +24,10 @@ from napari_clickseg.session.active_object import ActiveObject
 from napari_clickseg.session.committed import Committed
 from napari_clickseg.session.drawing import Protect
 from napari_clickseg.session.replay import Act
-from napari_clickseg.session.state import ObjectState
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.masks import Prediction
+    from napari_clickseg.session.state import ObjectState
 
 
 class Session:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_clickseg.core.clicks import Click, Frame, on_frame
 from napari_clickseg.core.edits import Edit
-from napari_clickseg.core.masks import PackedPatch, Prediction
 from napari_clickseg.core.object_size import equivalent_diameter
 from napari_clickseg.core.requests import Request
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.masks import PackedPatch, Prediction
 
 NOTHING: Mapping[Frame, Prediction] = MappingProxyType({})
 SURE: Mapping[Frame, Mapping[int, float]] = MappingProxyType({})

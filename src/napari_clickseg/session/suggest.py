@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.labels import blocks_with, read_block
@@ -23,6 +22,7 @@ from napari_clickseg.session import checks
 from napari_clickseg.session.object_search import Example, search
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
     from napari_clickseg.session.session import Session
 
 MOST_EXAMPLES = 10

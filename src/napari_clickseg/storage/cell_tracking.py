@@ -12,17 +12,19 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from napari_clickseg.propagation.track_events import Event
 from napari_clickseg.storage import output_checks
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.read_images import UNREADABLE
 from napari_clickseg.storage.write_labels import STRAY, id_range
+
+if TYPE_CHECKING:
+    from napari_clickseg.propagation.track_events import Event
 
 TRACKS = "res_track.txt"
 HIGHEST = 2**16 - 1

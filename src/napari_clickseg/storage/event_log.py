@@ -15,21 +15,23 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
 from napari_clickseg.core.jobs import Stop, Stopped
-from napari_clickseg.core.regions import Region
-from napari_clickseg.session.replay import Act
-from napari_clickseg.session.session import Session
 from napari_clickseg.storage.image_identity import Identity, thumbnail
 from napari_clickseg.storage.journal_files import COPIED_BYTES, FORMAT, SUFFIX, delete, journals_folders, place_of
 from napari_clickseg.storage.label_tiles import CHECKED_TILES, Tile, TileSums, tile_region, tiles_in, tiles_of
 from napari_clickseg.storage.log_lines import LogWriter, reason
 from napari_clickseg.storage.serialization import IDLE, PAINT, Entry, Json, Settings, check_new, pack_array
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.regions import Region
+    from napari_clickseg.session.replay import Act
+    from napari_clickseg.session.session import Session
 
 SEARCHED_AT_ONCE = 1 << 24
 """Labels of up to so many pixels are looked through as a whole when another array takes their place."""

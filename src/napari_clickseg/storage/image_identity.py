@@ -7,16 +7,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.labels import SEARCH_WHOLE
 from napari_clickseg.core.regions import Region
-from napari_clickseg.storage.serialization import Json
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.storage.serialization import Json
 
 SAMPLED = 64
 """Side of the blocks that are read."""

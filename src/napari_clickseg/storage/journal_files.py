@@ -14,17 +14,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.images import Image
 from napari_clickseg.storage.image_identity import Identity, Samples
 from napari_clickseg.storage.locks import held
 from napari_clickseg.storage.log_lines import LOCK_SUFFIX, read_lines
 from napari_clickseg.storage.paths import journals_folder
 from napari_clickseg.storage.serialization import IDLE, Json, unpack_array
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.images import Image
 
 FORMATS, FORMAT = (1, 2), 2
 SUFFIX, LABELS_SUFFIX = ".jsonl", ".npz"

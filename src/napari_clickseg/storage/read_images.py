@@ -24,7 +24,6 @@ from napari_clickseg.storage.content import Content, UnreadableError, kind_by_co
 from napari_clickseg.storage.formats import SUFFIXES, format_of, may_be_image, suffixes_of_images
 from napari_clickseg.storage.ome_zarr import images_in_zarr, is_zarr, read_zarr
 from napari_clickseg.storage.read_bioio import read_bioio
-from napari_clickseg.storage.read_tiff import read_tiff
 from napari_clickseg.storage.units import spacing_of
 
 PICTURE_AXES = {2: "YX", 3: "YXC"}
@@ -241,8 +240,15 @@ def read_picture(path: Path) -> Content:
     return Content(array, PICTURE_AXES.get(array.ndim))
 
 
+def _read_tiff(path: Path, inside: str) -> Content:
+    """Read a TIFF; what reads it is imported with the first one."""
+    from napari_clickseg.storage.read_tiff import read_tiff
+
+    return read_tiff(path, inside)
+
+
 BY_KIND: dict[str, Callable[[Path, str], Content]] = {
-    "tiff": read_tiff,
+    "tiff": _read_tiff,
     "npy": _without_inside(read_npy),
     "npz": _without_inside(read_npz),
     "zarr": _without_inside(read_zarr),

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.labels import drawable, highest_id
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Nobody
@@ -21,6 +20,9 @@ from napari_clickseg.storage.journal_files import COPIED_BYTES, LABELS_SUFFIX, M
 from napari_clickseg.storage.label_tiles import Overlay, goes_on, put_back
 from napari_clickseg.storage.log_lines import read_lines
 from napari_clickseg.storage.serialization import PAINT, TRAVELS, Entry, Settings, check_new, unpack_array
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.images import Image
 
 CHANGED = "The labels were changed since that session ended; they stay as they are, and it goes on in a copy of them."
 NAMED = 3

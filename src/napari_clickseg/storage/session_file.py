@@ -12,14 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_clickseg import __version__
-from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.masks import Prediction
-from napari_clickseg.core.requests import Predictor
 from napari_clickseg.session.replay import UNDOABLE, Act
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.atomic import checksum, written_whole
@@ -34,6 +32,10 @@ from napari_clickseg.storage.serialization import (
     check_new,
     check_unpacked_size,
 )
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Click
+    from napari_clickseg.core.requests import Predictor
 
 LASTING = (PAINT, "reserve")
 """Acts that undo does not take back."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.core.geometry import Geometry
+if TYPE_CHECKING:
+    from napari_clickseg.core.geometry import Geometry
 
 LENGTH, TIME = "micrometer", "second"
 """The units of sizes in this package: along T seconds, along every other axis micrometres."""

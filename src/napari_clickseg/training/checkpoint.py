@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,9 +23,11 @@ from napari_clickseg.models.load import new_network, read_encoder, read_weights
 from napari_clickseg.networks.clicked_encoder import pretrained_parameters
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.tables import write_table
-from napari_clickseg.training.distributed import Team
 from napari_clickseg.training.recipe import Recipe, Schedule
 from napari_clickseg.training.simulated_training import Memory
+
+if TYPE_CHECKING:
+    from napari_clickseg.training.distributed import Team
 
 LOG = "log.csv"
 EVENTS = "tensorboard"

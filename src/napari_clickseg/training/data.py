@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,6 @@ from skimage.segmentation import expand_labels
 from torch import Tensor
 from torch.nn import functional
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.images import Image
 from napari_clickseg.core.labels import compacted
 from napari_clickseg.core.object_size import equivalent_diameter
 from napari_clickseg.core.regions import Region
@@ -39,6 +38,10 @@ from napari_clickseg.storage.read_images import read_image
 from napari_clickseg.training.mattes import FADING, compose_mattes
 from napari_clickseg.training.recipe import DRAWN, MATTES, SYNTHETIC
 from napari_clickseg.training.synthetic import Cutout, draw_plane
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.images import Image
 
 SMALLEST_OBJECT = 30
 """Objects below this many pixels are not trained on."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ from torch import Tensor
 from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.simulated_errors import damage
 from napari_clickseg.core.simulated_user import first_click, next_click
-from napari_clickseg.training.data import Pick, Pool
 from napari_clickseg.training.initial_clicks import (
     MOST_INITIAL,
     Labels,
@@ -32,8 +31,11 @@ from napari_clickseg.training.initial_clicks import (
     medoid_clicks,
     sampled_clicks,
 )
-from napari_clickseg.training.recipe import Clicks, Recipe
 from napari_clickseg.training.windows import Windows, cut_windows, join_windows
+
+if TYPE_CHECKING:
+    from napari_clickseg.training.data import Pick, Pool
+    from napari_clickseg.training.recipe import Clicks, Recipe
 
 Packed = tuple[bytes, tuple[int, ...]]
 

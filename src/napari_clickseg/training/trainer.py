@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -29,11 +30,13 @@ from napari_clickseg.training.augment import vary
 from napari_clickseg.training.checkpoint import CHECKPOINT, Plan, Run, Write, open_logs, write_nothing
 from napari_clickseg.training.data import Pool, Tell, load_pool, planes_to_draw
 from napari_clickseg.training.distributed import Team, joined
-from napari_clickseg.training.initial_clicks import WindowClicks
 from napari_clickseg.training.losses import Loss, weighted
 from napari_clickseg.training.recipe import DRAWN, Recipe
 from napari_clickseg.training.simulated_training import USERS, Ask, add_clicks, helpers, open_scene
 from napari_clickseg.training.windows import cut_windows
+
+if TYPE_CHECKING:
+    from napari_clickseg.training.initial_clicks import WindowClicks
 
 WINDOWS = 192
 BATCH = 32

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_clickseg.training.data import Matte, Pick, Plane, Pool, Target
+if TYPE_CHECKING:
+    from napari_clickseg.training.data import Matte, Pick, Plane, Pool, Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)

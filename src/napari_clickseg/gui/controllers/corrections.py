@@ -12,7 +12,6 @@ from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.labels import SEARCH_LONG, quickly_searched
 from napari_clickseg.core.regions import Region
 from napari_clickseg.gui.view import messages
-from napari_clickseg.gui.view.protocol import Extent
 from napari_clickseg.propagation.plan import along
 from napari_clickseg.session import label_operations
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from napari_clickseg.gui.layer_pair import LayerPair
     from napari_clickseg.gui.panel_state import Reports
     from napari_clickseg.gui.preview import Preview
+    from napari_clickseg.gui.view.protocol import Extent
     from napari_clickseg.gui.workspace import Workspace
 
 Position = tuple[float, ...]

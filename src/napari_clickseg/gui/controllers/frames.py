@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import CHANNEL
 from napari_clickseg.gui.view.protocol import Axis
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
     from napari_clickseg.core.jobs import Outcome, Stop
     from napari_clickseg.gui.background import Background, Ticket
     from napari_clickseg.gui.layer_pair import LayerPair

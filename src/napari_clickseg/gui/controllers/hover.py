@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_clickseg.core.clicks import Click
-from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.requests import Request
 from napari_clickseg.gui.view import messages
 
 if TYPE_CHECKING:
     from napari_clickseg.core.jobs import Outcome
+    from napari_clickseg.core.masks import Prediction
     from napari_clickseg.gui.background import Background, Ticket
     from napari_clickseg.gui.controllers.models import Models
     from napari_clickseg.gui.controllers.objects import Objects

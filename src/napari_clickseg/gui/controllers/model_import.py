@@ -14,21 +14,20 @@ import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.jobs import Stop
-from napari_clickseg.core.requests import Segmenter
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import Choice, Importing, Question, Status
-from napari_clickseg.models.io_spec import Conventions
 from napari_clickseg.models.trust import ClassNeeded, Untrusted
 
 if TYPE_CHECKING:
-    from napari_clickseg.core.jobs import Outcome
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.jobs import Outcome, Stop
+    from napari_clickseg.core.requests import Segmenter
     from napari_clickseg.gui.background import Background, Ticket
     from napari_clickseg.gui.layer_pair import LayerPair
     from napari_clickseg.gui.preview import TrialLayer
     from napari_clickseg.gui.viewport import Viewport
     from napari_clickseg.gui.workspace import Workspace
+    from napari_clickseg.models.io_spec import Conventions
 
 ODD = re.compile(r"[^A-Za-z0-9._-]+")
 NAMELESS = "model"

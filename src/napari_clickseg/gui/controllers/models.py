@@ -14,23 +14,23 @@ import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.images import Image, NothingSeenError
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.labels import highest_id
-from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.requests import Predictor, Request, Seeing, Segmenter
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import Option, Question
-from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.models.trust import Untrusted, remember
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
     from napari_clickseg.core.jobs import Outcome
+    from napari_clickseg.core.masks import Prediction
     from napari_clickseg.gui.background import Background, Ticket
     from napari_clickseg.gui.layer_pair import LayerPair
     from napari_clickseg.gui.panel_state import Reports
     from napari_clickseg.gui.workspace import Workspace
+    from napari_clickseg.models.registry import ModelEntry
 
 RECOMMENDED, OWN, COMPARISON, CLASSIC = "Recommended", "Your models", "For comparison (published systems)", "Classic"
 PURPOSES = (RECOMMENDED, OWN, COMPARISON, CLASSIC)

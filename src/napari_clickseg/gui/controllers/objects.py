@@ -12,21 +12,20 @@ import numpy as np
 from psygnal import Signal
 
 from napari_clickseg.core.clicks import Click
-from napari_clickseg.core.labels import SEARCH_WHOLE, quickly_searched
-from napari_clickseg.core.masks import Prediction
 from napari_clickseg.core.regions import Region
-from napari_clickseg.core.requests import Request
-from napari_clickseg.gui.view import messages
+from napari_clickseg.gui.view import layer_messages, messages
 from napari_clickseg.gui.view.protocol import Status, Thumbnail
-from napari_clickseg.session.state import ObjectState
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.masks import Prediction
+    from napari_clickseg.core.requests import Request
     from napari_clickseg.gui.click_layers import ClickLayers
     from napari_clickseg.gui.controllers.models import Models
     from napari_clickseg.gui.layer_pair import LayerPair
     from napari_clickseg.gui.panel_state import Reports
     from napari_clickseg.gui.viewport import Viewport
     from napari_clickseg.gui.workspace import Workspace
+    from napari_clickseg.session.state import ObjectState
 
 Position = tuple[float, ...]
 Act = Callable[["LayerPair"], None]
@@ -287,12 +286,12 @@ class Objects:
             self._other_labels = self._workspace.labels_under(pair.placement.world(position))
             if self._other_labels is None:
                 raise ValueError("There is no object there; point at one and press W again.")
-            self._reports.report(messages.other_labels(self._other_labels.name))
+            self._reports.report(layer_messages.other_labels(self._other_labels.name))
             return
         self._workspace.activate()
         if label == pair.session.label and not pair.session.state.empty:
             raise ValueError(f"Object {label} is the one being drawn already; click to correct it.")
-        note = _resume(pair, label, position)
+        note = "" if pair.resume(label, position) else messages.ONLY_AROUND
         self._reports.seconds = None
         self._reports.resume(note)
 
@@ -411,18 +410,6 @@ class Objects:
             self._reports.resume()
         else:
             self.ask(pair, pair.session.pending)
-
-
-def _resume(pair: LayerPair, label: int, position: Position) -> str:
-    """Take an object up on the frame of a position; return what to say where that may not be all of it there."""
-    session = pair.session
-    whole = Region.whole(session.image.frame_shape(session.ndim))
-    large = whole.size > SEARCH_WHOLE
-    if large and whole.ndim == session.image.ndim and quickly_searched(session.labels, whole):
-        session.resume(label)
-        return ""
-    session.resume(label, position)
-    return messages.ONLY_AROUND if large else ""
 
 
 def thumbnails_of(candidates: Sequence[Prediction]) -> tuple[Thumbnail, ...]:

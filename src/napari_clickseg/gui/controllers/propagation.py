@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.edits import Edit
-from napari_clickseg.core.jobs import Stop
 from napari_clickseg.core.labels import read_block
-from napari_clickseg.core.regions import Region
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import Progress, Status, Way
 from napari_clickseg.propagation.plan import Plan, along, backward, bracket, forward
 from napari_clickseg.propagation.propagate import Carried, carry
-from napari_clickseg.session.replay import Act
 
 if TYPE_CHECKING:
-    from napari_clickseg.core.jobs import Outcome
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.edits import Edit
+    from napari_clickseg.core.jobs import Outcome, Stop
+    from napari_clickseg.core.regions import Region
     from napari_clickseg.gui.background import Background, Ticket
     from napari_clickseg.gui.controllers.frames import Frames
     from napari_clickseg.gui.controllers.objects import Objects
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from napari_clickseg.gui.panel_state import Reports
     from napari_clickseg.gui.viewport import Viewport
     from napari_clickseg.gui.workspace import Workspace
+    from napari_clickseg.session.replay import Act
 
 NOT_THE_USERS = frozenset(("reserve", "predictor"))
 """Acts of the panel itself, which end no trip. Another model does: see `Propagation._on_acted`."""
@@ -91,8 +90,7 @@ class Propagation:
     Parameters
     ----------
     workspace, objects, frames, viewport, background, reports
-        Where the pairs are, who waits for answers, which frame is in view, where the pointer is, where frames are
-        worked out, where sentences go.
+        Where pairs are, who waits for answers, which frame is in view, where the pointer is, who works, where to report
     """
 
     arrived = Signal(object, object)

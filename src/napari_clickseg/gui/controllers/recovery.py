@@ -14,7 +14,6 @@ from psygnal import Signal
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import Status, Thumbnail
-from napari_clickseg.session.session import Session
 from napari_clickseg.storage.atomic import put_right
 from napari_clickseg.storage.event_log import Journal
 from napari_clickseg.storage.image_identity import THUMBNAIL as SMALL
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from napari_clickseg.gui.layer_pair import LayerPair
     from napari_clickseg.gui.panel_state import Reports
     from napari_clickseg.gui.workspace import Workspace
+    from napari_clickseg.session.session import Session
 
 THUMBNAIL = 2 * SMALL
 """Larger pictures than that are none of ours."""

@@ -10,20 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_clickseg.core.clicks import Frame
-from napari_clickseg.core.jobs import Stop
-from napari_clickseg.core.regions import Region
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import FrameState, Strip
 from napari_clickseg.propagation.plan import along
-from napari_clickseg.propagation.propagate import Carried
 from napari_clickseg.review.findings import Finding, finding_of, in_order, next_index, sentence_of
 from napari_clickseg.review.rules import DOUBTFUL, Review
-from napari_clickseg.session.replay import Act
-from napari_clickseg.session.state import Notes
 
 if TYPE_CHECKING:
-    from napari_clickseg.core.jobs import Outcome
+    from napari_clickseg.core.clicks import Frame
+    from napari_clickseg.core.jobs import Outcome, Stop
+    from napari_clickseg.core.regions import Region
     from napari_clickseg.gui.background import Background, Ticket
     from napari_clickseg.gui.controllers.corrections import Corrections
     from napari_clickseg.gui.controllers.frames import Frames
@@ -33,6 +29,9 @@ if TYPE_CHECKING:
     from napari_clickseg.gui.preview import Preview
     from napari_clickseg.gui.viewport import Viewport
     from napari_clickseg.gui.workspace import Workspace
+    from napari_clickseg.propagation.propagate import Carried
+    from napari_clickseg.session.replay import Act
+    from napari_clickseg.session.state import Notes
 
 PATIENCE_MS = 200
 """Changes are gathered for so long before they are looked at."""

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_clickseg.core.geometry import Geometry
-from napari_clickseg.core.jobs import Stop
-from napari_clickseg.gui.view import messages
-from napari_clickseg.gui.view.protocol import PathKind
-from napari_clickseg.models.registry import ModelEntry
+from napari_clickseg.gui.view import layer_messages, messages
 from napari_clickseg.review.object_features import as_csv, measure
 from napari_clickseg.storage.atomic import written_whole
-from napari_clickseg.storage.event_log import Journal
 from napari_clickseg.storage.output_checks import folder_of, holds, in_labels_group, name_of, same, usable_folder
 from napari_clickseg.storage.read_labels import read_labels
 from napari_clickseg.storage.recovery import recover
@@ -24,12 +19,16 @@ from napari_clickseg.storage.session_file import Past, save_session
 from napari_clickseg.storage.write_labels import write_labels
 
 if TYPE_CHECKING:
-    from napari_clickseg.core.jobs import Outcome
+    from napari_clickseg.core.geometry import Geometry
+    from napari_clickseg.core.jobs import Outcome, Stop
     from napari_clickseg.gui.background import Background, Ticket
     from napari_clickseg.gui.controllers.recovery import Recovery
     from napari_clickseg.gui.layer_pair import LayerPair
     from napari_clickseg.gui.panel_state import Reports
+    from napari_clickseg.gui.view.protocol import PathKind
     from napari_clickseg.gui.workspace import Workspace
+    from napari_clickseg.models.registry import ModelEntry
+    from napari_clickseg.storage.event_log import Journal
 
 NAMES: dict[PathKind, str] = {
     "labels": "{} objects.tif",
@@ -199,7 +198,7 @@ class Saving:
         if pair is not None and pair.made and not pair.session.step:
             self._beside = next((path for path in _saved_for(pair.image_layer) if path.exists()), None)
             if self._beside is not None:
-                self._reports.hold(messages.saved_labels(self._beside.name))
+                self._reports.hold(layer_messages.saved_labels(self._beside.name))
 
 
 def _working_folder() -> Path | None:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.labels import read_block
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Proposer, Segmenter
-from napari_clickseg.core.suggestions import Suggestion
-from napari_clickseg.core.suggestions import Suggestions as Found
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import Suggesting
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
     from napari_clickseg.core.jobs import Outcome, Stop
+    from napari_clickseg.core.suggestions import Suggestion
+    from napari_clickseg.core.suggestions import Suggestions as Found
     from napari_clickseg.gui.background import Background, Ticket
     from napari_clickseg.gui.click_layers import ClickLayers
     from napari_clickseg.gui.controllers.models import Models

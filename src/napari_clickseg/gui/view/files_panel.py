@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QWidget
 
-from napari_clickseg.gui.view.protocol import FilesState, PathKind, Requests, Thumbnail
 from napari_clickseg.gui.view.widgets import GAP, GREY, STATUS_COLOURS, ActionButton, column_in, plain_button, title
+
+if TYPE_CHECKING:
+    from napari_clickseg.gui.view.protocol import FilesState, PathKind, Requests, Thumbnail
 
 LABEL_FILES = "TIFF (*.tif *.tiff);;OME-Zarr (*.zarr);;PNG, one plane (*.png);;NumPy (*.npy)"
 DIALOGS: dict[PathKind, tuple[str, str, str]] = {

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
-from napari_clickseg.gui.view.protocol import Requests
 from napari_clickseg.gui.view.widgets import ACCENT, plain_button
+
+if TYPE_CHECKING:
+    from napari_clickseg.gui.view.protocol import Requests
 
 MARGIN = 12
 STYLE = (

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_clickseg.gui.view.protocol import Picks, Requests
 from napari_clickseg.gui.view.widgets import Picker, caption, form_in
+
+if TYPE_CHECKING:
+    from napari_clickseg.gui.view.protocol import Picks, Requests
 
 PICKERS = (
     ("image", "Image", "The image to segment."),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import QSignalBlocker, QSize, Qt
 from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QPushButton, QSlider, QWidget
 
-from napari_clickseg.gui.view.protocol import ObjectState, Requests, Thumbnail
 from napari_clickseg.gui.view.widgets import (
     ACCENT_BUTTON,
     GAP,
@@ -18,6 +19,9 @@ from napari_clickseg.gui.view.widgets import (
     plain_button,
     side_by_side,
 )
+
+if TYPE_CHECKING:
+    from napari_clickseg.gui.view.protocol import ObjectState, Requests, Thumbnail
 
 DIAMETERS = (2.0, 5000.0)
 SIDE = 30

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from psygnal import Signal
 
-from napari_clickseg.models.io_spec import Conventions
-
 if TYPE_CHECKING:
+    from napari_clickseg.models.io_spec import Conventions
     from napari_clickseg.review.findings import Finding
 
 Kind = Literal["loading", "ready", "thinking", "error"]

@@ -9,10 +9,10 @@ from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QBrush, QColor
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QTreeWidget, QTreeWidgetItem, QWidget
 
-from napari_clickseg.gui.view.protocol import Requests
 from napari_clickseg.gui.view.widgets import GAP, GREY, ActionButton, column_in, plain_button, title
 
 if TYPE_CHECKING:
+    from napari_clickseg.gui.view.protocol import Requests
     from napari_clickseg.review.findings import Finding
 
 BUTTONS = ("previous_doubt", "next_doubt", "confirm")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QColor, QKeyEvent, QKeySequence
@@ -25,7 +25,9 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_clickseg.gui.actions import BY_NAME
-from napari_clickseg.gui.view.protocol import Option, Question, Status
+
+if TYPE_CHECKING:
+    from napari_clickseg.gui.view.protocol import Option, Question, Status
 
 ACCENT = "#26a9c4"
 """The colour of the contour, the Keep button and a ready status: the only one that the panel adds to napari's."""

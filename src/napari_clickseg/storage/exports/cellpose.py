@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
 from napari_clickseg.storage.atomic import written_whole
-from napari_clickseg.storage.exports.frames import Exported
 from napari_clickseg.storage.write_labels import check_ids, id_range
+
+if TYPE_CHECKING:
+    from napari_clickseg.storage.exports.frames import Exported
 
 
 def write(path: Path, exported: Exported) -> None:

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.polygons import Polygon, polygons_of
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
 
 NO_CLASSES: Mapping[int, str] = MappingProxyType({})
 NO_PARENTS: Mapping[int, int] = MappingProxyType({})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 
 from napari_clickseg.storage.atomic import written_whole
-from napari_clickseg.storage.exports.frames import Exported
+
+if TYPE_CHECKING:
+    from napari_clickseg.storage.exports.frames import Exported
 
 KINDS = {"T": "time", "Z": "space", "Y": "space", "X": "space"}
 

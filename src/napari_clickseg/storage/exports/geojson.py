@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.polygons import Polygon, fill
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.exports.frames import Exported, PlaneObject, common_shape, draw
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
 
 SIZE = "imageShape"
 """Member of the collection that holds the shape of the labels; readers of GeoJSON pass over what they do not know."""

@@ -10,15 +10,17 @@ import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.polygons import Polygon, fill
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.exports.frames import Exported, PlaneObject, common_shape, draw
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.clicks import Frame
 
 NAMED = re.compile(r"object (\d+)")
 MOVE, LINE, CLOSE = 0.0, 1.0, 4.0

@@ -7,13 +7,16 @@ A plane is one .txt; of a stack or movie, a folder of them.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.core.polygons import Polygon
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.exports.frames import Exported, check_new, objects_of
+
+if TYPE_CHECKING:
+    from napari_clickseg.core.polygons import Polygon
 
 DIGITS = 8
 CLASSES = "classes.txt"

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_clickseg.networks.lite_clicknet import LiteClickNet
 from napari_clickseg.training.gpu.distances import squared_distances
-from napari_clickseg.training.gpu.pool import Pool
-from napari_clickseg.training.gpu.settings import GpuSettings
 from napari_clickseg.training.gpu.simulated_user import ClickMaps, first_clicks, next_clicks
 from napari_clickseg.training.gpu.starting_masks import starting_masks
 from napari_clickseg.training.gpu.variety import vary
 from napari_clickseg.training.gpu.windows import Placing, Windows, cut_windows
+
+if TYPE_CHECKING:
+    from napari_clickseg.networks.lite_clicknet import LiteClickNet
+    from napari_clickseg.training.gpu.pool import Pool
+    from napari_clickseg.training.gpu.settings import GpuSettings
 
 SMALLEST = 12
 """Targets with fewer pixels in their window count for nothing."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from napari_clickseg.networks.lite_clicknet import LiteClickNet
-from napari_clickseg.training.gpu.pack import PackedPlane
 from napari_clickseg.training.gpu.pool import Pool, make_pool
 from napari_clickseg.training.gpu.simulated_user import ClickMaps, first_clicks, next_clicks
 from napari_clickseg.training.gpu.steps import Task, normalised
 from napari_clickseg.training.gpu.windows import Placing, Windows, cut_windows
+
+if TYPE_CHECKING:
+    from napari_clickseg.networks.lite_clicknet import LiteClickNet
+    from napari_clickseg.training.gpu.pack import PackedPlane
 
 CLICKS = 6
 GOOD = 0.9

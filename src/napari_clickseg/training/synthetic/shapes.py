@@ -6,14 +6,16 @@ A warp bends all that is drawn on a plane, so that simple formulas give shapes a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from napari_clickseg.training.synthetic.scene import Mask, Plane
 from napari_clickseg.training.synthetic.textures import smooth_noise
+
+if TYPE_CHECKING:
+    from napari_clickseg.training.synthetic.scene import Mask, Plane
 
 FAR = np.float32(1e6)
 ANGLES = 512

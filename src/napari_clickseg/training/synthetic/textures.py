@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_clickseg.training.synthetic.scene import Plane
+if TYPE_CHECKING:
+    from napari_clickseg.training.synthetic.scene import Plane
 
 
 @cache
