@@ -116,6 +116,7 @@ class PairDouble:
     placement = PlacementDouble()
     counted = True
     made = True
+    ground = 0
     image_name, labels_name = "image", "objects"
 
     def __init__(self, shape: tuple[int, ...] = (64, 64), predictor: Any = None, labels: Any = None) -> None:
@@ -140,6 +141,10 @@ class PairDouble:
     def most_of(self, frame: Any, mask: Any, without: int = 0) -> int:
         ids = self.session.labels[frame][mask]
         return int(np.bincount(ids[(ids > 0) & (ids != without)]).argmax())
+
+    def resume(self, label: int, position: Any) -> bool:
+        self.session.resume(label, position)
+        return True
 
     def frame_in_view(self) -> tuple[int, ...]:
         return self.frame

@@ -78,12 +78,15 @@ def found(b):
 
 def point_at(b, place, words):
     """Rest the pointer on a place until the status has these words; a window that was just opened may miss a move."""
+    _point_until(b, place, lambda: words in b.status)
 
-    def told():
+
+def _point_until(b, place, ready):
+    def pointed():
         b.hand.point_at(place)
-        return words in b.status
+        return ready()
 
-    b.until(told)
+    b.until(pointed)
 
 
 def lines(b):
@@ -112,8 +115,7 @@ def test_the_slider_filters_live(seeing):
 def test_the_pointer_shows_the_quality(seeing):
     point_at(seeing, (10, 45), "quality 0.80")
     assert "0.80" in seeing.panel.suggestions.count.text()
-    seeing.hand.point_at((30, 55))
-    seeing.until(lambda: "quality" not in seeing.status)
+    _point_until(seeing, (30, 55), lambda: "quality" not in seeing.status)
 
 
 def test_a_click_accepts_the_one_under_it_and_undo_brings_the_suggestion_back(seeing):

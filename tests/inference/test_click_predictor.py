@@ -374,7 +374,7 @@ def test_corrupt_weights_are_refused_in_one_sentence(tmp_path: Path):
 def test_weights_that_do_not_fit_their_card_are_refused(tmp_path: Path):
     path = tmp_path / "odd.safetensors"
     save_model(path, torch.nn.Conv2d(1, 1, 1), CARD)
-    with pytest.raises(ValueError, match="do not fit the network ClickNet"):
+    with pytest.raises(ValueError, match="do not fit its card"):
         load_click_model(path, "cpu")
 
 

@@ -194,7 +194,7 @@ def habit(folder: Path, name: str) -> tuple[Path, dict[str, object]]:
     ("name", "sentence"),
     [
         ("classes", "its output is torch.int64, classes and not probabilities; export it without its last step"),
-        ("smaller", "from (1, 1, 64, 64) it makes (1, 2, 60, 60), but its output must be as large as its input"),
+        ("smaller", "from (1, 1, 64, 64) it makes (1, 2, 32, 32), but its output must be as large as its input"),
         ("flat", "from (1, 1, 64, 64) it makes (1, 8192); wanted is (1, outputs, then the image's sides)"),
         ("no gradient", "No gradient goes through this network, so clicks cannot change its answer"),
         ("steps", "No gradient goes through this network, so clicks cannot change its answer"),

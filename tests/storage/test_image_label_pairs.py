@@ -121,14 +121,14 @@ def test_indices_of_a_coloured_palette_are_labels(tmp_path: Path) -> None:
     picture = Picture.fromarray(np.array([[0, 1], [2, 255]], np.uint8), "L").convert("P")
     picture.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0] + [224, 224, 192] * 253)
     picture.save(tmp_path / "a.png")
-    assert read_labels(tmp_path / "a.png").array.tolist() == [[0, 1], [2, 255]]
+    assert read_labels(tmp_path / "a.png", background=0).array.tolist() == [[0, 1], [2, 255]]
 
 
 def test_a_palette_of_greys_is_a_grey_image(tmp_path: Path) -> None:
     picture = Picture.fromarray(np.array([[0, 1, 2]], np.uint8), "L").convert("P")
     picture.putpalette([0, 0, 0, 128, 128, 128, 255, 255, 255])
     picture.save(tmp_path / "a.bmp")
-    assert read_labels(tmp_path / "a.bmp").array.tolist() == [[0, 128, 255]]
+    assert read_labels(tmp_path / "a.bmp", background=0).array.tolist() == [[0, 128, 255]]
 
 
 def test_a_mask_saved_in_three_equal_channels_is_one_plane(tmp_path: Path) -> None:

@@ -109,6 +109,8 @@ class Outlines:
     def _on_painted(self, pair: LayerPair, frame: Frame, start: Any, step: float, outcome: Outcome) -> None:
         if not self._open or pair is not self._workspace.current or outcome.error is not None:
             return
+        if pair.labels_layer not in self._layers:  # removed while the picture was drawn
+            return
         if outcome.value[..., 3].any():
             self._show(pair, outcome.value, frame, start, step)
         else:

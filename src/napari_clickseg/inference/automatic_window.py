@@ -53,6 +53,7 @@ def choose_sight(box: Region, shape: Sequence[int], sides: Sides, usual: Mapping
 
     Along each axis it holds the box where a window may be so long, and is the whole frame where that is no longer.
 
+    >>> from napari_clickseg.inference.tiling import Sides
     >>> choose_sight(Region((10, 300), (40, 330)), (100, 1000), Sides(longest=512, divisible=16), USUAL)
     Region(start=(0, 192), stop=(112, 448))
     """

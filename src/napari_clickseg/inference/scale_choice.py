@@ -46,6 +46,7 @@ def first_windows(
 def lattice_window(position: Sequence[float], side: float, rule: WindowRule) -> Region:
     """Return the window of the lattice whose middle is nearest to a position; its side is a multiple of `LATTICE`.
 
+    >>> from napari_clickseg.inference.window import WindowRule
     >>> lattice_window((50, 50), 40, WindowRule())
     Region(start=(30, 30), stop=(70, 70))
     >>> lattice_window((53, 54), 40, WindowRule()) == lattice_window((50, 50), 40, WindowRule())

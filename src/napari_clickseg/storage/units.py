@@ -81,6 +81,7 @@ def spacing_of(geometry: Geometry) -> tuple[float, ...]:
 
     Examples
     --------
+    >>> from napari_clickseg.core.geometry import Geometry
     >>> spacing_of(Geometry("TZYX", (2.0, 50.0, 5.0, 5.0), (0.0,) * 4, ("min", "", "nm", "nm")))
     (120.0, 0.05, 0.005, 0.005)
     >>> spacing_of(Geometry("ZYX", (4.0, 0.5, 0.5), (0.0,) * 3, ("", "", "pixel")))

@@ -136,6 +136,7 @@ def is_sure(prediction: Prediction) -> bool:
     """Return whether a mask hardly depends on where its threshold lies.
 
     >>> from napari_clickseg.core.regions import Region
+    >>> from napari_clickseg.core.masks import Prediction
     >>> certain = Prediction.from_mask(np.eye(3, dtype=bool), Region((0, 0), (3, 3)))
     >>> is_sure(certain), is_sure(Prediction(certain.region, np.zeros((3, 3), np.float32)))
     (True, False)

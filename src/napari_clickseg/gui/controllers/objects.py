@@ -417,6 +417,7 @@ def thumbnails_of(candidates: Sequence[Prediction]) -> tuple[Thumbnail, ...]:
 
     >>> from napari_clickseg.core.regions import Region
     >>> whole, part = np.ones((8, 8), bool), np.zeros((8, 8), bool)
+    >>> from napari_clickseg.core.masks import Prediction
     >>> masks = [Prediction.from_mask(mask, Region((0, 0), (8, 8))) for mask in (whole, part)]
     >>> [sum(thumbnail.pixels) > 0 for thumbnail in thumbnails_of(masks)]
     [True, False]

@@ -437,10 +437,10 @@ def overlap(labels: Any, route: Plan, confirmed: Collection[Frame], stop: Stop) 
 def only_missing(edit: Edit, labels: Any, frame: Frame) -> Edit:
     """Return the part of an edit that adds objects which a frame lacks, where there is background.
 
-    >>> import numpy as np
-    >>> labels = np.array([[[1, 0, 0, 0]]])
+    >>> from napari_clickseg.core.edits import Edit
+    >>> from napari_clickseg.core.regions import Region
     >>> edit = Edit(Region((0, 0), (1, 4)), np.ones((1, 4), bool), np.array([[1, 1, 2, 2]]))
-    >>> only_missing(edit, labels, (0,)).written
+    >>> only_missing(edit, np.array([[[1, 0, 0, 0]]]), (0,)).written
     array([[False, False,  True,  True]])
     """
     there = np.asarray(read_block(labels, frame, edit.region))
