@@ -169,7 +169,7 @@ def test_esc_drops_the_object_first_and_then_the_suggestions(seeing):
     assert seeing.panel.suggestions.count.text() == "2 of 3 shown"
     seeing.key(Qt.Key.Key_Escape)
     assert not seeing.panel.suggestions.choice.isVisibleTo(seeing.panel.suggestions)
-    seeing.until(lambda: not seeing.viewer.layers["suggestions"].visible)
+    seeing.until(lambda: not any(layer.name == "suggestions" and layer.visible for layer in seeing.viewer.layers))
 
 
 def test_what_is_drawn_over_a_suggestion_takes_its_place(seeing):
