@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -255,6 +256,7 @@ def bench(
     """Return a function that opens a viewer with an image (None: with none) and the panel; `real`: with real models."""
     monkeypatch.setattr("napari_clickseg.models.load.present_devices", lambda: ("auto", "cpu"))
     benches = []
+    gc.freeze()  # spares the collector what is there already: napari collects in full several times after each viewer
 
     def opened(
         image: Any = None, before: Callable[[Any], object] = lambda viewer: None, real: bool = False, **options: Any
