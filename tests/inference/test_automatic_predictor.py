@@ -77,6 +77,57 @@ def test_a_network_of_volumes_refuses_a_plane_in_one_sentence(question):
         question(made(ndim=3))
 
 
+# -- classes apart -----------------------------------------------------------------------------------------------------
+
+
+class TwoClasses(nn.Module):
+    """Logits of two classes: what is brighter than a half, and brighter still."""
+
+    def forward(self, image):
+        bright, brighter = 12 * (image - 0.5), 24 * (image - 1.5)
+        return torch.cat((torch.where(image > 1.5, -bright, bright), brighter), 1)
+
+
+TWO_CLASSES = FIRST + 2.0 * (SECOND & ~FIRST)
+"""Two cells that touch, the right one of the second class."""
+
+
+def of_classes(**conventions):
+    return made(TwoClasses(), **{"objects": (0, 1), "per_class": True, **conventions})
+
+
+def test_objects_of_two_classes_that_touch_stay_apart():
+    found = of_classes().segment(picture(TWO_CLASSES), ())
+    assert found.max() == 2
+    assert (found == found[20, 20]).sum() == FIRST.sum()
+    assert (found == found[20, 40]).sum() == (SECOND & ~FIRST).sum()
+    assert of_classes(per_class=False).segment(picture(TWO_CLASSES), ()).max() == 1, "else they are one object"
+
+
+def test_where_the_maps_of_two_classes_overlap_the_likelier_class_has_the_pixel():
+    both = nn.Conv2d(1, 2, 1)
+    nn.init.constant_(both.weight, 12)
+    both.bias.data = torch.tensor([-6.0, -2.0])
+    found = made(both, objects=(0, 1), per_class=True).segment(picture(FIRST), ())
+    assert found.max() == 1
+    assert (found > 0).sum() == FIRST.sum()
+
+
+@pytest.mark.parametrize(("place", "cell"), [((20, 16), FIRST), ((20, 40), SECOND & ~FIRST)])
+def test_a_click_means_an_object_of_the_class_that_is_likeliest_there(place, cell):
+    answer = ask(of_classes(), (place, True), image=picture(TWO_CLASSES))
+    assert iou(answer.mask_on(Region.whole(SHAPE)), cell) > 0.95
+
+
+def test_a_correction_stays_with_the_class_of_the_object_that_is_corrected():
+    half = FIRST.copy()
+    half[:, :17] = False
+    answer = ask(of_classes(), ((20, 12), True), ((20, 40), False), prior=half, image=picture(TWO_CLASSES))
+    mask = answer.mask_on(Region.whole(SHAPE))
+    assert iou(mask, FIRST) > 0.9
+    assert not (mask & SECOND & ~FIRST).any(), "nothing of the other class"
+
+
 # -- without clicks ----------------------------------------------------------------------------------------------------
 
 

@@ -183,6 +183,7 @@ EXPLAINED = {
     "output": "which tensor, of a network that returns several, counted from 0",
     "activation": "what the output is: " + "; ".join(f"{name}: {what}" for name, what in ACTIVATIONS.items()),
     "objects": "output channels that add up to object",
+    "per_class": "each of these channels is a class of its own",
     "boundary": "output channel to subtract",
     "divisible": "sides are multiples of this",
     "smallest_side": "sides are at least this long",

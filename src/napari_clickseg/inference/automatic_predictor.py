@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,8 +57,8 @@ from napari_clickseg.inference.proposal_choice import (
 from napari_clickseg.inference.tiling import Sides, cover
 from napari_clickseg.models.io_spec import Conventions
 
-Reading = Callable[[Tensor, Conventions], Tensor]
-"""Output of a network (1, channels, ...), conventions -> (1, 1, ...)."""
+Reading = Callable[[Tensor], Tensor]
+"""Output of a network (1, channels, ...) -> (1, 1, ...)."""
 
 LOOKS = 12
 """Most answers of the network that one click's refinement may take."""
@@ -174,7 +176,8 @@ class ClickablePredictor:
     def probability(self, image: Image, frame: Frame, stop: Stop = NEVER) -> npt.NDArray[np.float32]:
         """Return the probability of "object", shape of the frame; tile by tile the original network's answer."""
         self._check_axes(image)
-        return on_device_or_cpu(self, lambda able: able._on_tiles(image, frame, stop, (to_probability,))[0])
+        read = partial(to_probability, conventions=self.conventions)
+        return on_device_or_cpu(self, lambda able: able._on_tiles(image, frame, stop, [read])[0])
 
     def segment(self, image: Image, frame: Frame, stop: Stop = NEVER) -> npt.NDArray[np.int32]:
         """Return all objects of a frame, numbered from 1."""
@@ -196,14 +199,16 @@ class ClickablePredictor:
             )
 
     def _objects(self, image: Image, frame: Frame, stop: Stop) -> npt.NDArray[np.int32]:
-        rule = self.conventions
-        found, *extent = self._on_tiles(image, frame, stop, self._readings)
-        return dropped(_parted(found, extent, rule), rule.smallest)
-
-    @property
-    def _readings(self) -> tuple[Reading, ...]:
-        """What is read off the network's output to find objects."""
-        return (to_probability,) if self.conventions.boundary is None else (to_probability, to_extent)
+        rules = self.conventions.of_each_class()
+        maps = iter(self._on_tiles(image, frame, stop, [read for rule in rules for read in _readings(rule)]))
+        of_class = [[next(maps) for _ in _readings(rule)] for rule in rules]
+        if len(rules) > 1:
+            _leave_to_the_likeliest(of_class)
+        objects = np.zeros(image.frame_shape(self.ndim), np.int32)
+        for rule, (found, *extent) in zip(rules, of_class, strict=True):
+            more = _parted(found, extent, rule)
+            objects[more > 0] = more[more > 0] + objects.max()
+        return dropped(objects, self.conventions.smallest)
 
     def _on_tiles(self, image: Image, frame: Frame, stop: Stop, readings: Sequence[Reading]) -> list[Values]:
         shape = image.frame_shape(self.ndim)
@@ -213,7 +218,7 @@ class ClickablePredictor:
             stop.check(k / len(tiles))
             output = self._answer(self._given(image, frame, tile.window))
             for read, values in zip(readings, grid, strict=True):
-                seen = read(output, self.conventions)[0, 0].cpu().numpy()
+                seen = read(output)[0, 0].cpu().numpy()
                 values[tile.kept.slices] = seen[tile.kept.within(tile.window).slices]
         return [to_frame(torch.from_numpy(values)[None, None], shape)[0, 0].numpy() for values in grid]
 
@@ -221,17 +226,21 @@ class ClickablePredictor:
         shape = image.frame_shape(self.ndim)
         points = request.points(self.ndim)
         guess = request.diameter or estimate_diameter(image, request.frame, self.ndim)
-        view = self._view(image, request.frame, box_of(points, request.prior, guess, shape), stop)
-        mask = np.zeros(view.region.shape, bool) if request.prior is None else request.prior.mask_on(view.region)
-        clicks = [(_pixel(p, view.region), positive) for p, positive in points if view.region.contains(p)]
+        views = self._views(image, request.frame, box_of(points, request.prior, guess, shape), stop)
+        region = views[0].region
+        mask = np.zeros(region.shape, bool) if request.prior is None else request.prior.mask_on(region)
+        clicks = [(_pixel(p, region), positive) for p, positive in points if region.contains(p)]
+        meant_class = _class_meant(views, clicks, mask)
+        view, rule = views[meant_class], self.conventions.of_each_class()[meant_class]
         diameter = expected_diameter(request, guess, typical_diameter(view.objects), mask)
         if self.other is not None and self.ndim == 2 and _sees_nothing(view, clicks, mask, diameter):
             return self._others_answer(self.other(), request, view, diameter, stop)
-        maps = (view.logits, *self._insisted(image, request.frame, view, clicks, mask, diameter, stop))
+        able = replace(self, conventions=rule)
+        maps = (view.logits, *able._insisted(image, request.frame, view, clicks, mask, diameter, stop))
         stop.check()
         scene = Scene(maps, view.grey, view.objects, diameter)
         found = meant(scene, clicks, mask)
-        region, logits = view.region, _as_logits(found, view.logits, diameter)
+        logits = _as_logits(found, view.logits, diameter)
         pieces = None
         if request.corrects and request.initial is not None:
             pieces = cut_off(scene, clicks, request.initial.mask_on(region), found)
@@ -262,8 +271,8 @@ class ClickablePredictor:
         note = f"{self.name} sees nothing here; {other.name} answered."
         return Prediction(answer.region.placed_in(view.region), answer.logits, note)
 
-    def _view(self, image: Image, frame: Frame, box: Region, stop: Stop) -> View:
-        """The network's answer to a window that holds a box of the frame; kept."""
+    def _views(self, image: Image, frame: Frame, box: Region, stop: Stop) -> tuple[View, ...]:
+        """The network's answer to a window that holds a box of the frame, for each class; kept."""
         shape, steps = image.frame_shape(self.ndim), self._steps(image)
         window = choose_sight(to_grid(box, steps), grid_shape(shape, self.conventions.scale), self.sides, USUAL)
         region = from_grid(window, shape, steps)
@@ -271,17 +280,18 @@ class ClickablePredictor:
         def look() -> tuple[Tensor, ...]:
             stop.check()
             output = self._answer(self._given(image, frame, window))
-            logits, found, *extent = (
-                on_frame(read(output, self.conventions)[0, 0].cpu().numpy(), window, region, steps)
-                for read in (to_logit, *self._readings)
-            )
-            objects = _parted(found, extent, self.conventions)
-            grey = seen_grey(image, frame, region, self.conventions)
-            return tuple(torch.from_numpy(np.ascontiguousarray(values)) for values in (logits, grey, objects))
+            kept: list[npt.NDArray[Any]] = [seen_grey(image, frame, region, self.conventions)]
+            for rule in self.conventions.of_each_class():
+                readings: tuple[Reading, ...] = (partial(to_logit, conventions=rule), *_readings(rule))
+                logits, found, *extent = (
+                    on_frame(read(output)[0, 0].cpu().numpy(), window, region, steps) for read in readings
+                )
+                kept += [logits, _parted(found, extent, rule)]
+            return tuple(torch.from_numpy(np.ascontiguousarray(values)) for values in kept)
 
-        seen = "view", frame, window, image.checksum(frame, region)
-        logits, grey, objects = (kept.numpy() for kept in self.cache.get(image, seen, look))
-        return View(region, logits, grey, objects)
+        seen = "views", frame, window, image.checksum(frame, region)
+        grey, *of_classes = (kept.numpy() for kept in self.cache.get(image, seen, look))
+        return tuple(View(region, of_classes[k], grey, of_classes[k + 1]) for k in range(0, len(of_classes), 2))
 
     def _insisted(
         self, image: Image, frame: Frame, view: View, clicks: Clicks, mask: Mask, diameter: float, stop: Stop
@@ -334,6 +344,28 @@ class ClickablePredictor:
 
 
 # -- around the network ------------------------------------------------------------------------------------------------
+
+
+def _readings(rule: Conventions) -> tuple[Reading, ...]:
+    """What is read off the network's output to find objects."""
+    inside = partial(to_probability, conventions=rule)
+    return (inside,) if rule.boundary is None else (inside, partial(to_extent, conventions=rule))
+
+
+def _leave_to_the_likeliest(of_class: Sequence[Sequence[Values]]) -> None:
+    """Clear the maps of each class, in place, wherever another class is likelier."""
+    likeliest = np.argmax([maps[-1] for maps in of_class], axis=0)
+    for k, maps in enumerate(of_class):
+        for values in maps:
+            values[likeliest != k] = 0
+
+
+def _class_meant(views: Sequence[View], clicks: Clicks, mask: Mask) -> int:
+    """The class that is likeliest within the mask that is there already, else at the first positive click."""
+    if mask.any():
+        return int(np.argmax([view.logits[mask].mean() for view in views]))
+    place = next((pixel for pixel, positive in clicks if positive), None)
+    return 0 if place is None else int(np.argmax([view.logits[place] for view in views]))
 
 
 def _parted(found: Values, extent: Sequence[Values], conventions: Conventions) -> npt.NDArray[np.int32]:

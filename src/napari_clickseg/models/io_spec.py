@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 NORMALISATIONS = {
@@ -62,6 +62,9 @@ class Conventions:
         A name in `ACTIVATIONS`.
     objects : tuple of int
         Output channels whose probabilities add up to "object".
+    per_class : bool
+        Each of these channels is a class of its own: objects of two classes never become one, and a click means an
+        object of the class that is likeliest there.
     boundary : int or None
         Output channel whose probability is subtracted, where there is one.
     divisible : int
@@ -124,6 +127,7 @@ class Conventions:
     deviations: tuple[float, ...] = ()
     planes: bool = False
     border: tuple[int, ...] = ()
+    per_class: bool = False
 
     def __post_init__(self) -> None:
         for complaint in (*_wrong_numbers(self), *_contradictions(self)):
@@ -151,6 +155,18 @@ class Conventions:
     def to_mapping(self) -> dict[str, Any]:
         """Return plain values that JSON can hold, from which `from_mapping` makes the same conventions."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    def of_each_class(self) -> tuple[Self, ...]:
+        """Return the conventions of each class, in the channels' order; these alone where the channels add up.
+
+        Examples
+        --------
+        >>> [rule.objects for rule in Conventions(objects=(1, 3), per_class=True).of_each_class()]
+        [(1,), (3,)]
+        """
+        if not self.per_class:
+            return (self,)
+        return tuple(replace(self, objects=(channel,), per_class=False) for channel in self.objects)
 
     def counting(self) -> dict[str, Any]:
         """Return the same without what does not count under this normalisation.
@@ -214,6 +230,8 @@ def _contradictions(c: Conventions) -> list[str]:
         f"border={c.border} must hold two numbers from 0 on, before and behind, or none": len(c.border) not in (0, 2)
         or _below(c.border),
         "objects must name at least one output channel": not c.objects,
+        f"per_class needs two channels of objects or more, a class each, not objects={c.objects}": c.per_class
+        and len(c.objects) < 2,
         f"objects={c.objects} names a channel twice": len(set(c.objects)) < len(c.objects),
         f"boundary={c.boundary} cannot be one of the objects' channels {c.objects}": c.boundary in c.objects,
         f"low={c.low:g} and high={c.high:g} must be numbers": not (math.isfinite(c.low) and math.isfinite(c.high)),

@@ -229,6 +229,8 @@ GROUPS: tuple[tuple[str, tuple[Row, ...]], ...] = (
             Row("activation", "Values", "What the network's numbers are.", partial(Choice, ACTIVATIONS)),
             Row("objects", "Objects", "Output channels that mean object, counted from 0; they are added up.",
                 partial(ChannelNumbers, "such as 0")),
+            Row("per_class", "Classes apart",
+                "Each of these channels is a class: a click means an object of the likeliest one.", Flag),
             Row("boundary", "Boundary", "Output channel that means boundary: it is subtracted.",
                 partial(OptionalNumber, CHANNELS)),
             Row("threshold", "Threshold", "More probable than this is object.", partial(Number, BOUNDS["threshold"])),
