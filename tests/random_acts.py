@@ -14,6 +14,7 @@ ODDS = {
     **{"click": 8, "drag": 3, "remove": 1, "answer": 8, "lose": 1, "undo": 3, "redo": 3, "commit": 3, "cancel": 1},
     **{"resume": 2, "start_new": 1, "threshold": 1, "protect": 1, "paint": 2, "confirm": 1},
     **{"edit": 2, "extend": 2, "delete": 1, "fill": 1, "merge": 1, "relabel": 1, "model": 1, "put_away": 1},
+    **{"classify": 2},
 }
 
 
@@ -132,6 +133,11 @@ class User:
     def model(self) -> None:
         ndim = int(self.rng.integers(2, 4))
         self.session.predictor = Disks(ndim, radius=1.5, name=f"disks of {ndim} axes")
+
+    def classify(self) -> None:
+        self.session.classify(
+            {self.label(): str(self.rng.choice(["alive", "dead"])) if self.rng.random() < 0.8 else None}
+        )
 
     def relabel(self) -> None:
         self.session.relabel(self.label(), self.label() + 1)

@@ -37,6 +37,22 @@ def test_what_is_exported_is_imported_again(cells: Path, name: str):
     assert np.array_equal(tifffile.imread(back), tifffile.imread(cells / "labels.tif"))
 
 
+@pytest.mark.parametrize("name", ["cells.zip", "cells.geojson", "cells.json"])
+def test_classes_go_from_a_table_through_another_program_to_measurements(cells: Path, name: str):
+    classes, back, table = cells / "classes.csv", cells / "back.csv", cells / "t.csv"
+    classes.write_text("object,class\n2,round\n")
+    out, labels = cells / name, cells / "back.tif"
+    assert main(["export", str(cells / "labels.tif"), "--output", str(out), "--classes", str(classes)]) == 0
+    assert main(["import", str(out), "--output", str(labels), "--classes", str(back)]) == 0
+    assert back.read_text() == classes.read_text()
+    arguments = ["measure", str(cells / "cells.tif"), str(cells / "labels.tif"), "--output", str(table)]
+    assert main([*arguments, "--classes", str(back)]) == 0
+    assert [row["class"] for row in csv.DictReader(table.read_text().splitlines())] == ["round", ""]
+    assert main(["export", str(cells / "labels.tif"), "--output", str(cells / "b.json"), "--classes", str(table)]) == 0
+    back.write_text("object,class\n77,round\n")
+    assert main([*arguments, "--classes", str(back)]) == 2
+
+
 def test_classes_come_from_a_table(cells: Path):
     (cells / "classes.csv").write_text("object,class\n2,round\n")
     arguments = ["export", str(cells / "labels.tif"), "--output", str(cells / "a.txt")]

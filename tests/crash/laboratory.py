@@ -88,7 +88,7 @@ def seen(session: Session) -> tuple[Any, ...]:
     return (
         np.asarray(session.labels[...]).tolist(), session.label, session.clicks, session.area(), session.threshold,
         session.protect, session.pending and (session.pending.frame, session.pending.clicks), session.confirmed,
-        session.can_undo, session.can_redo, session.step,
+        session.can_undo, session.can_redo, session.step, dict(session.classes), session.class_names,
     )  # fmt: skip
 
 

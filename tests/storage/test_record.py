@@ -121,7 +121,7 @@ def test_a_past_told_by_a_journal_counts_what_a_record_counts(tmp_path: Path) ->
     session.undo()
     journal.wait()
     told = recover(journal.path)
-    past = Past(session, told.began, told.highest, told.entries)
+    past = Past(session, told.began, told.highest, told.classes, told.entries)
     assert [entry.to_json() for entry in past.entries()] == [entry.to_json() for entry in record.entries()]
     assert (past.began, past.highest) == (record.began, record.highest)
     journal.close()

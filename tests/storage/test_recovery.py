@@ -79,6 +79,7 @@ def assert_same(one: Session, other: Session) -> None:
         other.can_redo,
         other.confirmed,
     )
+    assert (one.classes, one.class_names) == (other.classes, other.class_names)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -74,6 +74,7 @@ def test_random_sessions_come_back_with_the_same_labels(tmp_path: Path, seed: in
     replay = replayed(tmp_path / "a.json", some_labels())
     np.testing.assert_array_equal(replay.session.labels, session.labels)
     assert replay.session.clicks == session.clicks
+    assert replay.session.classes == session.classes
 
 
 def test_undo_and_redo_of_a_replay_bring_each_objects_own_threshold(tmp_path: Path) -> None:

@@ -8,15 +8,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.commands.options import AXES, BACKGROUND, Command, Option, frame_list
+from napari_clickseg.commands.options import AXES, BACKGROUND, CLASSES, NONE_OF_THEM, Command, Option, frame_list
 from napari_clickseg.storage.exports import EXPORTS, export_for
 
 if TYPE_CHECKING:
     from napari_clickseg.core.clicks import Frame
     from napari_clickseg.core.images import Image
     from napari_clickseg.storage.output_checks import Role
-
-HOME = "table with the columns object and class"
 
 
 def run(chosen: argparse.Namespace) -> None:
@@ -39,7 +37,7 @@ def run(chosen: argparse.Namespace) -> None:
     frames = None if chosen.frames is None else _planes(chosen.frames, tuple(labels.shape[:-2]))
     exported = Exported(labels, axes, name, _pixels(image), classes, {}, tuple(spacing), frames)
     if classes and not exported.holds_any(set(classes)):
-        raise ValueError(f"{chosen.classes} names none of the objects in {chosen.labels}; is it another image's table?")
+        raise ValueError(NONE_OF_THEM.format(table=chosen.classes, labels=chosen.labels))
     export.write(chosen.output, exported)
     print(f"written: {chosen.output} ({export.title})")
 
@@ -61,6 +59,7 @@ def run_import(chosen: argparse.Namespace) -> None:
 
     from napari_clickseg.core.images import guess_axes
     from napari_clickseg.storage.read_images import read_image
+    from napari_clickseg.storage.tables import write_classes
     from napari_clickseg.storage.write_labels import check_labels_path, write_labels
 
     export = export_for(chosen.file, chosen.format)
@@ -74,6 +73,10 @@ def run_import(chosen: argparse.Namespace) -> None:
         axes, spacing, geometry = image.label_axes, image.spacing, image.geometry
     write_labels(chosen.output, labels, axes, spacing, geometry)
     print(f"written: {chosen.output} ({len(np.unique(labels[labels > 0]))} objects)")
+    if chosen.classes is not None:
+        classes = export.read_classes(chosen.file)
+        write_classes(chosen.classes, classes)
+        print(f"written: {chosen.classes} ({len(classes)} objects have a class)")
 
 
 def _planes(frames: tuple[range, ...], counts: tuple[int, ...]) -> tuple[Frame, ...]:
@@ -103,7 +106,7 @@ COMMAND = Command(
         Option.of("labels", role="reads", type=Path, metavar="LABELS", help="the label image"),
         Option.of("--output", role=_role, type=Path, required=True, metavar="PATH", help="what to write"),
         Option.of("--image", role="reads", type=Path, metavar="IMAGE", help="the image that the labels belong to"),
-        Option.of("--classes", role="reads", type=Path, metavar="CSV", help=HOME),
+        CLASSES,
         Option.of("--frames", type=frame_list, metavar="LIST", help="these planes alone, as 0,4,7-9"),
         BACKGROUND,
         FORMAT,
@@ -120,6 +123,7 @@ IMPORT = Command(
         Option.of(
             "--output", role="labels", type=Path, required=True, metavar="LABELS", help="the label image to write"
         ),
+        Option.of("--classes", role="file", type=Path, metavar="CSV", help="also write the class of each object"),
         FORMAT,
         WITH_IMAGE,
     ),

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from napari_clickseg.commands.options import AXES, BACKGROUND, Command, Option
+from napari_clickseg.commands.options import AXES, BACKGROUND, CLASSES, NONE_OF_THEM, Command, Option
 
 
 def run(chosen: argparse.Namespace) -> None:
@@ -15,6 +15,7 @@ def run(chosen: argparse.Namespace) -> None:
     from napari_clickseg.storage.atomic import written_whole
     from napari_clickseg.storage.read_images import read_image
     from napari_clickseg.storage.read_labels import read_labels_for
+    from napari_clickseg.storage.tables import read_classes
 
     image = replace(read_image(chosen.image, chosen.axes), channel=None)
     labels = read_labels_for(chosen.labels, image.shape, background=chosen.background)
@@ -23,7 +24,10 @@ def run(chosen: argparse.Namespace) -> None:
         raise ValueError(
             f"--volumes needs an image with three axes in space, but {chosen.image} has {image.label_axes}."
         )
-    rows = list(measure(image, labels, ndim))
+    classes = {} if chosen.classes is None else read_classes(chosen.classes)
+    rows = list(measure(image, labels, ndim, classes))
+    if classes and not any(row["class"] for row in rows):
+        raise ValueError(NONE_OF_THEM.format(table=chosen.classes, labels=chosen.labels))
     with written_whole(chosen.output) as part:
         part.write_text(as_csv(rows), "utf-8")
     print(f"written: {chosen.output} ({len(rows)} rows)")
@@ -38,6 +42,7 @@ COMMAND = Command(
         Option.of("labels", role="reads", type=Path, metavar="LABELS", help="its labels"),
         Option.of("--output", role="file", type=Path, required=True, metavar="CSV", help="the table to write"),
         Option.of("--volumes", action="store_true", help="measure volumes of a stack, not planes"),
+        CLASSES,
         BACKGROUND,
         AXES,
     ),

@@ -265,6 +265,8 @@ BACKGROUND = Option.of(
     help="the number that is no object in the labels read; 0: all other numbers are objects (default: 0, where nothing "
     "looks different)",
 )
+CLASSES = Option.of("--classes", role="reads", type=Path, metavar="CSV", help="table with the columns object and class")
+NONE_OF_THEM = "{table} names none of the objects in {labels}; is it another image's table?"
 CTC = Option.of(
     "--ctc",
     role="result",

@@ -45,7 +45,7 @@ def run_replay(chosen: argparse.Namespace) -> None:
     cell_tracking.check_ids(chosen.ctc, start, saved.labels.areas)
     against = None if chosen.against is None else open_labels(chosen.against, image, background=0)
     with room_for(start, image.shape, chosen.output.parent, max(highest, *saved.labels.areas, 0)) as labels:
-        session = Session(image, load(saved.began.model), labels, highest=saved.highest)
+        session = Session(image, load(saved.began.model), labels, highest=saved.highest, classes=saved.classes)
         saved.began.apply_to(session)
         replay = Replay(saved, session, load)
         for _ in tqdm(replay.steps(), total=len(saved.entries), unit="act"):

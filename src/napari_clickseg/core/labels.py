@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +90,18 @@ def compacted(labels: Any) -> Any:
     ids = np.unique(values)
     ids = ids[ids > 0]
     return np.where(values > 0, np.searchsorted(ids, values) + 1, 0).astype(np.int32)
+
+
+def standing(labels: Any, ids: Collection[int]) -> frozenset[int] | None:
+    """Return which of these ids some pixel has; None where the labels are too large to be searched meanwhile.
+
+    >>> standing(np.array([[0, 3, 3]]), (2, 3))
+    frozenset({3})
+    """
+    if not ids or math.prod(labels.shape) > SEARCH_WHOLE:
+        return None if ids else frozenset()
+    whole = np.asarray(labels[...])
+    return frozenset(np.unique(whole[holds(whole, list(ids))]).tolist())
 
 
 def unused_ids(labels: Any, most: int = 1 << 16) -> npt.NDArray[np.int64]:

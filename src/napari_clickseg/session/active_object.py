@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from napari_clickseg.core.clicks import Click, Frame, on_frame
 from napari_clickseg.core.labels import SEARCH_WHOLE, drawable, find_object_near, unused_ids
 from napari_clickseg.core.masks import Prediction
+from napari_clickseg.core.object_classes import Follow, divided, unchanged
 from napari_clickseg.core.object_size import equivalent_diameter, estimate_diameter, typical_diameter
 from napari_clickseg.core.regions import Region
 from napari_clickseg.session.candidates import others_near
@@ -176,12 +178,11 @@ class ActiveObject:
         if not state.empty:
             taken.discard(state.label)
         if not state.empty and not state.taken_up and label == state.label:
-            frames = list(np.ndindex(*self.image.frames_shape(self.ndim)))
-            taken |= {label} if self._drawn.stands_elsewhere(self.labels, label, frames, self.whole) else set()
+            taken |= {label} if self._stands_elsewhere(label) else set()
         if taken:
             new = self.free_ids(len(taken), upon=max(used))
             ids = dict(zip(sorted(taken), new, strict=True))
-            self.history.replace_all(lambda state: state.renumbered(ids) if state.ids & ids.keys() else state)
+            self.history.replace_all(lambda state: state.renumbered(ids) if state.names & ids.keys() else state)
             if state.label in ids:
                 self.redraw({*state.taken_up, *state.masks})
         renamed = self.state.empty and self.state.label <= label
@@ -213,11 +214,6 @@ class ActiveObject:
     def mask(self, frame: Frame) -> npt.NDArray[np.bool_]:
         """Return the mask on a frame, shape of the frame."""
         return mask_of(self.state, frame, self.whole, self.threshold)
-
-    def alpha(self, frame: Frame) -> npt.NDArray[np.float32]:
-        """Return the alpha on a frame, shape of the frame; zero where nothing is shown."""
-        shown = self.state.masks.get(frame)
-        return np.zeros(self.whole.shape, np.float32) if shown is None else shown.alpha_on(self.whole)
 
     def area(self) -> int:
         """Return how many pixels of the labels belong to the object."""
@@ -269,10 +265,9 @@ class ActiveObject:
 
     def choose(self, frame: Frame, prediction: Prediction) -> None:
         """Draw another answer to the same clicks, as one undo step."""
-        state = self.state
+        masks = {**self.state.masks, frame: prediction}
         with self.history.unless_it_fails():
-            masks = {**state.masks, frame: prediction}
-            self.history.push(replace(state, masks=masks, moved=None, written=None))
+            self.history.push(replace(self.state, masks=masks, moved=None, written=None))
             self.redraw({frame})
 
     def ask_again(self) -> Request | None:
@@ -358,12 +353,18 @@ class ActiveObject:
         """
         state = self.state
         own = (frame for frame, mask in state.masks.items() if mask is not state.taken_up.get(frame))
-        notes = state.notes.corrected(state.label, own)
+        gone = state.label in state.notes.classes and not self.area() and not self._stands_elsewhere(state.label)
+        notes = state.notes.corrected(state.label, own).classified({state.label: None} if gone else {})
         self._close(state)
         self._push_level(replace(self._nothing(), kept=state.kept + 1, objects=state.objects + 1, notes=notes))
         if pieces := cut_off(state):
-            self.write(pieces)
+            self.write(pieces, partial(divided, parent=state.label))
         return state.label
+
+    def _stands_elsewhere(self, label: int) -> bool:
+        """Whether pixels of an id stand anywhere that do not touch what is drawn of the object."""
+        frames = list(np.ndindex(*self.image.frames_shape(self.ndim)))
+        return self._drawn.stands_elsewhere(self.labels, label, frames, self.whole)
 
     def push_notes(self, notes: Notes) -> None:
         """Change what is known of frames, as one undo step."""
@@ -388,10 +389,10 @@ class ActiveObject:
 
     # -- edits -----------------------------------------------------------------------------------------------------
 
-    def write(self, edits: Mapping[Frame, Edit]) -> int:
+    def write(self, edits: Mapping[Frame, Edit], follow: Follow = unchanged) -> int:
         """Write edits as one undo step above what was committed; return the number of this edit."""
         self._edits += 1
-        state = self._edited(edits, Written(self._edits, (), 0))
+        state = self._edited(edits, Written(self._edits, (), 0), follow)
         self._keep_edit(state)
         self._push_level(replace(state, kept=state.kept + 1, moved=None))
         return self._edits
@@ -403,7 +404,7 @@ class ActiveObject:
         self._keep_edit(state)
         self.history.amend(state)
 
-    def _edited(self, edits: Mapping[Frame, Edit], last: Written) -> ObjectState:
+    def _edited(self, edits: Mapping[Frame, Edit], last: Written, follow: Follow = unchanged) -> ObjectState:
         """Write edits after those of `last`; return the current state with them."""
         final = settled(edits, self.labels, self.free_ids, self.protect == "anything")
         objects = self.state.objects + new_ids(final, max(self.committed.highest, last.highest))
@@ -413,7 +414,8 @@ class ActiveObject:
         highest = max(last.highest, *(edit.highest for edit in final.values()), 0)
         label = self.state.label if self.state.label > highest else self.free_ids(upon=highest)[0]
         written = Written(last.number, last.patches + packed, highest)
-        return replace(self.state, label=label, objects=objects, notes=self.state.notes.edited(final), written=written)
+        state = replace(self.state, label=label, objects=objects, written=written)
+        return replace(state, notes=state.notes.edited(final, follow))
 
     def _keep_edit(self, state: ObjectState) -> None:
         assert state.written is not None

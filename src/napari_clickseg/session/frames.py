@@ -25,7 +25,8 @@ def alpha(session: Session, frame: Frame = ()) -> npt.NDArray[np.float32]:
         Where there is no such frame.
     """
     session._check_frame(frame)
-    return session._object.alpha(frame)
+    shown, whole = session.state.masks.get(frame), session._object.whole
+    return np.zeros(whole.shape, np.float32) if shown is None else shown.alpha_on(whole)
 
 
 def confirm(session: Session, frame: Frame, yes: bool = True) -> None:

@@ -5,7 +5,8 @@ The pixels that change are worked out by `session.label_operations`; here they a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,8 @@ import numpy.typing as npt
 from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.edits import Edit, new_objects
 from napari_clickseg.core.jobs import NEVER, Stop
-from napari_clickseg.core.labels import find_object, find_object_near, read_block
+from napari_clickseg.core.labels import blocks_with, find_object, find_object_near, read_block, standing
+from napari_clickseg.core.object_classes import Classes, Follow, changed, divided, merged, renamed, swapped, unchanged
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Segmenter
 from napari_clickseg.session import checks, label_operations
@@ -127,7 +129,7 @@ def merge(
     frames: Iterable[Frame] | None = None,
     near: Sequence[Sequence[float]] | None = None,
 ) -> None:
-    """Make several objects one, which keeps the first one's id.
+    """Make several objects one, which keeps the first one's id, and its class, or the first one that another has.
 
     Parameters
     ----------
@@ -144,12 +146,16 @@ def merge(
         Where one of the objects is on none of the frames; nothing is changed then.
     """
     labels, frames = tuple(int(k) for k in labels), _listed(frames)
-    _write(session, label_operations.merge(session.labels, labels, _frames(session, frames), _whole(session), near))
+    edits = label_operations.merge(session.labels, labels, _frames(session, frames), _whole(session), near)
+    gone = _gone(session, labels[1:], frames is None and near is None)
+    _write(session, edits, lambda classes, _: merged(classes, labels, gone(classes)))
     session._report("merge", labels=labels, frames=frames, near=near)
 
 
 def split(session: Session, first: Sequence[float], second: Sequence[float]) -> int:
     """Cut an object in two, between two pixels of it on one frame; return the id of the part around the second.
+
+    Both are of the class that the object had.
 
     Raises
     ------
@@ -163,9 +169,10 @@ def split(session: Session, first: Sequence[float], second: Sequence[float]) -> 
     if other.frame(ndim) != frame:
         raise ValueError(f"Splitting takes two points on one frame, but these lie on {frame} and {other.frame(ndim)}.")
     new = session._object.next_id
-    _write(
-        session, label_operations.split(session.labels, session.image, frame, one.point(ndim), other.point(ndim), new)
-    )
+    edits = label_operations.split(session.labels, session.image, frame, one.point(ndim), other.point(ndim), new)
+    pixel = Region.around(one.point(ndim), (1,) * ndim)
+    parent = int(read_block(session.labels, frame, pixel).item()) if session.classes else 0
+    _write(session, edits, partial(divided, parent=parent))
     session._report("split", first=one.position, second=other.position)
     return new
 
@@ -184,7 +191,9 @@ def delete(session: Session, label: int, frame: Frame | None = None, near: Seque
         Where there is no such object; nothing is changed then.
     """
     frames = None if frame is None else (frame,)
-    _write(session, label_operations.delete(session.labels, label, _frames(session, frames), _whole(session), near))
+    edits = label_operations.delete(session.labels, label, _frames(session, frames), _whole(session), near)
+    gone = _gone(session, (label,), frames is None and near is None)
+    _write(session, edits, lambda classes, _: changed(classes, dict.fromkeys(gone(classes))))
     session._report("delete", label=label, frame=frame, near=near)
 
 
@@ -209,19 +218,23 @@ def fill(session: Session, label: int, frame: Frame = (), near: Sequence[float] 
 def relabel(session: Session, label: int, new: int, frames: Iterable[Frame] | None = None) -> None:
     """Give an object another id on these frames, or on all; `label_operations.frames_from` lists them.
 
+    Its class goes along, unless the new id has one.
+
     Raises
     ------
     ValueError
         Where there is no such object, or the new id is that of another one on one of the frames: `merge` makes the
         two one. Nothing is changed then.
     """
-    frames = _listed(frames)
-    _write(session, label_operations.relabel(session.labels, label, new, _frames(session, frames), _whole(session)))
+    label, new, frames = int(label), int(new), _listed(frames)
+    edits = label_operations.relabel(session.labels, label, new, _frames(session, frames), _whole(session))
+    gone = _gone(session, (label,), frames is None)
+    _write(session, edits, lambda classes, _: renamed(classes, label, new, gone(classes)))
     session._report("relabel", label=label, new=new, frames=frames)
 
 
 def swap(session: Session, one: int, other: int, frames: Iterable[Frame] | None = None) -> None:
-    """Let two objects swap their ids on these frames, or on all.
+    """Let two objects swap their ids on these frames, or on all; where that is all of both, their classes go along.
 
     Raises
     ------
@@ -230,7 +243,9 @@ def swap(session: Session, one: int, other: int, frames: Iterable[Frame] | None 
     """
     frames = _listed(frames)
     one, other = int(one), int(other)
-    _write(session, label_operations.swap(session.labels, one, other, _frames(session, frames), _whole(session)))
+    edits = label_operations.swap(session.labels, one, other, _frames(session, frames), _whole(session))
+    follow = bool({one, other} & session.classes.keys()) and _only_there(session, (one, other), frames)
+    _write(session, edits, (lambda classes, _: swapped(classes, one, other)) if follow else unchanged)
     session._report("swap", one=one, other=other, frames=frames)
 
 
@@ -288,11 +303,33 @@ def _frames(session: Session, frames: tuple[Frame, ...] | None) -> Iterable[Fram
     return frames
 
 
-def _write(session: Session, edits: Mapping[Frame, Edit]) -> int:
+def _write(session: Session, edits: Mapping[Frame, Edit], follow: Follow = unchanged) -> int:
     _check_edits(session, edits)
     with session._all_or_nothing():
         session._object.put_away()
-        return session._object.write(edits)
+        return session._object.write(edits, follow)
+
+
+def _gone(session: Session, ids: Sequence[int], everywhere: bool) -> Callable[[Classes], list[int]]:
+    """What returns, once an edit is written, which of these ids that had a class stand nowhere any more.
+
+    In labels too large to search, all of them where the edit was made everywhere, else none.
+    """
+
+    def gone(classes: Classes) -> list[int]:
+        named = [label for label in ids if label in classes]
+        there = standing(session.labels, named)
+        if there is None:
+            return named if everywhere else []
+        return [label for label in named if label not in there]
+
+    return gone
+
+
+def _only_there(session: Session, ids: Sequence[int], frames: tuple[Frame, ...] | None) -> bool:
+    """Whether objects lie on these frames alone."""
+    others = [frame for frame in _frames(session, None) if frames is not None and frame not in frames]
+    return not any(True for _ in blocks_with(session.labels, ids, others, _whole(session)))
 
 
 def _check_edits(session: Session, edits: Mapping[Frame, Edit]) -> None:

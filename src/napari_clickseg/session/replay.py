@@ -19,7 +19,7 @@ NONE: Mapping[str, Any] = MappingProxyType({})
 METHODS = (
     "set_clicks", "ask_again", "stop_waiting", "commit", "cancel", "resume", "start_new", "put_away", "reserve",
     "undo", "redo", "edit", "extend", "merge", "split", "delete", "fill", "relabel", "swap", "copy_from",
-    "confirm", "paint", "set_prompt", "choose",
+    "confirm", "paint", "set_prompt", "choose", "classify", "name_classes", "rename_class",
 )  # fmt: skip
 """Acts that are named as the method of Session that does them. The names are written in files: they never change."""
 SETTINGS = ("threshold", "diameter", "protect")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
@@ -17,8 +17,18 @@ from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.labels import drawable, highest_id
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request, Seeing
-from napari_clickseg.session import answers, checks, frames, object_lifecycle, object_operations, prompts, replay
+from napari_clickseg.session import (
+    answers,
+    checks,
+    class_proposals,
+    frames,
+    object_lifecycle,
+    object_operations,
+    prompts,
+    replay,
+)
 from napari_clickseg.session import candidates as candidates_
+from napari_clickseg.session import classes as classes_
 from napari_clickseg.session import suggest as suggest_
 from napari_clickseg.session.active_object import ActiveObject
 from napari_clickseg.session.committed import Committed
@@ -51,6 +61,8 @@ class Session:
         background); anything.
     highest : int, optional
         The highest id in the labels, where that is known; they are searched for it where absent.
+    classes : mapping of int to str, optional
+        The class of each object in the labels that has one.
 
     Examples
     --------
@@ -90,6 +102,7 @@ class Session:
         diameter: float | None = None,
         protect: Protect = "background",
         highest: int | None = None,
+        classes: Mapping[int, str] | None = None,
     ) -> None:
         seen = Image.of(image, axes, spacing)
         array = drawable(labels, seen.shape)
@@ -97,8 +110,9 @@ class Session:
         committed = Committed(taken, threshold=0.5)
         self._object = ActiveObject(seen, predictor, array, committed, self._about_to_paint, self.painted.emit)
         self._answered: tuple[Request, Prediction] | None = None
-        self.diameter = diameter
-        self.protect = protect
+        self.diameter, self.protect = diameter, protect
+        if classes:
+            classes_.begin_with(self, classes)
 
     # -- what is there ---------------------------------------------------------------------------------------------
 
@@ -346,10 +360,8 @@ class Session:
         self._report("apply", frame=request.frame, prediction=prediction)
         return following
 
-    wait_for = answers.wait_for
-    fail = answers.fail
-    ask_again = answers.ask_again
-    stop_waiting = answers.stop_waiting
+    wait_for, fail = answers.wait_for, answers.fail
+    ask_again, stop_waiting = answers.ask_again, answers.stop_waiting
 
     def _with_diameter(self, request: Request) -> Request:
         if request.diameter is not None:
@@ -394,11 +406,17 @@ class Session:
     swap = object_operations.swap
     copy_from = object_operations.copy_from
 
+    # -- classes ---------------------------------------------------------------------------------------------------
+
+    classes = property(classes_.classes)
+    class_names = property(classes_.class_names)
+    classify, name_classes, rename_class = classes_.classify, classes_.name_classes, classes_.rename_class
+    propose_classes = class_proposals.propose_classes
+
     # -- suggestions -----------------------------------------------------------------------------------------------
 
     can_suggest = property(suggest_.can_suggest)
-    suggest = suggest_.suggest
-    accept = suggest_.accept
+    suggest, accept = suggest_.suggest, suggest_.accept
 
     # -- frames ----------------------------------------------------------------------------------------------------
 
@@ -407,17 +425,12 @@ class Session:
         """The frames that the user called right."""
         return self.state.notes.confirmed
 
-    confirm = frames.confirm
-
-    confidence = frames.confidence
+    confirm, confidence = frames.confirm, frames.confidence
 
     # -- acts ------------------------------------------------------------------------------------------------------
 
     perform = replay.perform
-
-    paint = object_operations.paint
-
-    painted_by_hand = object_operations.painted_by_hand
+    paint, painted_by_hand = object_operations.paint, object_operations.painted_by_hand
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

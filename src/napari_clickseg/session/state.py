@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_clickseg.core.clicks import Click, Frame, on_frame
 from napari_clickseg.core.edits import Edit
+from napari_clickseg.core.object_classes import NO_CLASSES, Classes, Follow, changed, renumbered, unchanged
 from napari_clickseg.core.object_size import equivalent_diameter
 from napari_clickseg.core.requests import Request
 
@@ -23,7 +24,7 @@ SURE: Mapping[Frame, Mapping[int, float]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Notes:
-    """What is known of frames beside their pixels.
+    """What is known of frames and objects beside their pixels.
 
     Attributes
     ----------
@@ -31,10 +32,16 @@ class Notes:
         Frames that the user called right.
     confidence : mapping of Frame to mapping of int to float
         How sure the carrying of each object was, 0 to 1; objects that were corrected since are no longer named.
+    classes : mapping of int to str
+        The class of each object that was given one.
+    class_names : tuple of str
+        The classes that there are, in the user's order.
     """
 
     confirmed: frozenset[Frame] = frozenset()
     confidence: Mapping[Frame, Mapping[int, float]] = field(default_factory=lambda: SURE)
+    classes: Classes = field(default_factory=lambda: NO_CLASSES)
+    class_names: tuple[str, ...] = ()
 
     def confirm(self, frame: Frame, yes: bool) -> Notes:
         """Return the notes with a frame confirmed, or no longer."""
@@ -44,9 +51,16 @@ class Notes:
         """Return the notes after a user drew an object on these frames: it was carried there, but now it is theirs."""
         return self._with_confidence({f: {label: None} for f in frames if label in self.confidence.get(f, {})})
 
-    def edited(self, edits: Mapping[Frame, Edit]) -> Notes:
-        """Return the notes after edits: what they write has their confidence, or none."""
-        return self._with_confidence({f: {**dict.fromkeys(e.ids()), **e.confidence} for f, e in edits.items()})
+    def edited(self, edits: Mapping[Frame, Edit], follow: Follow = unchanged) -> Notes:
+        """Return the notes after edits: what they write has their confidence, or none; `follow` moves the classes."""
+        written = sorted({label for edit in edits.values() for label in edit.ids()})
+        sure = self._with_confidence({f: {**dict.fromkeys(e.ids()), **e.confidence} for f, e in edits.items()})
+        return replace(sure, classes=follow(self.classes, written))
+
+    def classified(self, changes: Mapping[int, str | None]) -> Notes:
+        """Return the notes after objects got a class, or lost it (None); new names go to the end of the list."""
+        new = dict.fromkeys(name for name in changes.values() if name is not None and name not in self.class_names)
+        return replace(self, classes=changed(self.classes, changes), class_names=(*self.class_names, *new))
 
     def for_frames(self, before: tuple[int, ...], after: tuple[int, ...]) -> Notes:
         """Return the notes for a model that sees other axes: volumes of which all planes are confirmed, and so on.
@@ -58,12 +72,13 @@ class Notes:
         """
         parts = list(np.ndindex(*max(before, after, key=len)))
         open_to_doubt = {part[: len(after)] for part in parts if part[: len(before)] not in self.confirmed}
-        return Notes(confirmed=frozenset(part[: len(after)] for part in parts) - open_to_doubt)
+        confirmed = frozenset(part[: len(after)] for part in parts) - open_to_doubt
+        return replace(self, confirmed=confirmed, confidence=SURE)
 
     def renumbered(self, ids: Mapping[int, int]) -> Notes:
         """Return the notes with other ids in the place of some."""
         known = {f: {ids.get(k, k): value for k, value in sure.items()} for f, sure in self.confidence.items()}
-        return replace(self, confidence=known)
+        return replace(self, confidence=known, classes=renumbered(self.classes, ids))
 
     def _with_confidence(self, news: Mapping[Frame, Mapping[int, float | None]]) -> Notes:
         merged = {frame: {**self.confidence.get(frame, {}), **values} for frame, values in news.items()}
@@ -158,6 +173,11 @@ class ObjectState:
     def ids(self) -> frozenset[int]:
         """The ids of the object, and of what the edit wrote that made this state."""
         return frozenset({self.label} | ({self.written.highest} if self.written else set()))
+
+    @property
+    def names(self) -> frozenset[int]:
+        """`ids`, and those that have a class."""
+        return self.ids | self.notes.classes.keys()
 
     def renumbered(self, ids: Mapping[int, int]) -> ObjectState:
         """Return the same with other ids in the place of some."""

@@ -26,7 +26,16 @@ from napari_clickseg.storage.image_identity import Identity, thumbnail
 from napari_clickseg.storage.journal_files import COPIED_BYTES, FORMAT, SUFFIX, delete, journals_folders, place_of
 from napari_clickseg.storage.label_tiles import CHECKED_TILES, Tile, TileSums, tile_region, tiles_in, tiles_of
 from napari_clickseg.storage.log_lines import LogWriter, reason
-from napari_clickseg.storage.serialization import IDLE, PAINT, Entry, Json, Settings, check_new, pack_array
+from napari_clickseg.storage.serialization import (
+    IDLE,
+    PAINT,
+    Entry,
+    Json,
+    Settings,
+    check_new,
+    classes_to_json,
+    pack_array,
+)
 
 if TYPE_CHECKING:
     from napari_clickseg.core.regions import Region
@@ -35,7 +44,7 @@ if TYPE_CHECKING:
 
 SEARCHED_AT_ONCE = 1 << 24
 """Labels of up to so many pixels are looked through as a whole when another array takes their place."""
-READING = ("resume", "reserve", "merge", "split", "delete", "fill", "relabel", "swap", "copy_from")
+READING = ("resume", "reserve", "merge", "split", "delete", "fill", "relabel", "swap", "copy_from", "classify")
 """Acts of which the outcome depends on what is drawn elsewhere."""
 
 
@@ -163,6 +172,7 @@ class Journal:
             "labels_at": place_of(session.labels),
             "settings": Settings.of(session).to_json(),
             "highest": session.label - 1,
+            "classes": classes_to_json(session.classes),
         }
 
     def _on_acted(self, act: Act) -> None:

@@ -19,10 +19,19 @@ from napari_clickseg.storage.image_identity import Identity
 from napari_clickseg.storage.journal_files import COPIED_BYTES, LABELS_SUFFIX, MALFORMED, head_of, place_of
 from napari_clickseg.storage.label_tiles import Overlay, goes_on, put_back
 from napari_clickseg.storage.log_lines import read_lines
-from napari_clickseg.storage.serialization import PAINT, TRAVELS, Entry, Settings, check_new, unpack_array
+from napari_clickseg.storage.serialization import (
+    PAINT,
+    TRAVELS,
+    Entry,
+    Settings,
+    check_new,
+    classes_from_json,
+    unpack_array,
+)
 
 if TYPE_CHECKING:
     from napari_clickseg.core.images import Image
+    from napari_clickseg.core.object_classes import Classes
 
 CHANGED = "The labels were changed since that session ended; they stay as they are, and it goes on in a copy of them."
 NAMED = 3
@@ -43,6 +52,8 @@ class Recovered:
         As they were when the session began.
     highest : int
         The highest id that the session knew of when it began.
+    classes : mapping of int to str
+        The classes that objects had then; none in journals of 0.1.0.
     entries : tuple of Entry
         Everything that was done, undone acts too, and what was found painted by somebody else.
     problems : list of str
@@ -53,6 +64,7 @@ class Recovered:
     image: Identity
     began: Settings
     highest: int
+    classes: Classes
     entries: tuple[Entry, ...]
     problems: list[str]
     _dtype: str
@@ -158,7 +170,7 @@ class Recovered:
         return session
 
     def _anew(self, image: Image, predictor: Any, labels: Any) -> Session:
-        session = Session(image, predictor, labels, highest=self.highest)
+        session = Session(image, predictor, labels, highest=self.highest, classes=self.classes)
         self.began.apply_to(session)
         return session
 
@@ -241,6 +253,7 @@ def recover(path: Path) -> Recovered:
     try:
         image, began = Identity.from_json(head["image"]), Settings.from_json(head["settings"])
         dtype, highest = str(np.dtype(head["labels_dtype"])), int(head["highest"])
+        classes = classes_from_json(head.get("classes", {}))
     except MALFORMED as error:
         raise ValueError(f"{path} is no journal that can be read: {error}.") from error
     kept, copied = "unknown", set[tuple[int, ...]]()
@@ -268,6 +281,7 @@ def recover(path: Path) -> Recovered:
         image,
         began,
         highest,
+        classes,
         tuple(entries),
         problems,
         dtype,

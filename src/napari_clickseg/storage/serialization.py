@@ -24,6 +24,7 @@ from napari_clickseg.session.drawing import Protect
 from napari_clickseg.session.replay import Act
 
 if TYPE_CHECKING:
+    from napari_clickseg.core.object_classes import Classes
     from napari_clickseg.session.session import Session
 
 
@@ -35,6 +36,16 @@ def click_to_json(click: Click) -> dict[str, Any]:
 def click_from_json(value: Mapping[str, Any]) -> Click:
     """Return the click written by `click_to_json`."""
     return Click(tuple(float(p) for p in value["position"]), bool(value["positive"]))
+
+
+def classes_to_json(classes: Classes) -> dict[str, str]:
+    """Return the classes of objects with ids as text, as JSON has keys."""
+    return {str(label): name for label, name in classes.items()}
+
+
+def classes_from_json(value: Mapping[str, str]) -> Classes:
+    """Return the classes written by `classes_to_json`."""
+    return {int(label): str(name) for label, name in value.items()}
 
 
 Json = Any

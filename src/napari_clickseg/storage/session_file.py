@@ -31,10 +31,13 @@ from napari_clickseg.storage.serialization import (
     Settings,
     check_new,
     check_unpacked_size,
+    classes_from_json,
+    classes_to_json,
 )
 
 if TYPE_CHECKING:
     from napari_clickseg.core.clicks import Click
+    from napari_clickseg.core.object_classes import Classes
     from napari_clickseg.core.requests import Predictor
 
 LASTING = (PAINT, "reserve")
@@ -62,6 +65,7 @@ class Record:
         self.session = session
         self.began = Settings.of(session)
         self.highest = session.label - 1
+        self.classes = dict(session.classes)
         self._entries: list[Entry] = []
         session.acted.connect(self._on_acted)
 
@@ -84,6 +88,8 @@ class Past:
         As they were at the beginning.
     highest : int
         The highest id that the session knew of then.
+    classes : mapping of int to str
+        The classes that objects had then.
     done : tuple of Entry
         Everything, undone acts too.
     """
@@ -91,6 +97,7 @@ class Past:
     session: Session
     began: Settings
     highest: int
+    classes: Classes
     done: tuple[Entry, ...]
 
     def entries(self) -> tuple[Entry, ...]:
@@ -142,7 +149,7 @@ def _put_away(before: Entry, entry: Entry) -> list[Entry]:
     """What an act of two steps did first: it kept or dropped the object being drawn, a step that is undone apart."""
     if entry.step - before.step < 2:
         return []
-    own = 0 if entry.act.name == "resume" else 1
+    own = 0 if entry.act.name in ("resume", "classify") else 1
     name = "commit" if entry.kept - before.kept > own else "cancel"
     return [Entry(Act(name), entry.step - 1, entry.kept - own, before.label, entry.settings)]
 
@@ -196,6 +203,8 @@ class Saved:
         What it is about.
     highest : int
         The highest id in the labels that it began with; 0 for none.
+    classes : mapping of int to str
+        The classes that objects had at the beginning; none in files of 0.1.0.
     models : mapping of str to str
         The SHA-256 of the weights of each model that answered, by name; "" for models without weights.
     began, ended : Settings
@@ -208,6 +217,7 @@ class Saved:
 
     image: Identity
     highest: int
+    classes: Classes
     models: Mapping[str, str]
     began: Settings
     ended: Settings
@@ -252,6 +262,7 @@ def save_session(
         "package": __version__,
         "image": Identity.of(session.image, image_path).to_json(),
         "highest": record.highest,
+        "classes": classes_to_json(record.classes),
         "models": {name: checksum(files[name]) if name in files else "" for name in sorted(answered)},
         "labels": {"sha256": labels.sha256, "areas": {str(label): area for label, area in labels.areas.items()}},
         "began": record.began.to_json(),
@@ -376,6 +387,7 @@ def _saved(value: Mapping[str, Any]) -> Saved:
     return Saved(
         Identity.from_json(value["image"]),
         int(value["highest"]),
+        classes_from_json(value.get("classes", {})),
         dict(value["models"]),
         began,
         Settings.from_json(value["ended"]),

@@ -334,6 +334,18 @@ def read_classes(path: str | Path) -> dict[int, str]:
     return classes
 
 
+def write_classes(path: str | Path, classes: Mapping[int, str]) -> None:
+    """Write the class of each object as a table that `read_classes` reads.
+
+    Raises
+    ------
+    OSError
+        Where the disk refuses; no part of the file is left then.
+    """
+    with written_whole(Path(path)) as part, part.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([("object", "class"), *sorted(classes.items())])
+
+
 def _id(text: str, where: str) -> int:
     try:
         label = number(text)

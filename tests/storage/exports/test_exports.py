@@ -44,6 +44,34 @@ def test_what_can_be_read_comes_back_pixel_by_pixel(tmp_path: Path, name: str, l
 
 
 @pytest.mark.parametrize("name", ["rois", "geojson", "coco"])
+def test_classes_come_back_with_the_objects(tmp_path: Path, name: str):
+    export, classes = EXPORTS[name], {7: "Tumor: positive", 300: "größer"}
+    path = tmp_path / f"cells{export.suffix}"
+    export.write(path, Exported(movie(), "TYX", classes=classes))
+    assert export.read_classes(path) == classes
+    export.write(path, Exported(movie(), "TYX"))
+    assert export.read_classes(path) == {}
+
+
+def test_classes_have_colours_in_qupath_and_groups_in_imagej(tmp_path: Path):
+    exported = Exported(plane(), "YX", classes={7: "b", 3: "a", 1: "b"})
+    EXPORTS["geojson"].write(tmp_path / "a.geojson", exported)
+    features = json.loads((tmp_path / "a.geojson").read_text())["features"]
+    colours = {f["properties"]["name"]: f["properties"].get("classification", {}).get("color") for f in features}
+    assert colours == {"1": [86, 180, 233], "3": [230, 159, 0], "7": [86, 180, 233], "300": None}
+    EXPORTS["rois"].write(tmp_path / "a.zip", exported)
+    groups = {region.name: region.group for region in roifile.roiread(tmp_path / "a.zip")}
+    assert groups == {"object 1": 2, "object 3": 1, "object 7": 2, "object 300": 0}
+
+
+def test_groups_that_imagej_gave_are_classes(tmp_path: Path):
+    region = roifile.ImagejRoi.frompoints([(2, 3), (8, 3), (8, 9)], name="0006-0005")
+    region.group = 4
+    roifile.roiwrite(tmp_path / "drawn.zip", [region])
+    assert EXPORTS["rois"].read_classes(tmp_path / "drawn.zip") == {1: "group 4"}
+
+
+@pytest.mark.parametrize("name", ["rois", "geojson", "coco"])
 def test_without_an_image_the_file_gives_a_size_that_holds_all(tmp_path: Path, name: str):
     export = EXPORTS[name]
     path = tmp_path / f"cells{export.suffix}"
@@ -176,3 +204,5 @@ def test_files_that_are_something_else_end_in_a_sentence(tmp_path: Path, name: s
     path.write_bytes(content)
     with pytest.raises(ValueError, match=path.name):
         EXPORTS[name].read(path, (4, 4), "YX")
+    with pytest.raises(ValueError, match=path.name):
+        EXPORTS[name].read_classes(path)

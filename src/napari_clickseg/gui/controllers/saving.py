@@ -265,6 +265,6 @@ def _log_written(
 ) -> None:
     journal.wait()
     recorded = recover(journal.path)
-    past = Past(pair.session, recorded.began, recorded.highest, recorded.entries)
+    past = Past(pair.session, recorded.began, recorded.highest, recorded.classes, recorded.entries)
     weights = {entry.name: entry.path for entry in list_all() if entry.path is not None}
     save_session(path, past, _path_of(pair.image_layer), weights)

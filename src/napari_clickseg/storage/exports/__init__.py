@@ -29,7 +29,10 @@ WRITERS = {
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A format that labels are exported to. Its module has `read(path, shape, axes)`, too, where objects are read."""
+    """A format that labels are exported to.
+
+    Where objects are read from it, its module has `read(path, shape, axes)` and `read_classes(path)`, too.
+    """
 
     form: Format
 
@@ -61,13 +64,22 @@ class Export:
         ValueError
             Where the file holds no such objects, or is damaged.
         """
+        labels = self._read("read", path, shape, axes)
+        return labels
+
+    def read_classes(self, path: str | Path) -> dict[int, str]:
+        """Return the class of each object in a file that has one, by the id that `read` gives it; raises as `read`."""
+        classes: dict[int, str] = self._read("read_classes", path)
+        return classes
+
+    def _read(self, function: str, path: str | Path, *arguments: Any) -> Any:
         if not self.form.imports:
             raise ValueError(f"{self.title} is written only; labels are not read from it.")
         from napari_clickseg.storage.content import UNREADABLE  # with numpy, which tables and help do without
 
-        reader = import_module(f"{HERE}.{WRITERS[self.name].partition('.')[0]}").read
+        reader = getattr(import_module(f"{HERE}.{WRITERS[self.name].partition('.')[0]}"), function)
         try:
-            return reader(Path(path), shape, axes)
+            return reader(Path(path), *arguments)
         except MemoryError:
             raise ValueError(f"{path} describes an image that does not fit into memory.") from None
         except UNREADABLE as error:

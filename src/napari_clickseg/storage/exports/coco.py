@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.storage.atomic import written_whole
-from napari_clickseg.storage.exports.frames import Exported, draw
+from napari_clickseg.storage.exports.frames import UNCLASSED, Exported, draw
 
 
 def write(path: Path, exported: Exported) -> None:
@@ -85,6 +85,26 @@ def read(path: Path, shape: tuple[int, ...] | None = None, axes: str = "") -> np
         label = int(annotation.get("object_id", number))
         draw(labels, places[annotation["image_id"]], label, coding.decode(code).astype(bool))
     return labels
+
+
+def read_classes(path: Path) -> dict[int, str]:
+    """Return the class of each object that has one: the name of its category, but for the one of unclassed objects.
+
+    Raises
+    ------
+    ValueError
+        Where it is no COCO file.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        names = {one["id"]: str(one["name"]) for one in content.get("categories", [])}
+        pairs = [
+            (int(one.get("object_id", number)), names.get(one.get("category_id"), UNCLASSED))
+            for number, one in enumerate(content["annotations"], 1)
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path.name} is no COCO file ({type(error).__name__}: {error}).") from error
+    return {label: name for label, name in pairs if name != UNCLASSED}
 
 
 def _count(shape: tuple[int, ...]) -> int:

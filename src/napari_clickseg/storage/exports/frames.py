@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_clickseg.core.object_classes import NO_CLASSES, colour_of
 from napari_clickseg.core.polygons import Polygon, polygons_of
 
 if TYPE_CHECKING:
     from napari_clickseg.core.clicks import Frame
 
-NO_CLASSES: Mapping[int, str] = MappingProxyType({})
 NO_PARENTS: Mapping[int, int] = MappingProxyType({})
 UNCLASSED = "object"
 """The class of objects that have none, where a format wants one."""
@@ -112,6 +112,11 @@ class Exported:
     def class_names(self) -> list[str]:
         """Return the names of classes by number, the one of objects without a class last."""
         return [*sorted(set(self.classes.values()) - {UNCLASSED}), UNCLASSED]
+
+    def colours(self) -> dict[str, tuple[int, int, int]]:
+        """Return the colour (RGB) of each class, by its number."""
+        names = self.class_names()
+        return {name: colour_of(name, names) for name in names}
 
     def class_of(self, label: int) -> str:
         """Return the class of an object; UNCLASSED where it has none."""

@@ -18,7 +18,7 @@ KINDS = {"T": "time", "Z": "space", "Y": "space", "X": "space"}
 
 
 def write(path: Path, exported: Exported) -> None:
-    """Write the tracks of a movie; the property `label` of a node is its id in the labels.
+    """Write the tracks of a movie; node properties are `label`, the id in the labels, and `class`, "" for none.
 
     Raises
     ------
@@ -62,6 +62,8 @@ def tracks_of(exported: Exported) -> Any:
             place.insert(time, float(t))
             node = graph.number_of_nodes()
             graph.add_node(node, label=int(label), **dict(zip(names, place, strict=True)))
+            if exported.classes:
+                graph.nodes[node]["class"] = exported.classes.get(int(label), "")
             before = last.get(label, last.get(exported.parents.get(label, 0)))
             if before is not None:
                 graph.add_edge(before, node)

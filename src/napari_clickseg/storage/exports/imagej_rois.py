@@ -1,7 +1,7 @@
 """ImageJ ROIs: a .zip with one region per object and plane, as the ROI manager opens and saves it.
 
 Objects with holes or in several parts are composite regions. Names are `object ID`; the class is the region's property
-`class`. Places along z and time are ImageJ's own (from 1 on).
+`class`, and ImageJ's group by its number. Places along z and time are ImageJ's own (from 1 on).
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from napari_clickseg.core.clicks import Frame
 
 NAMED = re.compile(r"object (\d+)")
+CLASS = re.compile(r"^class: ?(.+)$", re.MULTILINE)
+LAST_GROUP = 255
+"""ImageJ knows groups from 1 to this."""
 MOVE, LINE, CLOSE = 0.0, 1.0, 4.0
 """What the numbers before each corner of a composite region mean."""
 
@@ -34,6 +37,15 @@ def write(path: Path, exported: Exported) -> None:
             archive.writestr(f"{number:06d} object {item.label}.roi", _region(item, exported).tobytes())
 
 
+def read_classes(path: Path) -> dict[int, str]:
+    """Return the class of each object that has one: the property `class` of its region, else its group's number.
+
+    Raises as `read`.
+    """
+    found = ((label, _class_of(region)) for label, region, _ in _regions(path))
+    return {label: name for label, name in found if name}
+
+
 def read(path: Path, shape: tuple[int, ...] | None = None, axes: str = "") -> npt.NDArray[Any]:
     """Return the regions as labels: ids from names as we write them, else numbered in the file's order.
 
@@ -41,6 +53,24 @@ def read(path: Path, shape: tuple[int, ...] | None = None, axes: str = "") -> np
     ------
     ValueError
         Where the file holds no regions with an area.
+    """
+    found = _regions(path)
+    if shape is None:
+        corners = (((), *np.ceil(np.concatenate(rings).max(axis=0)).astype(int).tolist()) for _, _, rings in found)
+        shape = common_shape(iter(corners))
+    labels = np.zeros(shape, np.uint32)
+    for label, region, rings in found:
+        draw(labels, _frame_of(region, shape, axes), label, fill(rings, (shape[-2], shape[-1])))
+    return labels
+
+
+def _regions(path: Path) -> list[tuple[int, Any, list[npt.NDArray[Any]]]]:
+    """The id, the region and the rings (y, x) of each region with an area.
+
+    Raises
+    ------
+    ValueError
+        Where there is none.
     """
     import struct
 
@@ -58,13 +88,12 @@ def read(path: Path, shape: tuple[int, ...] | None = None, axes: str = "") -> np
             found.append((int(named.group(1)) if named else number, region, rings))
     if not found:
         raise ValueError(f"{path.name} holds no ImageJ ROIs that enclose an area.")
-    if shape is None:
-        corners = (((), *np.ceil(np.concatenate(rings).max(axis=0)).astype(int).tolist()) for _, _, rings in found)
-        shape = common_shape(iter(corners))
-    labels = np.zeros(shape, np.uint32)
-    for label, region, rings in found:
-        draw(labels, _frame_of(region, shape, axes), label, fill(rings, (shape[-2], shape[-1])))
-    return labels
+    return found
+
+
+def _class_of(region: Any) -> str:
+    named = CLASS.search(region.props or "")
+    return named.group(1).strip() if named else f"group {region.group}" if region.group else ""
 
 
 def _region(item: PlaneObject, exported: Exported) -> Any:
@@ -77,7 +106,9 @@ def _region(item: PlaneObject, exported: Exported) -> Any:
         region = _composite(polygons)
     region.name = f"object {item.label}"
     if item.label in exported.classes:
-        region.props = f"class: {exported.classes[item.label]}\n"
+        name = exported.classes[item.label]
+        region.props = f"class: {name}\n"
+        region.group = min(exported.class_names().index(name) + 1, LAST_GROUP)
     leading = exported.axes[:-2]
     for axis, index in zip(leading, item.frame, strict=True):
         if axis in ("Z", "T"):
