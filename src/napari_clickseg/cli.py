@@ -12,7 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_clickseg import __version__
-from napari_clickseg.commands import bench, convert, demo, export, measure, models, propagate, replay, segment, train
+from napari_clickseg.commands import (
+    bench,
+    convert,
+    demo,
+    export,
+    measure,
+    models,
+    pack,
+    propagate,
+    replay,
+    segment,
+    train,
+)
 from napari_clickseg.commands.options import Unfinished
 
 COMMANDS = (
@@ -25,6 +37,7 @@ COMMANDS = (
     export.IMPORT,
     convert.COMMAND,
     models.COMMAND,
+    pack.COMMAND,
     train.COMMAND,
     bench.COMMAND,
 )

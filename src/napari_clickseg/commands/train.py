@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
     from napari_clickseg.training.trainer import Progress
 
 
+PACKED = (
+    "recipe",
+    "pack",
+    "out",
+    "start",
+    "name",
+    "minutes",
+    "settings",
+    "seed",
+    "replace",
+    "no_install",
+    "device",
+    "jobs",
+)
+"""Arguments that count with a pack."""
+PACKED_MINUTES = 10.0
 BARE = re.compile(r"[^\W\d][\w -]*")
 """Words that need no quotes as the value of a setting."""
 KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
@@ -92,6 +109,8 @@ def run_train(chosen: argparse.Namespace) -> None:
     if chosen.list:
         refuse_unused(chosen, "--list", ("list",))
         return _list_recipes()
+    if chosen.pack is not None:
+        return _train_packed(chosen)
     from napari_clickseg.training.distributed import leads
     from napari_clickseg.training.trainer import train
 
@@ -109,6 +128,31 @@ def run_train(chosen: argparse.Namespace) -> None:
     return None
 
 
+def _train_packed(chosen: argparse.Namespace) -> None:
+    """Train on one device by the clock, from a pack of planes."""
+    from napari_clickseg.inference.device import choose_device
+    from napari_clickseg.training.gpu.trainer import GpuPlan, task_of, train_packed
+    from napari_clickseg.training.recipe import read_recipe
+
+    refuse_unused(chosen, "--pack", PACKED)
+    recipe = changed(read_recipe(chosen.recipe), chosen.settings)
+    recipe = recipe if chosen.name is None else replace(recipe, name=chosen.name, title=chosen.name)
+    task_of(recipe)
+    name = _file_name(recipe.name)
+    out = chosen.out or Path("clickseg-train") / name
+    start = None if chosen.start is None else _weights_of(chosen.start)
+    _check_start(start, out, name)
+    shared = None if chosen.no_install else _place_of_model(name, out, chosen.replace)
+    seconds = 60 * (PACKED_MINUTES if chosen.minutes is None else chosen.minutes)
+    device = str(choose_device(chosen.device))
+    plan = GpuPlan(chosen.pack, out, seconds, start, device, chosen.jobs, seed=chosen.seed)
+    with _stopped_by_interrupt() as stop:
+        weights = train_packed(recipe, plan, print, stop)
+    print(f"written: {weights}")
+    if shared is not None:
+        _install(weights, shared)
+
+
 def _list_recipes() -> None:
     from napari_clickseg.training.recipe import list_recipes, read_recipe
 
@@ -121,8 +165,6 @@ def _list_recipes() -> None:
 
 def _train_plan(chosen: argparse.Namespace) -> tuple[Recipe, Plan]:
     """Return the recipe with what the options change in it, and the run."""
-    from dataclasses import replace
-
     from napari_clickseg.storage.image_label_pairs import find_data
     from napari_clickseg.training.checkpoint import CHECKPOINT, Plan
     from napari_clickseg.training.folders import find_folders
@@ -317,6 +359,13 @@ COMMAND = Command(
         ),
         Option.of("--minutes", type=size, metavar="M", help="train for this long instead of for steps"),
         Option.of(
+            "--pack",
+            role="reads",
+            type=Path,
+            metavar="ZIP",
+            help="train by the clock (10 minutes) on one GPU, which holds all planes of this file of `clickseg pack`",
+        ),
+        Option.of(
             "--set",
             dest="settings",
             action="append",
@@ -335,6 +384,12 @@ COMMAND = Command(
         Option.of("--replace", action="store_true", help="replace your model of the same name"),
         Option.of("--no-install", action="store_true", help="leave the model in --out, out of the model picker"),
         DEVICE,
-        Option.of("--jobs", type=int, default=0, metavar="N", help="extra processes that place clicks" + DEFAULT),
+        Option.of(
+            "--jobs",
+            type=int,
+            default=0,
+            metavar="N",
+            help="extra processes that place clicks, or draw scenes" + DEFAULT,
+        ),
     ),
 )

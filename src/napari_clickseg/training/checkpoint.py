@@ -73,6 +73,24 @@ def write_nothing(rows: Sequence[Row]) -> None:
     """Log nothing, where another process does."""
 
 
+def card_of(recipe: Recipe, budget: str) -> ModelCard:
+    """Return the card of a model that a recipe made within a budget, in words."""
+    return ModelCard(
+        name=recipe.name,
+        title=recipe.title,
+        description=recipe.description,
+        network=recipe.network,
+        network_options=recipe.network_options,
+        side=recipe.side,
+        encoding=recipe.encoding,
+        refinements=recipe.refinements,
+        object_share=recipe.shares[0],
+        data=recipe.credits,
+        recipe=recipe.to_json(),
+        budget=budget,
+    )
+
+
 CHECKPOINT = "checkpoint.pt"
 NORMS = (nn.BatchNorm2d, nn.GroupNorm)
 FOR_THE_CARD = {"name", "title", "description", "credits", "refinements"}

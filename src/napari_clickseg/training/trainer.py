@@ -27,7 +27,7 @@ from napari_clickseg.models.card import ModelCard
 from napari_clickseg.models.load import save_model
 from napari_clickseg.networks.catalogue import streams_of
 from napari_clickseg.training.augment import vary
-from napari_clickseg.training.checkpoint import CHECKPOINT, Plan, Run, Write, open_logs, write_nothing
+from napari_clickseg.training.checkpoint import CHECKPOINT, Plan, Run, Write, card_of, open_logs, write_nothing
 from napari_clickseg.training.data import Pool, Tell, load_pool, planes_to_draw
 from napari_clickseg.training.distributed import Team, joined
 from napari_clickseg.training.losses import Loss, weighted
@@ -380,20 +380,7 @@ def _update(run: Run, loss: Tensor, decay: float) -> float:
 def _card(recipe: Recipe, run: Run) -> ModelCard:
     windows, device = recipe.schedule.batch * run.team.size, run.team.device.type
     steps, minutes = counted(run.step, "step"), counted(round(run.seconds / 60), "minute")
-    own = ModelCard(
-        name=recipe.name,
-        title=recipe.title,
-        description=recipe.description,
-        network=recipe.network,
-        network_options=recipe.network_options,
-        side=recipe.side,
-        encoding=recipe.encoding,
-        refinements=recipe.refinements,
-        object_share=recipe.shares[0],
-        data=recipe.credits,
-        recipe=recipe.to_json(),
-        budget=f"{steps} of {windows} windows in {minutes} ({device})",
-    )
+    own = card_of(recipe, f"{steps} of {windows} windows in {minutes} ({device})")
     return own if run.start is None else own.tuned_from(run.start)
 
 

@@ -31,6 +31,8 @@ class GpuSettings:
         Of AdamW, at its highest; the encoder's share of it; steps of the rise; decay of the weights' average.
     quality, dense : float
         Weights of these losses beside the answers' own.
+    incomplete : tuple of str
+        Sources in which not every object carries a label: what carries none is not graded there.
     """
 
     batch: int = 128
@@ -54,6 +56,7 @@ class GpuSettings:
     lowest: float = 0.06
     highest: float = 1.8
     shift: float = 0.22
+    incomplete: tuple[str, ...] = ()
 
     def placing(self, share: float, octaves: float) -> Placing:
         """Return how windows lie, for a recipe's usual share and its deviation."""
@@ -77,7 +80,7 @@ class GpuSettings:
         unknown = sorted(set(table) - set(known))
         if unknown:
             raise ValueError(f"A recipe's gpu table has no {', '.join(unknown)}; it may have {', '.join(known)}.")
-        settings = cls(**table)
+        settings = cls(**{**table, "incomplete": tuple(table.get("incomplete", ()))})
         for plan in settings.plans:
             parts = plan.split("+")
             if len(parts) != 2 or not all(part.isdigit() for part in parts) or int(parts[1]) < 1:

@@ -10,22 +10,33 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from napari_clickseg.core.jobs import NEVER, Stop
+from napari_clickseg.inference.device import choose_precision
+from napari_clickseg.models.card import read_click_card
+from napari_clickseg.models.load import save_model
+from napari_clickseg.models.registry import SUFFIX
 from napari_clickseg.networks.lite_clicknet import LiteClickNet
+from napari_clickseg.training.checkpoint import card_of
 from napari_clickseg.training.gpu.pack import PackedPlane, read_pack
 from napari_clickseg.training.gpu.pool import Pool, make_pool
 from napari_clickseg.training.gpu.scenes import drawing, ready
+from napari_clickseg.training.gpu.settings import GpuSettings
 from napari_clickseg.training.gpu.steps import Stepper, Task
 from napari_clickseg.training.gpu.validation import examine, in_words, set_exams
 
-GUIDANCE = 7
+if TYPE_CHECKING:
+    from napari_clickseg.training.recipe import Recipe
+
+NETWORK, SIZES, GUIDANCE = "lite_clicknet", 2, 7
 """Channels: two Gaussians per polarity, the prior, whether there is one, other objects."""
+AVERAGE = "average.safetensors"
 AHEAD = 4
 """Steps that may be queued on the device before the host waits for it."""
 PLANES_PER_STEP = 6
@@ -64,7 +75,52 @@ class GpuPlan:
 Say = Callable[[str], None]
 
 
-def train_on_gpu(task: Task, weights: Mapping[str, float], plan: GpuPlan, say: Say) -> dict[str, Any]:
+def train_packed(recipe: Recipe, plan: GpuPlan, say: Say, stop: Stop = NEVER) -> Path:
+    """Train a recipe by the clock; return the weights file of the model, `plan.out`/NAME.safetensors, with its card.
+
+    Raises
+    ------
+    ValueError
+        For a recipe of another network than this way of training knows, or a start that is none of its models; as
+        `train_on_gpu`.
+    """
+    task = task_of(recipe, choose_precision(torch.device(plan.device)))
+    start = None if plan.start is None else read_click_card(plan.start)
+    if start is not None and start.network != NETWORK:
+        raise ValueError(f"{plan.start} holds weights of {start.network!r}; a pack trains {NETWORK!r} alone.")
+    row = train_on_gpu(task, recipe.sources, plan, say, stop)
+    network = LiteClickNet(GUIDANCE)
+    take_weights(network, plan.out / AVERAGE)
+    seen = f"{row['windows']} windows of {task.settings.targets} objects in {plan.seconds / 60:.3g} minutes"
+    own = card_of(recipe, f"{seen} ({torch.device(plan.device).type})")
+    weights = plan.out / f"{recipe.name}{SUFFIX}"
+    save_model(weights, network, own if start is None else own.tuned_from(start))
+    return weights
+
+
+def task_of(recipe: Recipe, precision: torch.dtype = torch.bfloat16) -> Task:
+    """Return what a recipe asks of every step.
+
+    Raises
+    ------
+    ValueError
+        For a recipe of another network, or of other click maps, than this way of training knows.
+    """
+    known = {"clicks": "gaussian", "prior": "probability", "others": True}
+    other = {key: value for key, value in known.items() if recipe.encoding.get(key) != value}
+    if recipe.network != NETWORK or len(recipe.encoding.get("sizes", ())) != SIZES or other:
+        raise ValueError(
+            f"The recipe {recipe.name} trains {recipe.network!r}; a pack trains {NETWORK!r} alone, on two Gaussians of "
+            f"each polarity, a prior and other objects: take the recipe clickseg or one that extends it, or no pack."
+        )
+    settings = GpuSettings.from_table(recipe.gpu)
+    placing = settings.placing(*recipe.shares[:2])
+    return Task(settings, placing, recipe.side, tuple(recipe.encoding["sizes"]), recipe.losses, precision)
+
+
+def train_on_gpu(
+    task: Task, weights: Mapping[str, float], plan: GpuPlan, say: Say, stop: Stop = NEVER
+) -> dict[str, Any]:
     """Train by the clock; return the last row of the log. Averaged weights are `plan.out`/average.safetensors.
 
     Parameters
@@ -73,6 +129,13 @@ def train_on_gpu(task: Task, weights: Mapping[str, float], plan: GpuPlan, say: S
         How often each source of the pack is drawn, among real ones.
     say : callable
         Given a sentence or a table, now and then.
+    stop : Stop
+        Where it is requested, the run ends as if its time were over.
+
+    Raises
+    ------
+    ValueError
+        Where the file is no pack, or holds no plane of these sources for training.
     """
     began, device = time.monotonic(), torch.device(plan.device)
     _make_fast(device)
@@ -107,6 +170,7 @@ def train_on_gpu(task: Task, weights: Mapping[str, float], plan: GpuPlan, say: S
         return run.loop(
             lambda: [] if scenes is None else list(ready(scenes, PLANES_PER_STEP)),
             lambda: examine(average, exams, task),
+            stop,
         )
 
 
@@ -136,14 +200,16 @@ class _Run:
         self._rng = np.random.default_rng(plan.seed)
         self._rows: list[dict[str, Any]] = []
 
-    def loop(self, planes: Callable[[], list[PackedPlane]], exam: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """Train until the time is over."""
+    def loop(
+        self, planes: Callable[[], list[PackedPlane]], exam: Callable[[], Mapping[str, Any]], stop: Stop
+    ) -> dict[str, Any]:
+        """Train until the time is over, or a stop is requested."""
         stepper, settings = self._stepper, self._stepper.task.settings
         rounds = settings.rounds()
         chances = [often for _, _, often in rounds]
         start, logged, saved, steps = self._seconds(), self._seconds(), self._seconds(), 0
         marks: list[Any] = []
-        while (now := self._seconds()) < self._plan.seconds:
+        while (now := self._seconds()) < self._plan.seconds and not stop.requested:
             share = (now - start) / max(self._plan.seconds - start, 1e-6)
             ungraded, graded, _ = rounds[int(self._rng.choice(len(rounds), p=chances))]
             for plane in planes():
@@ -180,7 +246,7 @@ class _Run:
             self._rows[-1]["exam"] = table
         out = self._plan.out
         out.mkdir(parents=True, exist_ok=True)
-        write_halves(out / "average.safetensors", self._stepper.average.state_dict())
+        write_halves(out / AVERAGE, self._stepper.average.state_dict())
         (out / "log.json").write_text(json.dumps(self._rows), encoding="utf-8")
 
 
