@@ -153,6 +153,10 @@ class ClickablePredictor:
     def device(self) -> str:
         return self.torch_device.type
 
+    def free_features(self) -> None:
+        """Forget the features that are kept on the device."""
+        self.cache.clear()
+
     @property
     def sides(self) -> Sides:
         rule = self.conventions

@@ -105,6 +105,10 @@ class ClickPredictor:
     def device(self) -> str:
         return self.torch_device.type
 
+    def free_features(self) -> None:
+        """Forget the features that are kept on the device."""
+        self.cache.clear()
+
     @property
     def guidance(self) -> Guidance:
         return Guidance(Encoding.from_mapping(self.card.encoding))

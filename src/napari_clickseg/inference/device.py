@@ -35,9 +35,8 @@ class OnDevice(Protocol):
     def torch_device(self) -> torch.device:
         """The device itself."""
 
-    @property
-    def cache(self) -> FeatureCache:
-        """Features on the device."""
+    def free_features(self) -> None:
+        """Forget the features that are kept on the device."""
 
     def on_cpu(self, note: str) -> Self:
         """Return a copy on the CPU whose answers carry this note."""
@@ -56,7 +55,7 @@ def on_device_or_cpu(predictor: Able, work: Callable[[Able], Answer]) -> Answer:
     except RuntimeError as error:
         if predictor.device == "cpu" or not ran_out_of_memory(error):
             raise
-        predictor.cache.clear()
+        predictor.free_features()
         free_memory(predictor.torch_device)
         return work(predictor.on_cpu(ON_CPU))
 

@@ -23,7 +23,7 @@ from napari_clickseg.core.object_size import estimate_diameter
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Others, Request, Seed
 from napari_clickseg.inference.click_predictor import ClickPredictor
-from napari_clickseg.inference.device import FeatureCache, copy_on_cpu
+from napari_clickseg.inference.device import FeatureCache, copy_on_cpu, on_device_or_cpu
 from napari_clickseg.inference.guidance import PointSet
 from napari_clickseg.inference.scale_choice import (
     AT_ONCE,
@@ -59,8 +59,19 @@ class JudgedPredictor(ClickPredictor):
 
     shared: FeatureCache = field(default_factory=lambda: FeatureCache(SHARED_BYTES))
 
+    def free_features(self) -> None:
+        """Forget the features that are kept on the device, those of shared windows, too."""
+        super(JudgedPredictor, self).free_features()
+        self.shared.clear()
+
     def explore(self, image: Image, request: Request, stop: Stop = NEVER) -> tuple[Prediction, ...]:
-        """Return answers to a request from windows of scales that `predict` leaves out, each with its quality."""
+        """Return answers to a request from windows of scales that `predict` leaves out, each with its quality.
+
+        Here and below, a GPU whose memory does not do hands the work over to the CPU.
+        """
+        return on_device_or_cpu(self, lambda able: able._explored(image, request, stop))
+
+    def _explored(self, image: Image, request: Request, stop: Stop) -> tuple[Prediction, ...]:
         points = request.points(2)
         diameter = request.diameter or estimate_diameter(image, request.frame, 2)
         seen = self._windows_with(points, diameter, self._octaves(request))
@@ -79,6 +90,17 @@ class JudgedPredictor(ClickPredictor):
         stop: Stop = NEVER,
     ) -> tuple[Prediction, ...]:
         """Return the answer to each position as the first click on an object of its own, at one scale."""
+        return on_device_or_cpu(self, lambda able: able._answered_many(image, frame, positions, diameter, others, stop))
+
+    def _answered_many(
+        self,
+        image: Image,
+        frame: Frame,
+        positions: Sequence[Sequence[float]],
+        diameter: float,
+        others: Others | None,
+        stop: Stop,
+    ) -> tuple[Prediction, ...]:
         lattice, request = Lattice.of(diameter), Request(frame, (), None, diameter, others=others)
         places = [tuple(map(float, position)) for position in positions]
         order = sorted(range(len(places)), key=lambda k: lattice.window(places[k]).start)
@@ -95,6 +117,11 @@ class JudgedPredictor(ClickPredictor):
         self, image: Image, frame: Frame, diameter: float, region: Region | None = None, stop: Stop = NEVER
     ) -> tuple[Seed, ...]:
         """Return the middles of the objects of a frame (or of a region of it), strongest first."""
+        return on_device_or_cpu(self, lambda able: able._seeds(image, frame, diameter, region, stop))
+
+    def _seeds(
+        self, image: Image, frame: Frame, diameter: float, region: Region | None, stop: Stop
+    ) -> tuple[Seed, ...]:
         whole = Region.whole(image.frame_shape(2))
         wanted = whole if region is None else region.clip(whole.stop)
         found, parts = [], self.parts(wanted, diameter)
@@ -122,6 +149,11 @@ class JudgedPredictor(ClickPredictor):
         self, image: Image, frame: Frame, masks: Sequence[Prediction], diameter: float, stop: Stop = NEVER
     ) -> npt.NDArray[np.float64]:
         """Return the mean features under each mask, at strides 2 to 16, as (masks, numbers)."""
+        return on_device_or_cpu(self, lambda able: able._described(image, frame, masks, diameter, stop))
+
+    def _described(
+        self, image: Image, frame: Frame, masks: Sequence[Prediction], diameter: float, stop: Stop
+    ) -> npt.NDArray[np.float64]:
         lattice, rows = Lattice.of(diameter), []
         for mask in masks:
             stop.check()
