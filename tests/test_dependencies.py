@@ -44,7 +44,7 @@ LIGHT = ("core", "session", "propagation", "review", "files", "storage")
 
 RECORDING = {"core", "session", "propagation", "review", "files", "storage"}
 MODELLING = {"core", "files", "card", "networks", "inference", "models"}
-WORDS = {"gui.view.protocol", "gui.view.messages", "gui.view.layer_messages"}
+WORDS = {"gui.view.protocol", "gui.view.messages", "gui.view.layer_messages", "gui.view.learning_messages"}
 """What the panel shows, as values and sentences."""
 PANEL = {"gui", "gui.actions", "gui.view", "gui.panel_state", "gui.controllers"} | WORDS
 MAY_IMPORT: dict[str, set[str]] = {
@@ -67,10 +67,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gui.view.protocol": {"core", "card"},
     "gui.view.messages": {"core", "gui.view.protocol"},
     "gui.view.layer_messages": {"core", "gui.view.protocol"},
+    "gui.view.learning_messages": {"core", "gui.view.protocol", "gui.view.messages"},
     "gui.view": {"core", "card", "gui.actions", "gui.view"} | WORDS,
     "gui.panel_state": {"core"} | WORDS,
-    "gui.controllers": RECORDING | MODELLING | WORDS,
-    "gui": RECORDING | MODELLING | PANEL,
+    "gui.controllers": RECORDING | MODELLING | WORDS | {"training"},
+    "gui": RECORDING | MODELLING | PANEL | {"training"},
 }
 """Who may import whom, by part of the package; a part that is not named here fails the test."""
 EXCEPTIONS = {("benchmark.latency", "gui")}

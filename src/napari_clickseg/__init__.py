@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from napari_clickseg.models.registry import list_models as list_models
     from napari_clickseg.session.session import Session as Session
     from napari_clickseg.storage.read_images import read_image as read_image
+    from napari_clickseg.training.adapt import learn as learn
 
 __version__ = "0.1.0"
 
@@ -20,9 +21,10 @@ _HOMES = {
     "load_model": "napari_clickseg.models.load",
     "list_models": "napari_clickseg.models.registry",
     "read_image": "napari_clickseg.storage.read_images",
+    "learn": "napari_clickseg.training.adapt",
 }
 
-__all__ = ["Click", "Session", "__version__", "list_models", "load_model", "read_image"]
+__all__ = ["Click", "Session", "__version__", "learn", "list_models", "load_model", "read_image"]
 
 
 def __getattr__(name: str) -> Any:

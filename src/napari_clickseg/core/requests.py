@@ -212,6 +212,15 @@ class Describer(Predictor, Protocol):
         """Return numbers about the look of each object, as (masks, numbers); comparable at one diameter."""
 
 
+@runtime_checkable
+class Adaptable(Predictor, Protocol):
+    """A predictor of which it is known whether its model can learn from a few objects (`training.adapt`)."""
+
+    @property
+    def adaptable(self) -> bool:
+        """Whether it has the parts that learn."""
+
+
 @dataclass(frozen=True, slots=True)
 class Nobody:
     """Stands where a predictor would, in a session that repeats clicks and answers recorded elsewhere.

@@ -9,7 +9,17 @@ from typing import Any, Literal
 Run = Callable[[str], None]
 Bindings = dict[str, Callable[[Any], None] | None]
 Owner = Literal[
-    "objects", "tools", "corrections", "propagation", "review", "suggestions", "measuring", "saving", "hover", "alpha"
+    "objects",
+    "tools",
+    "corrections",
+    "propagation",
+    "review",
+    "suggestions",
+    "learning",
+    "measuring",
+    "saving",
+    "hover",
+    "alpha",
 ]
 """Who does it: the attribute of the controller."""
 OF_NAPARI: dict[str, frozenset[str]] = {"polygon": frozenset(("Enter", "Escape"))}
@@ -193,6 +203,11 @@ ACTIONS = (
         *("accept_all", "Shift-Enter", "Shift+Return", "Accept all"),
         "Make all suggestions that are shown objects, as one step of undo.",
         "suggestions",
+    ),
+    Action(
+        *("learn", "Shift-I", "Shift+I", "Learn from these"),
+        "Let the model learn from the objects kept, for a minute; used only where it saves clicks. Again: stop.",
+        "learning",
     ),
     Action(
         *("measure", "Shift-T", "Shift+T", "Measure"),

@@ -13,6 +13,7 @@ from napari_clickseg.gui.click_layers import ClickLayers
 from napari_clickseg.gui.controllers.corrections import Corrections
 from napari_clickseg.gui.controllers.frames import Frames
 from napari_clickseg.gui.controllers.hover import Hover
+from napari_clickseg.gui.controllers.learning import Learning
 from napari_clickseg.gui.controllers.measuring import Measuring
 from napari_clickseg.gui.controllers.model_import import Importer, ModelImport
 from napari_clickseg.gui.controllers.models import Models
@@ -133,6 +134,7 @@ class Controller:
             self.preview,
             self.reports,
         )
+        self.learning = Learning(self.workspace, self.models, self.background, self.reports)
         self.measuring = Measuring(self.workspace, self.frames, self.background, self.reports)
         self.recovery = Recovery(viewer.layers, self.workspace, self.background, self.reports)
         self.saving = Saving(
@@ -191,6 +193,7 @@ class Controller:
         self._open = False
         self.propagation.close()
         self.suggestions.close()
+        self.learning.close()
         self.review.close()
         self.frames.close()
         self.outlines.close()
@@ -267,6 +270,8 @@ class Controller:
             (requests.protect_chosen, objects.choose_protect),
             (requests.candidate_chosen, objects.choose_candidate),
             (requests.least_set, self.suggestions.set_least),
+            (requests.learned_forgotten, self.learning.forget_learned),
+            (requests.learned_kept, self.learning.keep_learned),
             (requests.opacity_set, self.set_opacity),
             (requests.model_chosen, self.models.choose_model),
             (requests.device_chosen, self.models.choose_device),
@@ -318,6 +323,7 @@ class Controller:
             "leave": lambda: self.propagation.answer(None),
             "restore": self.recovery.restore,
             "discard": self.recovery.discard,
+            "forget learned": self.learning.forget_learned,
         }
         self._guarded(offers[offer])()
 
@@ -341,6 +347,7 @@ class Controller:
             self.propagation.changed,
             self.review.changed,
             self.suggestions.changed,
+            self.learning.changed,
             self.measuring.changed,
             self.recovery.changed,
             self.model_import.changed,
@@ -351,6 +358,7 @@ class Controller:
             signal.connect(self._redraw)
         self.workspace.moved.connect(self._on_workspace_moved)
         self.model_import.added.connect(self.models.add)
+        self.recovery.restored.connect(self.learning.resume)
         self.layers.verb_clicked.connect(self._on_layers_verb_clicked)
         self.objects.settled.connect(self._on_objects_settled)
 

@@ -88,6 +88,7 @@ def panel_state(panel: Controller) -> PanelState:
         object=_object(panel.workspace, panel.objects, pair, panel.frames.count),
         model=_model(panel),
         suggesting=panel.suggestions.state,
+        learning=panel.learning.state,
         measuring=panel.measuring.enabled,
         frames=_frames(panel, pair),
         files=FilesState(

@@ -36,6 +36,7 @@ from napari_clickseg.inference.scale_choice import (
 )
 from napari_clickseg.inference.shared_windows import CELLS, CROP, LARGE_CROP, STRIDE, Lattice, cropped
 from napari_clickseg.inference.window import Points, choose_window, cut_others, put_back, to_window, touches_rim
+from napari_clickseg.networks.lite_clicknet import LiteClickNet
 
 if TYPE_CHECKING:
     from napari_clickseg.core.clicks import Frame
@@ -63,6 +64,11 @@ class JudgedPredictor(ClickPredictor):
         """Forget the features that are kept on the device, those of shared windows, too."""
         super(JudgedPredictor, self).free_features()
         self.shared.clear()
+
+    @property
+    def adaptable(self) -> bool:
+        """Whether the network has a stream of its own for clicks, which can learn from a few objects."""
+        return isinstance(self.network, LiteClickNet)
 
     def explore(self, image: Image, request: Request, stop: Stop = NEVER) -> tuple[Prediction, ...]:
         """Return answers to a request from windows of scales that `predict` leaves out, each with its quality.

@@ -189,8 +189,13 @@ class ConvertedCard:
         return cls(**chosen, format=values["made_from"], conventions=conventions)
 
 
-def amend_card(path: str | Path, **changes: Any) -> None:
+def amend_card(path: str | Path, to: str | Path | None = None, **changes: Any) -> None:
     """Write changed fields into the card of a weights file; the file is replaced as a whole, the weights stay.
+
+    Parameters
+    ----------
+    to : path, optional
+        Where the changed file goes; the file itself then stays as it is.
 
     Raises
     ------
@@ -198,7 +203,7 @@ def amend_card(path: str | Path, **changes: Any) -> None:
         As `read_card`.
     """
     card = replace(read_card(path), **changes)
-    with written_whole(Path(path)) as unfinished:
+    with written_whole(Path(path if to is None else to)) as unfinished:
         save_file(load_file(str(path)), str(unfinished), metadata=card.to_metadata())
         unfinished.chmod(READABLE)
 

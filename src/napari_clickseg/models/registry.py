@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_clickseg.storage.paths import expanded, user_folder
+from napari_clickseg.storage.paths import expanded, learned_folder, user_folder
 
 if TYPE_CHECKING:
     from napari_clickseg.models.card import ConvertedCard, ModelCard
@@ -27,6 +27,8 @@ SHIPPED_FOLDER = Path(__file__).parent / "weights"
 SWITCHED = re.compile(r"(?P<model>.+?)(?P<switches>(:\w+=\w*)+)")
 """A model's name or path, then refinements to switch."""
 POSITIONS = {"on": True, "off": False}
+LEARNED = re.compile(r"learned-[0-9a-f]{10}")
+"""The names of weights that were learned from kept objects; they lie beside the journals (`training.adapt`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ def find_model(name_or_path: str | Path = DEFAULT) -> ModelEntry:
     table = {entry.name: entry for entry in list_models()}
     if str(name_or_path) in table:
         return table[str(name_or_path)]
+    if LEARNED.fullmatch(str(name_or_path)):
+        return _find_learned(str(name_or_path))
     path = expanded(name_or_path)
     if path.is_file():
         card = _card(path)
@@ -114,6 +118,17 @@ def find_model(name_or_path: str | Path = DEFAULT) -> ModelEntry:
     if path.suffix == SUFFIX:
         raise FileNotFoundError(f"There is no weights file {path}.")
     raise ValueError(f"There is no model {str(name_or_path)!r}; there are {', '.join(table)}, or name a {SUFFIX} file.")
+
+
+def _find_learned(name: str) -> ModelEntry:
+    path = learned_folder() / f"{name}{SUFFIX}"
+    if not path.is_file():
+        raise ValueError(
+            f"The weights {name!r} were learned from kept objects, and are not on this computer any more; keep such "
+            "weights as a model, or name another model, whose answers differ."
+        )
+    card = _card(path)
+    return ModelEntry(name, card.title, card.description, "user", path)
 
 
 def _switches(entry: ModelEntry, text: str) -> dict[str, bool]:

@@ -17,18 +17,11 @@ from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.labels import drawable, highest_id
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request, Seeing
-from napari_clickseg.session import (
-    answers,
-    checks,
-    class_proposals,
-    frames,
-    object_lifecycle,
-    object_operations,
-    prompts,
-    replay,
-)
+from napari_clickseg.session import answers, checks, frames, object_lifecycle, object_operations, prompts, replay
 from napari_clickseg.session import candidates as candidates_
+from napari_clickseg.session import class_proposals as class_proposals_
 from napari_clickseg.session import classes as classes_
+from napari_clickseg.session import kept_objects as kept_objects_
 from napari_clickseg.session import suggest as suggest_
 from napari_clickseg.session.active_object import ActiveObject
 from napari_clickseg.session.committed import Committed
@@ -394,16 +387,13 @@ class Session:
 
     # -- edits of many objects -------------------------------------------------------------------------------------
 
-    resume = object_operations.resume
-    edit = object_operations.edit
+    resume, edit = object_operations.resume, object_operations.edit
     extend = object_operations.extend
     segmented = object_operations.segmented
-    merge = object_operations.merge
-    split = object_operations.split
+    merge, split = object_operations.merge, object_operations.split
     delete = object_operations.delete
     fill = object_operations.fill
-    relabel = object_operations.relabel
-    swap = object_operations.swap
+    relabel, swap = object_operations.relabel, object_operations.swap
     copy_from = object_operations.copy_from
 
     # -- classes ---------------------------------------------------------------------------------------------------
@@ -411,12 +401,13 @@ class Session:
     classes = property(classes_.classes)
     class_names = property(classes_.class_names)
     classify, name_classes, rename_class = classes_.classify, classes_.name_classes, classes_.rename_class
-    propose_classes = class_proposals.propose_classes
+    propose_classes = class_proposals_.propose_classes
 
     # -- suggestions -----------------------------------------------------------------------------------------------
 
     can_suggest = property(suggest_.can_suggest)
     suggest, accept = suggest_.suggest, suggest_.accept
+    exemplars = kept_objects_.exemplars
 
     # -- frames ----------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from napari_clickseg.storage.image_identity import Identity, Samples
 from napari_clickseg.storage.locks import held
 from napari_clickseg.storage.log_lines import LOCK_SUFFIX, read_lines
-from napari_clickseg.storage.paths import journals_folder
+from napari_clickseg.storage.paths import journals_folder, learned_folder
 from napari_clickseg.storage.serialization import IDLE, Json, unpack_array
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ TILES = b'{"before"'
 COPIED_BYTES = 1 << 30
 """Labels in memory are copied into the journal up to this size; of larger ones it holds the tiles written."""
 KEPT_DAYS = 30
+LEARNED_DAYS = 2 * KEPT_DAYS
+"""Weights learned from kept objects outlast the journals that name them."""
 DAY = 24 * 60 * 60
 MALFORMED = (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What reading a file that is no journal, or a damaged one, may raise."""
@@ -184,7 +186,7 @@ def supersede(image: Image, labels: Any, began: datetime, folder: Path | None = 
 
 
 def clean(folder: Path | None = None, now: float | None = None) -> None:
-    """Delete journals that nobody writes and that nothing was added to for 30 days.
+    """Delete journals that nobody writes and that nothing was added to for 30 days, learned weights after 60.
 
     Where all are that old, either nobody worked for a month or the clock jumped: they are kept for 30 days more.
 
@@ -204,6 +206,9 @@ def clean(folder: Path | None = None, now: float | None = None) -> None:
             os.utime(path, (now, now))
         else:
             delete(path)
+    for weights in learned_folder().glob("learned-*"):
+        if (now - weights.stat().st_mtime) / DAY > LEARNED_DAYS:
+            weights.unlink(missing_ok=True)
 
 
 def summary_of(path: Path) -> Summary | None:

@@ -62,3 +62,8 @@ JOURNALS_VARIABLE = "CLICKSEG_JOURNALS"
 def journals_folder() -> Path:
     """Return the folder of the journals: $CLICKSEG_JOURNALS, else one in the platform's user data."""
     return user_data("journals", JOURNALS_VARIABLE)
+
+
+def learned_folder() -> Path:
+    """Return where weights lie that were learned from kept objects: beside the journals that name them."""
+    return journals_folder() / "learned"

@@ -10,6 +10,7 @@ from napari_clickseg.gui.actions import ACTIONS
 from napari_clickseg.gui.alpha_layer import AlphaLayer
 from napari_clickseg.gui.controllers.corrections import Corrections
 from napari_clickseg.gui.controllers.hover import Hover
+from napari_clickseg.gui.controllers.learning import Learning
 from napari_clickseg.gui.controllers.measuring import Measuring
 from napari_clickseg.gui.controllers.objects import Objects
 from napari_clickseg.gui.controllers.propagation import Propagation
@@ -26,6 +27,7 @@ OWNERS = {
     "propagation": Propagation,
     "review": Reviewing,
     "suggestions": Suggestions,
+    "learning": Learning,
     "measuring": Measuring,
     "saving": Saving,
     "tools": Tools,

@@ -20,6 +20,7 @@ from napari_clickseg.core.labels import highest_id
 from napari_clickseg.core.requests import Predictor, Request, Seeing, Segmenter
 from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.view.protocol import Option, Question
+from napari_clickseg.models.registry import find_model
 from napari_clickseg.models.trust import Untrusted, remember
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Models:
         self._list_all = list_all
         self._load = load
         self._entries = list_all()
+        self._learned: tuple[ModelEntry, ...] = ()
         if not self._entries:
             raise ValueError("The table of models is empty; reinstall napari-clickseg.")
         names = [entry.name for entry in self._entries]
@@ -127,13 +129,19 @@ class Models:
     @property
     def options(self) -> tuple[Option, ...]:
         """The models that can be picked, by what they are for."""
-        options = [Option(_title(entry), entry.name, entry.description, purpose(entry)) for entry in self._entries]
+        entries = (*self._entries, *self._learned)
+        options = [Option(_title(entry), entry.name, entry.description, purpose(entry)) for entry in entries]
         return tuple(sorted(options, key=lambda option: PURPOSES.index(option.heading)))
 
     @property
     def description(self) -> str:
         """What the model chosen is."""
-        return next((entry.description for entry in self._entries if entry.name == self.name), "")
+        return next((e.description for e in (*self._entries, *self._learned) if e.name == self.name), "")
+
+    @property
+    def device_in_use(self) -> str:
+        """Where the model computes; the CPU until it is loaded."""
+        return self.model.device or "cpu"
 
     @property
     def question(self) -> Question | None:
@@ -146,6 +154,18 @@ class Models:
         """Let another model answer, the clicks already made as well."""
         self.model = self._late(name)
         self._begin()
+
+    def use_learned(self, name: str) -> None:
+        """Let weights learned from kept objects answer from the next click on; what is drawn stays as it is.
+
+        Raises
+        ------
+        ValueError
+            Where they are not there.
+        """
+        self._learned = (find_model(name),)
+        self.model = self._late(name)
+        self._begin(again=False)
 
     def choose_device(self, device: str) -> None:
         """Let the model compute elsewhere."""
@@ -201,13 +221,13 @@ class Models:
     def _late(self, name: str) -> LatePredictor:
         return LatePredictor(name, partial(self._load, name, self.device))
 
-    def _begin(self) -> None:
-        """Load the model chosen in the background, and ask it about the clicks already made."""
+    def _begin(self, again: bool = True) -> None:
+        """Load the model chosen in the background, and ask it `again` about the clicks already made."""
         self.changed.emit()
         self._begin_state()
         self._workspace.use_predictor(self.model)
         pair = self._workspace.current
-        if pair is not None:
+        if pair is not None and again:
             self.ask(pair, pair.session.ask_again())
         self._reports.report(messages.LOADING)
         self.warm_up(pair)

@@ -58,6 +58,8 @@ class Recovery:
 
     changed = Signal()
     """`offer` is another one."""
+    restored = Signal(str)
+    """A session is restored; carries the name of the model that answered in it last."""
 
     def __init__(self, layers: Iterable[Any], workspace: Workspace, background: Background, reports: Reports) -> None:
         self._layers = layers
@@ -191,6 +193,7 @@ class Recovery:
             return
         pair = self._workspace.restore(restored.beside, restored.session)
         self._reports.hold(messages.restored(pair.labels_layer.name, restored.problem))
+        self.restored.emit(restored.found.model)
         self.changed.emit()
 
     def _on_discarded(self, outcome: Outcome) -> None:

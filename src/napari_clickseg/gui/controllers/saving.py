@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_clickseg.gui.view import layer_messages, messages
+from napari_clickseg.models.registry import SUFFIX
 from napari_clickseg.review.object_features import as_csv, measure
 from napari_clickseg.storage.atomic import written_whole
 from napari_clickseg.storage.output_checks import folder_of, holds, in_labels_group, name_of, same, usable_folder
+from napari_clickseg.storage.paths import learned_folder
 from napari_clickseg.storage.read_labels import read_labels
 from napari_clickseg.storage.recovery import recover
 from napari_clickseg.storage.session_file import Past, save_session
@@ -267,4 +269,5 @@ def _log_written(
     recorded = recover(journal.path)
     past = Past(pair.session, recorded.began, recorded.highest, recorded.classes, recorded.entries)
     weights = {entry.name: entry.path for entry in list_all() if entry.path is not None}
+    weights |= {path.stem: path for path in learned_folder().glob(f"learned-*{SUFFIX}")}
     save_session(path, past, _path_of(pair.image_layer), weights)

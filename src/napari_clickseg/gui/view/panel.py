@@ -17,7 +17,7 @@ from napari_clickseg.gui.view.model_panel import AxesPanel, DrawingPanel, ModelP
 from napari_clickseg.gui.view.object_panel import ObjectPanel, ShapePanel
 from napari_clickseg.gui.view.protocol import FramesState, PanelState, PathKind, Requests
 from napari_clickseg.gui.view.review_panel import ReviewPanel
-from napari_clickseg.gui.view.suggestions_panel import SuggestionsPanel
+from napari_clickseg.gui.view.suggestions_panel import LearningPanel, SuggestionsPanel
 from napari_clickseg.gui.view.widgets import GAP, ActionButton, Manners, StatusArea, column_in, folded
 
 NARROWEST, WIDTH, HEIGHT = 300, 375, 600
@@ -48,6 +48,7 @@ class Panel(QStackedWidget):
         self.frames = FramesPanel(self.requests)
         self.review = ReviewPanel(self.requests)
         self.suggestions = SuggestionsPanel(self.requests)
+        self.learning = LearningPanel(self.requests)
         self.measure = ActionButton("measure", self.requests.action.emit)
         self.files = FilesPanel(self.requests)
         self.first_steps = FirstSteps(self.requests)
@@ -60,7 +61,7 @@ class Panel(QStackedWidget):
         self.pages = {
             DRAW: _page(self.corrections, self.shape, *folds, folded("Axes and spacing", self.axes)),
             FRAMES: _page(self.frames, self.review),
-            ALL_CELLS: _page(self.suggestions, self.measure),
+            ALL_CELLS: _page(self.suggestions, self.learning, self.measure),
         }
         for name, page in self.pages.items():
             self.tabs.addTab(page, name)
@@ -111,6 +112,8 @@ class Panel(QStackedWidget):
                 self.tabs.setCurrentWidget(self.pages[DRAW])
         if changed("suggesting"):
             self.suggestions.show_suggesting(state.suggesting)
+        if changed("learning"):
+            self.learning.show_learning(state.learning)
         if changed("measuring"):
             self.measure.show_armed(state.measuring)
         if changed("suggesting") or changed("measuring"):

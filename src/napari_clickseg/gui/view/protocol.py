@@ -166,6 +166,28 @@ class Suggesting:
 
 
 @dataclass(frozen=True, slots=True)
+class LearningState:
+    """Whether the model can learn from kept objects, is learning, and what came of it.
+
+    Attributes
+    ----------
+    done : float
+        How much of it is done, from 0 to 1; 0 where that is not known.
+    sentence : str
+        What the check found.
+    used : bool
+        Learned weights answer.
+    """
+
+    can: bool = False
+    busy: bool = False
+    tip: str = ""
+    done: float = 0.0
+    sentence: str = ""
+    used: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Strip:
     """The frames along one axis.
 
@@ -330,6 +352,7 @@ class PanelState:
     object: ObjectState = field(default_factory=ObjectState)
     model: ModelState = field(default_factory=ModelState)
     suggesting: Suggesting = field(default_factory=Suggesting)
+    learning: LearningState = field(default_factory=LearningState)
     measuring: bool = False
     """Objects are measured."""
     frames: FramesState = field(default_factory=FramesState)
@@ -369,6 +392,10 @@ class Requests:
     candidate_chosen = Signal(int)
     least_set = Signal(float)
     """The score that suggestions are shown from."""
+    learned_forgotten = Signal()
+    """The model that answered before learning is to answer again."""
+    learned_kept = Signal()
+    """The learned weights are to be a model of one's own."""
     model_chosen = Signal(str)
     device_chosen = Signal(str)
     models_opened = Signal()

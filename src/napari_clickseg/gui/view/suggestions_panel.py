@@ -1,16 +1,54 @@
-"""SuggestionsPanel: looks for all objects at once, filters what was found, and accepts or dismisses it."""
+"""The tab of all cells: SuggestionsPanel finds and filters objects, LearningPanel has the model learn from the kept."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSlider, QWidget
 
-from napari_clickseg.gui.view.protocol import Requests, Suggesting
+from napari_clickseg.gui.actions import BY_NAME
+from napari_clickseg.gui.view.protocol import LearningState, Requests, Suggesting
 from napari_clickseg.gui.view.widgets import GAP, ActionButton, BusyBar, column_in, plain_button
 
 STOP_TEXT = "Stop  Esc"
 STEPS = 100
 """Of the slider, between the highest and the lowest score."""
+
+
+class LearningPanel(QWidget):
+    """A button that has the model learn, or stop; a bar meanwhile; then what came of it, and what to do with it."""
+
+    def __init__(self, requests: Requests) -> None:
+        super().__init__()
+        self.button = ActionButton("learn", requests.action.emit)
+        self.busy = BusyBar()
+        self.found = QLabel()
+        self.found.setWordWrap(True)
+        self.back = plain_button(
+            "Back to the model before", "forget_learned", "The model that answered before learning."
+        )
+        self.back.clicked.connect(lambda: requests.learned_forgotten.emit())
+        self.keep = plain_button(
+            "Keep as a model", "keep_learned", "Make it one of your models, for other images, too."
+        )
+        self.keep.clicked.connect(lambda: requests.learned_kept.emit())
+        self.choice = _row(self.back, self.keep)
+        column = column_in(self)
+        column.setSpacing(GAP - 2)
+        for part in (self.button, self.busy, self.found, self.choice):
+            column.addWidget(part)
+        self._caption = BY_NAME["learn"].caption
+        self.show_learning(LearningState())
+
+    def show_learning(self, state: LearningState) -> None:
+        """Show whether the model can learn, is learning, and what came of it."""
+        self.button.say("Stop learning" if state.busy else self._caption)
+        self.button.setEnabled(state.can or state.busy)
+        self.button.setToolTip(state.tip)
+        self.busy.show_done(state.done)
+        self.busy.setVisible(state.busy)
+        self.found.setText(state.sentence)
+        self.found.setVisible(bool(state.sentence))
+        self.choice.setVisible(state.used)
 
 
 class SuggestionsPanel(QWidget):

@@ -36,7 +36,7 @@ WARM_UPS = 3
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What stays the same from step to step."""
+    """What stays the same from step to step; `vary` changes the intensities of windows (batch, 3, y, x)."""
 
     settings: GpuSettings
     placing: Placing
@@ -44,6 +44,7 @@ class Task:
     sizes: tuple[float, ...]
     losses: Mapping[str, float]
     precision: torch.dtype = torch.bfloat16
+    vary: Callable[[Tensor], Tensor] = vary
 
 
 def normalised(images: Tensor) -> Tensor:
@@ -59,7 +60,7 @@ def step_loss(
     settings = task.settings
     rows = pool.draw(settings.batch, settings.drawn)
     windows = cut_windows(pool, rows, task.side, task.placing, settings.targets)
-    images = normalised(vary(windows.images)).contiguous(memory_format=torch.channels_last)
+    images = normalised(task.vary(windows.images)).contiguous(memory_format=torch.channels_last)
     with _autocast(pool.device, task.precision):
         features = network.encode(images)
         dense = network.dense(features)
