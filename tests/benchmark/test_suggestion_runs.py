@@ -84,7 +84,7 @@ def test_rows_come_back_and_make_a_table(tmp_path: Path) -> None:
     ]
     append_rows(tmp_path / "rows.csv", rows[:1])
     append_rows(tmp_path / "rows.csv", rows[1:])
-    assert read_rows(tmp_path / "rows.csv") == rows
+    assert read_rows(tmp_path / "rows.csv", SuggestionRow) == rows
     assert suggestion_table(rows).splitlines()[2:] == [
         "| a | suggestions | 1 | 10 | 0.80 | 0.50 | 1.00 | 1.00 | 15 |",
         "| a | a click on each blob | 1 | 7 | - | - | 0.57 | 0.00 | 8 |",
@@ -103,6 +103,6 @@ def test_the_command_measures_once_and_prints_the_table(
     for _ in range(2):
         assert main([*command, "--models", "default"]) == 0
         assert "| cells | suggestions | 1 | 4 |" in capsys.readouterr().out
-    assert len(read_rows(tmp_path / "out" / bench_suggestions.TABLE)) == 6
+    assert len(read_rows(tmp_path / "out" / bench_suggestions.TABLE, SuggestionRow)) == 6
     assert main([*command, "--models", "default,geodesic"]) == 2
     assert "one model, but got 2" in capsys.readouterr().err

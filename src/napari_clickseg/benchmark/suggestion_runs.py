@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from time import process_time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,7 @@ BLOB_DISTANCE, WEAKEST = 0.35, 0.1
 """Blobs are at least this share of a diameter apart, and respond at least this share of what the strongest does."""
 Labels = npt.NDArray[Any]
 Position = tuple[float, ...]
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,28 +106,28 @@ def sample_planes(items: Iterable[Item], count: int, seed: int) -> list[tuple[It
     return drawn
 
 
-def append_rows(path: Path, rows: Iterable[SuggestionRow]) -> None:
-    """Add rows to a CSV as they come."""
+def append_rows(path: Path, rows: Iterable[Any]) -> None:
+    """Add rows, values of one dataclass, to a CSV as they come."""
     with open(path, "a", newline="", encoding="utf-8") as handle:
-        table = csv.DictWriter(handle, [field.name for field in fields(SuggestionRow)], lineterminator="\n")
-        if handle.tell() == 0:
-            table.writeheader()
         for row in rows:
+            table = csv.DictWriter(handle, [column.name for column in fields(row)], lineterminator="\n")
+            if handle.tell() == 0:
+                table.writeheader()
             table.writerow(asdict(row))
             handle.flush()
 
 
-def read_rows(path: Path) -> list[SuggestionRow]:
-    """Read what `append_rows` wrote; nothing where there is no file."""
+def read_rows(path: Path, kind: type[R]) -> list[R]:
+    """Read what `append_rows` wrote, as values of its dataclass; nothing where there is no file."""
     if not path.exists():
         return []
     kinds = {"int": int, "float": float, "str": str}
-    columns = [(field.name, kinds[str(field.type)]) for field in fields(SuggestionRow)]
+    columns = [(column.name, kinds[str(column.type)]) for column in fields(kind)]  # type: ignore[arg-type]
     with open(path, newline="", encoding="utf-8") as handle:
         values: list[dict[str, Any]] = [
-            {name: kind(row[name]) for name, kind in columns} for row in csv.DictReader(handle)
+            {name: convert(row[name]) for name, convert in columns} for row in csv.DictReader(handle)
         ]
-    return [SuggestionRow(**row) for row in values]
+    return [kind(**row) for row in values]
 
 
 def suggestion_table(rows: Sequence[SuggestionRow]) -> str:
@@ -203,7 +204,7 @@ def run_item(
 def _row(
     item: Item, frame: Frame, side: int, count: int, truth: Labels, found: Suggestions, seconds: float, method: str
 ) -> SuggestionRow:
-    best = overlaps(truth, _painted(found, truth.shape)).best()
+    best = overlaps(truth, painted(found, truth.shape)).best()
     hits = [sum(value >= least for value in best.values()) for least in IOUS]
     size = round(found.diameters[0], 1) if found.diameters else 0.0
     counts = (count, len(best), len(found), hits[0], hits[1])
@@ -270,7 +271,8 @@ def blobs(image: Image, diameter: float) -> list[Position]:
     return [(float(y), float(x)) for y, x in places[order]]
 
 
-def _painted(found: Suggestions, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
+def painted(found: Suggestions, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
+    """Return suggestions as labels, numbered from 1 in their order."""
     labels = np.zeros(shape, np.int32)
     for number, one in enumerate(found, start=1):
         labels[one.region.slices][one.mask] = number

@@ -116,7 +116,7 @@ USED = {
     "report": ("page", "out", "robot", "max_clicks"),
     "correct": (*DATA, "images", "failures", "seed", "record"),
     "sequences": (*DATA, "frames", "side"),
-    "suggest": (*DATA, "seed"),
+    "suggest": (*DATA, "seed", "whole_job"),
     "gui": ("models", "out"),
 }
 """The options that count where bench does something else than to click, by what it is to do."""
@@ -397,6 +397,12 @@ COMMAND = Command(
             type=count,
             metavar="N",
             help="instead, let one model suggest all objects in the middle of N planes per source",
+        ),
+        Option.of(
+            "--whole-job",
+            needs="--suggest",
+            action="store_true",
+            help="with --suggest: all clicks and keys until every object is good, beside drawing each from nothing",
         ),
         Option.of(
             "--worst",
