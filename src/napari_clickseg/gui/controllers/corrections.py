@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,31 @@ Position = tuple[float, ...]
 Plan = Callable[..., label_operations.Edits]
 """Given `frames`, returns which pixels change on them."""
 OfTwo = Callable[["LayerPair", Position, Position], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a correction does.
+
+    Attributes
+    ----------
+    frame : Frame
+        Where it was asked for.
+    now : callable
+        Does it on that frame.
+    planned : callable
+        Given `frames`, returns which pixels change on them; does not change any.
+    sentence : str
+        What is to be read once it is done.
+    around : callable or None
+        Does it on that frame only around the place that was pointed at.
+    """
+
+    frame: Frame
+    now: Callable[[], object]
+    planned: Plan
+    sentence: str
+    around: Callable[[], object] | None = None
 
 
 class Corrections:
@@ -117,7 +143,7 @@ class Corrections:
         if pair is self._workspace.current:
             planned = partial(label_operations.relabel, pair.session.labels, label, new, whole=_whole(pair))
             now = partial(pair.session.relabel, label, new, [frame])
-            self._do(pair, frame, now, planned, f"Object {label} is object {new} now.")
+            self._do(pair, Correction(frame, now, planned, f"Object {label} is object {new} now."))
 
     def leave_id(self) -> None:
         """Ask for a number no more."""
@@ -176,7 +202,7 @@ class Corrections:
         planned = partial(label_operations.merge, pair.session.labels, (stays, goes), whole=_whole(pair))
         now = partial(pair.session.merge, (stays, goes), [frame])
         around = None if near is None else partial(now, near)
-        self._do(pair, frame, now, planned, f"Object {goes} is part of object {stays} now.", around)
+        self._do(pair, Correction(frame, now, planned, f"Object {goes} is part of object {stays} now.", around))
 
     def _split(self, pair: LayerPair, first: Position, second: Position) -> None:
         new = pair.session.split(first, second)
@@ -190,21 +216,22 @@ class Corrections:
             raise ValueError(f"Both places lie on object {one}; swapping takes two objects.")
         planned = partial(label_operations.swap, pair.session.labels, one, other, whole=_whole(pair))
         now = partial(pair.session.swap, one, other, [frame])
-        self._do(pair, frame, now, planned, f"Objects {one} and {other} swapped their numbers.")
+        self._do(pair, Correction(frame, now, planned, f"Objects {one} and {other} swapped their numbers."))
 
     def _delete(self, pair: LayerPair, position: Position) -> None:
         label, frame = _object_at(pair, position), self._frame(pair, position)
         near = Click(position).point(pair.session.ndim)
         planned = partial(label_operations.delete, pair.session.labels, label, whole=_whole(pair))
         now = partial(pair.session.delete, label, frame)
-        self._do(pair, frame, now, planned, f"Object {label} is deleted.", partial(now, near))
+        self._do(pair, Correction(frame, now, planned, f"Object {label} is deleted.", partial(now, near)))
 
     def _fill(self, pair: LayerPair, position: Position) -> None:
         label = _object_at(pair, position)
         frame, near = self._frame(pair, position), Click(position).point(pair.session.ndim)
         planned = partial(_filled, pair.session.labels, label, whole=_whole(pair))
         now = partial(pair.session.fill, label, frame)
-        self._do_here(pair, frame, now, planned, f"Object {label} has no holes any more.", partial(now, near))
+        sentence = f"Object {label} has no holes any more."
+        self._do_here(pair, Correction(frame, now, planned, sentence, partial(now, near)))
 
     def _ask_number(self, pair: LayerPair, position: Position) -> None:
         label = _object_at(pair, position)
@@ -230,54 +257,37 @@ class Corrections:
 
     # -- doing it --------------------------------------------------------------------------------------------------
 
-    def _do(
-        self,
-        pair: LayerPair,
-        frame: Frame,
-        now: Callable[[], object],
-        planned: Plan,
-        sentence: str,
-        around: Callable[[], object] | None = None,
-    ) -> None:
-        """Correct one frame, or those chosen; `around` as in `_do_here`."""
+    def _do(self, pair: LayerPair, correction: Correction) -> None:
+        """Correct one frame, or those chosen."""
         if self.extent == "frame" or not self._frames.has_frames(pair):
-            self._do_here(pair, frame, now, planned, sentence, around)
+            self._do_here(pair, correction)
             return
         counts = pair.session.image.frames_shape(pair.session.ndim)
         axis = self._frames.axis(pair)
-        self._do_later(
-            pair, list(_all(counts) if self.extent == "all" else _from(frame, axis, counts)), planned, sentence
-        )
+        frames = _all(counts) if self.extent == "all" else _from(correction.frame, axis, counts)
+        self._do_later(pair, list(frames), correction)
 
-    def _do_here(
-        self,
-        pair: LayerPair,
-        frame: Frame,
-        now: Callable[[], object],
-        planned: Plan,
-        sentence: str,
-        around: Callable[[], object] | None = None,
-    ) -> None:
+    def _do_here(self, pair: LayerPair, correction: Correction) -> None:
         """Correct one frame: at once where that takes no time, in the background where it does.
 
-        Of a slide, which takes minutes to read, only what is around the place is corrected, by `around`, and the
-        sentence says so.
+        Of a slide, which takes minutes to read, only what is around the place is corrected, and the sentence says so.
         """
         whole = _whole(pair)
         if quickly_searched(pair.session.labels, whole):
-            now()
-            self._tell(pair, sentence)
-        elif around is None or whole.size <= SEARCH_LONG:
-            self._do_later(pair, [frame], planned, sentence)
+            correction.now()
+            self._tell(pair, correction.sentence)
+        elif correction.around is None or whole.size <= SEARCH_LONG:
+            self._do_later(pair, [correction.frame], correction)
         else:
-            around()
-            self._tell(pair, f"{sentence} {messages.ONLY_AROUND}")
+            correction.around()
+            self._tell(pair, f"{correction.sentence} {messages.ONLY_AROUND}")
 
-    def _do_later(self, pair: LayerPair, frames: list[Frame], planned: Plan, sentence: str) -> None:
+    def _do_later(self, pair: LayerPair, frames: list[Frame], correction: Correction) -> None:
         """Read frames in the background, and write when it is known what changes."""
         step = pair.session.step
         self._background.long.submit(
-            lambda stop: planned(frames=frames), lambda outcome: self._write(pair, step, outcome, sentence)
+            lambda stop: correction.planned(frames=frames),
+            lambda outcome: self._write(pair, step, outcome, correction.sentence),
         )
 
     def _write(self, pair: LayerPair, step: int, outcome: Outcome, sentence: str) -> None:
