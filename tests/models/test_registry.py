@@ -179,3 +179,16 @@ def test_a_predictor_whose_library_is_not_there_is_not_listed(monkeypatch: pytes
     assert "grabcut" in {entry.name for entry in list_models()}
     monkeypatch.setitem(registry.NEEDS, "grabcut", "no_such_library")
     assert "grabcut" not in {entry.name for entry in list_models()}
+
+
+def test_learned_weights_are_found_by_name_though_not_listed(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("CLICKSEG_JOURNALS", str(folder / "journals"))
+    name = "learned-00112233aa"
+    with pytest.raises(ValueError, match=r"learned from kept objects, and are not on this computer any more"):
+        find_model(name)
+    place = folder / "journals" / "learned" / f"{name}.safetensors"
+    place.parent.mkdir(parents=True)
+    card = ModelCard(name, "Learned", "From 9 objects.", "lite_clicknet", {}, 64, {}, 0.46)
+    save_file({"x": np.zeros(1, np.float32)}, str(place), metadata=card.to_metadata())
+    assert find_model(name).path == place
+    assert name not in [entry.name for entry in list_models()]

@@ -238,6 +238,17 @@ def test_what_is_discarded_is_gone_with_all_that_lies_beside_it(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_learned_weights_are_kept_for_two_months(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLICKSEG_JOURNALS", str(tmp_path))
+    weights = tmp_path / "learned" / "learned-0011223344.safetensors"
+    weights.parent.mkdir()
+    weights.touch()
+    clean(now=time.time() + 59 * 86_400)
+    assert weights.exists()
+    clean(now=time.time() + 61 * 86_400)
+    assert not weights.exists()
+
+
 def test_journals_of_last_month_are_cleaned_away(tmp_path: Path) -> None:
     old, new = left_behind(tmp_path), left_behind(tmp_path)
     os.utime(old, (time.time() - (KEPT_DAYS + 1) * 86_400,) * 2)

@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_clickseg.commands.bench_learning import bench_learning
 from napari_clickseg.commands.bench_suggestions import bench_suggestions
 from napari_clickseg.commands.options import (
     DEFAULT,
@@ -117,6 +118,7 @@ USED = {
     "correct": (*DATA, "images", "failures", "seed", "record"),
     "sequences": (*DATA, "frames", "side"),
     "suggest": (*DATA, "seed", "whole_job"),
+    "learn": ("data", "sources", "split", "out", "device", "seed"),
     "gui": ("models", "out"),
 }
 """The options that count where bench does something else than to click, by what it is to do."""
@@ -143,6 +145,8 @@ def run_bench(chosen: argparse.Namespace) -> None:
         return bench_corrections(chosen)
     if chosen.suggest:
         return bench_suggestions(chosen)
+    if chosen.learn:
+        return bench_learning(chosen)
     if chosen.sequences:
         return bench_sequences(chosen)
     return _bench_gui(chosen) if chosen.gui else _bench(chosen)
@@ -403,6 +407,12 @@ COMMAND = Command(
             needs="--suggest",
             action="store_true",
             help="with --suggest: all clicks and keys until every object is good, beside drawing each from nothing",
+        ),
+        Option.of(
+            "--learn",
+            type=count,
+            metavar="N",
+            help="instead, learn from ten objects on each of N planes per source, and click on others",
         ),
         Option.of(
             "--worst",

@@ -206,7 +206,8 @@ def clean(folder: Path | None = None, now: float | None = None) -> None:
             os.utime(path, (now, now))
         else:
             delete(path)
-    for weights in learned_folder().glob("learned-*"):
+    learned = learned_folder() if folder is None else folder / learned_folder().name
+    for weights in learned.glob("learned-*"):
         if (now - weights.stat().st_mtime) / DAY > LEARNED_DAYS:
             weights.unlink(missing_ok=True)
 

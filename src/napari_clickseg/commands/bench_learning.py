@@ -1,0 +1,37 @@
+"""clickseg bench --learn: how many clicks learning from ten objects saves on the others of a plane."""
+
+from __future__ import annotations
+
+import argparse
+
+TABLE = "learning.csv"
+
+
+def bench_learning(chosen: argparse.Namespace) -> None:
+    """Learn from ten objects of each plane, click on others, and print a table; what is in the CSV is not done again.
+
+    Raises
+    ------
+    ValueError
+        Where there are no planes with objects.
+    """
+    from napari_clickseg.batch.learning_runs import append_rows, learning_table, read_rows, run_plane
+    from napari_clickseg.benchmark.datasets import find_sources, read_items
+    from napari_clickseg.benchmark.suggestion_runs import sample_planes
+    from napari_clickseg.inference.device import choose_device
+    from napari_clickseg.storage.image_label_pairs import find_data
+
+    sources = find_sources(find_data(chosen.data), chosen.sources)
+    items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
+    planes = sample_planes(items, chosen.learn, chosen.seed)
+    if not planes:
+        raise ValueError(f"There are no planes with objects in the split {chosen.split!r} of {', '.join(sources)}.")
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    path, device = chosen.out / TABLE, choose_device(chosen.device)
+    done = {(row.source, row.image, row.frame) for row in read_rows(path)}
+    for item, frame in planes:
+        if (item.source, item.name, " ".join(map(str, frame))) not in done:
+            print(f"{item.source} {item.name}", flush=True)
+            append_rows(path, run_plane(item, frame, device, chosen.seed))
+    print(learning_table(read_rows(path)))
+    print(f"written: {path}")
