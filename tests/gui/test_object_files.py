@@ -9,6 +9,7 @@ import pytest
 from npe2 import PluginManager, PluginManifest, io_utils
 
 from napari_clickseg.gui.object_files import reader_for
+from napari_clickseg.gui.plugin_layers import classes_in
 
 
 @pytest.fixture
@@ -31,10 +32,13 @@ def cells() -> np.ndarray:
 @pytest.mark.parametrize("name", ["a.zip", "a.geojson", "a.json"])
 def test_a_labels_layer_is_saved_and_opened_again(plugins: PluginManager, tmp_path: Path, name: str):
     path = str(tmp_path / name)
-    io_utils.write(path, [(cells(), {"name": "cells"}, "labels")], plugin_name="napari-clickseg")
+    features = {"index": [4, 6], "class": ["round", None]}
+    layer = (cells(), {"name": "cells", "features": features}, "labels")
+    io_utils.write(path, [layer], plugin_name="napari-clickseg")
     [(labels, attributes, kind)] = io_utils.read([path], stack=False, plugin_name="napari-clickseg")
     assert kind == "labels"
     assert attributes["name"] == "a"
+    assert classes_in(attributes["features"]) == {4: "round"}
     assert np.array_equal(labels, cells()[: labels.shape[0], : labels.shape[1]])
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari.layers import Labels
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from napari_clickseg.gui.outlines import SHADOW
-from napari_clickseg.gui.plugin_layers import COLOURS
+from napari_clickseg.gui.plugin_layers import COLOURS, classes_in, features_of, with_classes
 
 EYES = {
     "all cones": np.eye(3),
@@ -57,3 +58,23 @@ def test_each_line_or_its_shadow_differs_from_the_image(eye, ground):
     lab = seen([*IDS, shadow], eye)
     differences = deltaE_ciede2000(lab, np.broadcast_to(seen(below, eye), lab.shape))
     assert np.maximum(differences[:-1], differences[-1]).min() > FROM_IMAGE, differences.round(1)
+
+
+def test_classes_are_found_in_tables_of_any_origin():
+    labels = np.zeros((4, 4), int)
+    table = {"index": [0, 3, 5, 7], "class": ["", " dead\n cell", None, "x" * 200]}
+    assert classes_in(Labels(labels, features=table).features) == {3: "dead cell", 7: "x" * 80}
+    assert classes_in(Labels(labels, features={"label": [2.0, np.nan], "class": ["a", "b"]}).features) == {2: "a"}
+    assert classes_in(Labels(labels, features={"class": ["a", "b"]}).features) == {}
+    assert classes_in({}) == {}
+    assert classes_in(Labels(labels, features=features_of({4: "dead"})).features) == {4: "dead"}
+
+
+def test_other_columns_stay_when_classes_are_written():
+    table = Labels(np.zeros((4, 4), int), features={"index": [0, 3], "area": [np.nan, 7.0]}).features
+    new = with_classes(with_classes(table, {3: "dead", 5: "alive"}), {5: "alive"})
+    assert new["index"].tolist() == [0, 3, 5]
+    assert new["area"].fillna(-1).tolist() == [-1, 7, -1]
+    assert classes_in(new) == {5: "alive"}
+    bare = with_classes(Labels(np.zeros((4, 4), int)).features, {2: "dead"})
+    assert classes_in(bare) == {2: "dead"}

@@ -69,6 +69,17 @@ def checked_names(names: Iterable[str]) -> tuple[str, ...]:
     return checked
 
 
+def usable_name(text: object) -> str:
+    """Return a name that somebody else gave as one of a class; "" for none.
+
+    >>> usable_name(" Tumor:\\n positive "), usable_name(float("nan"))
+    ('Tumor: positive', '')
+    """
+    if not isinstance(text, str):
+        return ""
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())[:LONGEST_NAME].strip()
+
+
 def changed(classes: Classes, changes: Mapping[int, str | None]) -> Classes:
     """Return the classes after some were given, or taken away with None.
 

@@ -16,6 +16,7 @@ Owner = Literal[
     "review",
     "suggestions",
     "learning",
+    "classes",
     "measuring",
     "saving",
     "hover",
@@ -208,6 +209,26 @@ ACTIONS = (
         *("learn", "Shift-I", "Shift+I", "Learn from these"),
         "Let the model learn from the objects kept, for a minute; used only where it saves clicks. Again: stop.",
         "learning",
+    ),
+    Action(
+        *("classify", "Shift-K", "Shift+K", "Classify"),
+        "Give an object the class that is chosen in the list; take it away where it has it.",
+        *("classes", True),
+    ),
+    Action(
+        *("next_class", "Shift-J", "Shift+J", "Next class"),
+        "Choose the next class of the list.",
+        "classes",
+    ),
+    Action(
+        *("propose_classes", "Shift-Q", "Shift+Q", "Propose"),
+        "Propose the class of the other objects of the frame in view, from those that have one; again: propose none.",
+        "classes",
+    ),
+    Action(
+        *("accept_classes", "Shift-U", "Shift+U", "Accept classes"),
+        "Give all objects the class that is proposed for them, as one step of undo.",
+        "classes",
     ),
     Action(
         *("measure", "Shift-T", "Shift+T", "Measure"),

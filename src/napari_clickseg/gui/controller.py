@@ -10,6 +10,7 @@ from napari_clickseg.gui.alpha_layer import AlphaLayer
 from napari_clickseg.gui.background import Background
 from napari_clickseg.gui.channel_contrast import ChannelContrast
 from napari_clickseg.gui.click_layers import ClickLayers
+from napari_clickseg.gui.controllers.classes import Classes
 from napari_clickseg.gui.controllers.corrections import Corrections
 from napari_clickseg.gui.controllers.frames import Frames
 from napari_clickseg.gui.controllers.hover import Hover
@@ -135,6 +136,7 @@ class Controller:
             self.reports,
         )
         self.learning = Learning(self.workspace, self.models, self.background, self.reports)
+        self.classes = Classes(self.workspace, self.objects, self.background, self.reports)
         self.measuring = Measuring(self.workspace, self.frames, self.background, self.reports)
         self.recovery = Recovery(viewer.layers, self.workspace, self.background, self.reports)
         self.saving = Saving(
@@ -142,7 +144,7 @@ class Controller:
         )
         self.contrast = ChannelContrast(viewer, self.workspace, self.viewport)
         self.alpha = AlphaLayer(viewer, self.workspace)
-        self.outlines = Outlines(viewer.layers, self.workspace, self.viewport, self.background)
+        self.outlines = Outlines(viewer.layers, self.workspace, self.viewport, self.background, self.classes)
         self.suggested = SuggestionOutlines(
             viewer.layers, self.workspace, self.viewport, self.background, self.suggestions
         )
@@ -194,6 +196,7 @@ class Controller:
         self.propagation.close()
         self.suggestions.close()
         self.learning.close()
+        self.classes.close()
         self.review.close()
         self.frames.close()
         self.outlines.close()
@@ -272,6 +275,10 @@ class Controller:
             (requests.least_set, self.suggestions.set_least),
             (requests.learned_forgotten, self.learning.forget_learned),
             (requests.learned_kept, self.learning.keep_learned),
+            (requests.class_chosen, self.classes.choose_class),
+            (requests.class_added, self.classes.add_class),
+            (requests.class_renamed, self.classes.rename_class),
+            (requests.class_removed, self.classes.remove_class),
             (requests.opacity_set, self.set_opacity),
             (requests.model_chosen, self.models.choose_model),
             (requests.device_chosen, self.models.choose_device),
@@ -348,6 +355,7 @@ class Controller:
             self.review.changed,
             self.suggestions.changed,
             self.learning.changed,
+            self.classes.changed,
             self.measuring.changed,
             self.recovery.changed,
             self.model_import.changed,

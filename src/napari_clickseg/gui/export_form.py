@@ -1,10 +1,8 @@
 """The form that exports a Labels layer for other programs: magicgui makes it from the signature of `export_labels`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from magicgui import magic_factory
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FunctionGui
@@ -13,6 +11,7 @@ from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_info
 
 from napari_clickseg.core.images import guess_axes
+from napari_clickseg.gui.plugin_layers import classes_in
 from napari_clickseg.storage.exports import EXPORTS, Export
 from napari_clickseg.storage.exports.frames import Exported
 
@@ -38,7 +37,7 @@ def exported_of(labels: Labels, image: Image | None) -> Exported:
         guess_axes(labels.data.shape),
         (labels if image is None else image).name,
         pixels,
-        _classes(labels.features),
+        classes_in(labels.features),
         spacing=tuple(float(step) for step in labels.scale),
     )
 
@@ -93,12 +92,3 @@ def export_labels(objects: Labels, image: Image | None = None, program: str = "r
     worker.returned.connect(lambda _: show_info(f"Written: {target} ({export.title})."))
     worker.errored.connect(lambda error: show_error(f"{objects.name} was not exported. {error}"))
     worker.start()
-
-
-def _classes(features: Any) -> Mapping[int, str]:
-    """The class of each object that has one, of a features table with the columns index and class."""
-    if not {"index", "class"} <= set(features.columns):
-        return {}
-    named = features[["index", "class"]].dropna()
-    rows = zip(named["index"], named["class"], strict=True)
-    return {int(label): str(name) for label, name in rows if str(name) and np.isfinite(label)}

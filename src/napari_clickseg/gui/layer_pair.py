@@ -20,7 +20,7 @@ from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.gui.alignment import fits, put_in_place, why_not_aligned
 from napari_clickseg.gui.placement import Placement, Units
-from napari_clickseg.gui.plugin_layers import assign, make_labels
+from napari_clickseg.gui.plugin_layers import assign, classes_in, make_labels, with_classes
 from napari_clickseg.session.session import Session
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ class LayerPair:
         """Whether the ids in the labels are known, so that a new object gets one of its own."""
         self.convention = convention_of(given) if given is not None and self.counted and session is None else None
         """What a number in the labels that were there seems to stand for, other than one object."""
-        highest = None if self.counted else 0
+        highest, classes = None if self.counted else 0, None if given is None else classes_in(labels_layer.features)
         self.session = session or Session(
-            self.placement.image, predictor, labels=given, protect=protect, highest=highest
+            self.placement.image, predictor, given, protect=protect, highest=highest, classes=classes
         )
         if labels_layer is None:
             self.levels = levels_for(self.session.labels)
@@ -200,6 +200,11 @@ class LayerPair:
     def show_features(self, columns: Mapping[str, Sequence[Any]]) -> None:
         """Fill napari's features table of the labels: a row per object, the background first; nothing empties it."""
         self.labels_layer.features = dict(columns)
+
+    def show_classes(self, classes: Mapping[int, str]) -> None:
+        """Fill the column `class` of that table; other columns stay."""
+        if classes_in(self.labels_layer.features) != classes:
+            self.labels_layer.features = with_classes(self.labels_layer.features, classes)
 
     # -- what others change ----------------------------------------------------------------------------------------
 

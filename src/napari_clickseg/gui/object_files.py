@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_clickseg.core.images import guess_axes
+from napari_clickseg.gui.plugin_layers import classes_in, features_of
 from napari_clickseg.storage.exports import export_for
 from napari_clickseg.storage.exports.frames import Exported
 
@@ -25,14 +26,16 @@ def reader_for(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | 
 
 def write_objects(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     """Write a Labels layer; return the path written."""
-    labels = np.asarray(data)
-    export_for(path).write(path, Exported(labels, guess_axes(labels.shape), str(attributes.get("name", "labels"))))
+    labels, classes = np.asarray(data), classes_in(attributes.get("features", {}))
+    name = str(attributes.get("name", "labels"))
+    export_for(path).write(path, Exported(labels, guess_axes(labels.shape), name, classes=classes))
     return [path]
 
 
 def _read(path: str) -> list[LayerData]:
-    labels = export_for(path).read(path)
-    return [(labels, {"name": Path(path).name.partition(".")[0]}, "labels")]
+    export = export_for(path)
+    labels, features = export.read(path), features_of(export.read_classes(path))
+    return [(labels, {"name": Path(path).name.partition(".")[0], "features": features}, "labels")]
 
 
 def _holds_objects(path: Path) -> bool:

@@ -7,7 +7,8 @@ is a dot. The picture is painted anew a moment after the view or the labels chan
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_clickseg.core.object_classes import colour_of
 from napari_clickseg.gui.plugin_layers import COLOURS, Role, assign, make_outlines
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from napari_clickseg.core.jobs import Outcome, Stop
     from napari_clickseg.core.suggestions import Suggestion
     from napari_clickseg.gui.background import Background, Ticket
+    from napari_clickseg.gui.controllers.classes import Classes
     from napari_clickseg.gui.controllers.suggestions import Suggestions
     from napari_clickseg.gui.layer_pair import LayerPair
     from napari_clickseg.gui.viewport import Viewport
@@ -35,6 +38,8 @@ SHADOW = np.array((10, 10, 20, 200), np.uint8)
 """Of the line around the line, which shows on bright images."""
 SUGGESTED = np.array(((0, 0, 0, 0), (255, 255, 255, 255)), np.uint8)
 """Of suggestions, nothing first: of no object's colour."""
+UNCLASSED = (150, 150, 150)
+"""Of objects without a class, where others have one."""
 DASH = 4
 """Screen pixels of a broken line's pieces."""
 
@@ -47,20 +52,32 @@ class Outlines:
     layers : napari.components.LayerList
     workspace, viewport, background
         Which labels, what is in view, when to paint.
+    classes : Classes, optional
+        Which classes are proposed: lines then have the colours of classes.
     """
 
     NAME: ClassVar[Role] = "outlines"
 
-    def __init__(self, layers: Any, workspace: Workspace, viewport: Viewport, background: Background) -> None:
+    def __init__(
+        self,
+        layers: Any,
+        workspace: Workspace,
+        viewport: Viewport,
+        background: Background,
+        classes: Classes | None = None,
+    ) -> None:
         self._layers = layers
         self._workspace = workspace
         self._viewport = viewport
         self._background = background
+        self._classes = classes
         self._layer: Any = None
         self._ticket: Ticket | None = None
         self._open = self._soon = False
         for signal in (workspace.switched, workspace.drawn, workspace.moved, viewport.moved, viewport.stepped):
             signal.connect(self._on_changed)
+        if classes is not None:
+            classes.changed.connect(self._on_changed)
 
     def open(self) -> None:
         """Show outlines from now on."""
@@ -104,7 +121,9 @@ class Outlines:
     def _picture(self, pair: LayerPair, frame: Frame, start: Any, step: float, shape: Any) -> Callable[[Stop], Any]:
         """The job that draws the outlines at the pixels of the screen."""
         labels, drawn = pair.session.labels, self._drawn(pair)
-        return lambda stop: outlined(sampled(labels, frame, start, step, shape), drawn)
+        proposed = {} if self._classes is None else self._classes.proposed(pair)
+        look = ClassColours(pair.session.classes, proposed, pair.session.class_names)
+        return lambda stop: look.outlined(sampled(labels, frame, start, step, shape), drawn)
 
     def _on_painted(self, pair: LayerPair, frame: Frame, start: Any, step: float, outcome: Outcome) -> None:
         if not self._open or pair is not self._workspace.current or outcome.error is not None:
@@ -145,6 +164,30 @@ class Outlines:
         if self._open and not self._soon:
             self._soon = True
             self._background.later(PATIENCE_MS, self.paint)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassColours:
+    """How outlines show classes: whole lines for those given, broken ones for those proposed, grey ones for none."""
+
+    given: Mapping[int, str]
+    proposed: Mapping[int, str]
+    names: Sequence[str]
+
+    def outlined(self, ids: npt.NDArray[Any], without: int = 0) -> npt.NDArray[np.uint8]:
+        """Return the outlines of objects, in the colours of ids where there are no classes; see `outlined`."""
+        picture = outlined(ids, without)
+        if not self.given and not self.proposed:
+            return picture
+        rows, columns = np.nonzero((picture[..., 3] == 255) & (ids != 0))
+        there, places = np.unique(ids[rows, columns], return_inverse=True)
+        shown = {**self.proposed, **self.given}
+        colours = [colour_of(shown[k], self.names) if k in shown else UNCLASSED for k in there.tolist()]
+        broken = np.array([k in self.proposed and k not in self.given for k in there.tolist()], bool)
+        picture[rows, columns, :3] = np.array(colours, np.uint8).reshape(-1, 3)[places]
+        gaps = broken[places] & ((rows // DASH + columns // DASH) % 2 == 1)
+        picture[rows[gaps], columns[gaps]] = SHADOW
+        return picture
 
 
 class SuggestionOutlines(Outlines):

@@ -90,6 +90,7 @@ def panel_state(panel: Controller) -> PanelState:
         suggesting=panel.suggestions.state,
         learning=panel.learning.state,
         measuring=panel.measuring.enabled,
+        classes=panel.classes.state,
         frames=_frames(panel, pair),
         files=FilesState(
             panel.saving.unsaved, panel.saving.busy, panel.recovery.offer, pair is not None, panel.recovery.picture

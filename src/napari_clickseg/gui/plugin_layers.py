@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.layers import Image, Labels, Points
 from napari.utils.colormaps import CyclicLabelColormap
+
+from napari_clickseg.core.object_classes import usable_name
 
 if TYPE_CHECKING:
     from napari_clickseg.gui.placement import Placement
@@ -113,6 +115,34 @@ def make_labels(placement: Placement, levels: Sequence[Any], name: str, image_id
         metadata={MARK: {"role": "labels", "image": image_id}},
         **placement.options,
     )
+
+
+def classes_in(features: Any) -> dict[int, str]:
+    """Return the class of each object that has one, of a features table with the columns index (or label) and class.
+
+    Names are cut to one line that a table holds; rows without an id count for none.
+    """
+    key = next((name for name in ("index", "label") if name in features), None)
+    if key is None or "class" not in features:
+        return {}
+    rows = ((label, usable_name(name)) for label, name in zip(features[key], features["class"], strict=True))
+    return {int(label): name for label, name in rows if name and np.isfinite(label) and label >= 1}
+
+
+def features_of(classes: Mapping[int, str]) -> dict[str, list[Any]]:
+    """Return the features table of a Labels layer that holds classes alone."""
+    return {"index": [0, *classes], "class": [None, *classes.values()]} if classes else {}
+
+
+def with_classes(features: Any, classes: Mapping[int, str]) -> Any:
+    """Return a features table with these classes; its other columns stay."""
+    table = features.copy()
+    if "index" not in table:
+        table["index"] = range(len(table))
+    ids = list(dict.fromkeys([*table["index"], *classes]))
+    table = table.drop_duplicates("index").set_index("index").reindex(ids).reset_index()
+    table["class"] = [classes.get(label) for label in table["index"]]
+    return table
 
 
 def assign(layer: Any, **values: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from qtpy.QtCore import QTimer
 
 from napari_clickseg.core.images import MOST_SEEN
 from napari_clickseg.core.label_conventions import as_usual
+from napari_clickseg.core.object_classes import NO_CLASSES
 from napari_clickseg.gui import samples
 from napari_clickseg.gui.alignment import with_ones
 from napari_clickseg.gui.layer_choice import (
@@ -27,7 +28,7 @@ from napari_clickseg.gui.layer_choice import (
 from napari_clickseg.gui.layer_events import LayerEvents
 from napari_clickseg.gui.layer_pair import LayerPair, why_not_writable
 from napari_clickseg.gui.placement import TRANSFORMS, Placement, offered_channels, units_of_view
-from napari_clickseg.gui.plugin_layers import plain, role_of
+from napari_clickseg.gui.plugin_layers import features_of, plain, role_of
 from napari_clickseg.gui.view import layer_messages, messages
 from napari_clickseg.gui.view.protocol import Channel, Option, Picks
 
@@ -180,8 +181,8 @@ class Workspace:
             self._reports.resume()
             self._reports.held = None
 
-    def add_labels(self, data: Any, name: str) -> None:
-        """Show labels that were read from a file over the current image, and draw into them.
+    def add_labels(self, data: Any, name: str, classes: Mapping[int, str] = NO_CLASSES) -> None:
+        """Show labels, and classes, that were read from files over the current image, and draw into them.
 
         Raises
         ------
@@ -199,7 +200,7 @@ class Workspace:
                 f"{name} has the shape {tuple(shaped.shape)}, but the labels of {pair.image_name!r} need "
                 f"{placement.labels_shape}; open the image that they belong to."
             )
-        layer = Labels(shaped, name=name, opacity=0.45, **placement.options)
+        layer = Labels(shaped, name=name, opacity=0.45, features=features_of(classes), **placement.options)
         self._viewer.add_layer(layer)
         self.choose_labels(layer)
 

@@ -8,6 +8,7 @@ import pytest
 
 from napari_clickseg.gui.actions import ACTIONS
 from napari_clickseg.gui.alpha_layer import AlphaLayer
+from napari_clickseg.gui.controllers.classes import Classes
 from napari_clickseg.gui.controllers.corrections import Corrections
 from napari_clickseg.gui.controllers.hover import Hover
 from napari_clickseg.gui.controllers.learning import Learning
@@ -28,6 +29,7 @@ OWNERS = {
     "review": Reviewing,
     "suggestions": Suggestions,
     "learning": Learning,
+    "classes": Classes,
     "measuring": Measuring,
     "saving": Saving,
     "tools": Tools,

@@ -446,4 +446,4 @@ def travelled(before: ObjectState, after: ObjectState, forward: bool) -> str:
         return messages.edited_frames(len({frame for frame, _ in written.patches}))
     if confirmed:
         return messages.confirmation(confirmed[0], confirmed[0] in after.notes.confirmed)
-    return ""
+    return "" if before.notes.classes == after.notes.classes else messages.CLASSES

@@ -18,11 +18,13 @@ from napari_clickseg.storage.paths import learned_folder
 from napari_clickseg.storage.read_labels import read_labels
 from napari_clickseg.storage.recovery import recover
 from napari_clickseg.storage.session_file import Past, save_session
+from napari_clickseg.storage.tables import read_classes, read_table
 from napari_clickseg.storage.write_labels import write_labels
 
 if TYPE_CHECKING:
     from napari_clickseg.core.geometry import Geometry
     from napari_clickseg.core.jobs import Outcome, Stop
+    from napari_clickseg.core.object_classes import Classes
     from napari_clickseg.gui.background import Background, Ticket
     from napari_clickseg.gui.controllers.recovery import Recovery
     from napari_clickseg.gui.layer_pair import LayerPair
@@ -128,8 +130,8 @@ class Saving:
         _check_not_open(path, pair, [option.value for option in self._workspace.picks().images])
         labels, geometry = pair.session.labels, pair.placement.geometry
         job: Callable[[Stop], None] = partial(_labels_written, path, labels, geometry)
-        if self._measures():
-            table = path.with_name(TABLE.format(name_of(str(path), path.stem)))
+        if self._measures() or pair.session.classes:
+            table = _table_of(path)
             _check_table(table)
             job = partial(_measured_too, job, table, pair)
         self._write("labels", path, pair, job)
@@ -190,7 +192,8 @@ class Saving:
             self._reports.report(messages.not_read(path.name, outcome.error))
             return
         with self._reports.errors():
-            self._workspace.add_labels(outcome.value, path.stem)
+            labels, classes = outcome.value
+            self._workspace.add_labels(labels, path.stem, classes)
 
     def _on_workspace_switched(self, pair: LayerPair | None) -> None:
         """Offer the labels that were saved for an image that has none yet."""
@@ -239,8 +242,17 @@ def _check_not_open(path: Path, pair: LayerPair, images: Iterable[Any]) -> None:
 
 def _check_table(path: Path) -> None:
     """Refuse to write measurements over a file that is no table of them."""
-    if path.exists() and not (path.is_file() and path.read_bytes().startswith(TABLE_BEGINS)):
+    if path.exists() and not _is_table(path):
         raise ValueError(f"{path.name} is there already and is no table of measurements; save under another name.")
+
+
+def _table_of(labels: Path) -> Path:
+    """Where the table of measurements and classes lies that is saved with labels."""
+    return labels.with_name(TABLE.format(name_of(str(labels), labels.stem)))
+
+
+def _is_table(path: Path) -> bool:
+    return path.is_file() and path.read_bytes().startswith(TABLE_BEGINS)
 
 
 # -- jobs: on the thread of files --------------------------------------------------------------------------------------
@@ -253,13 +265,18 @@ def _labels_written(path: Path, labels: Any, geometry: Geometry, stop: Stop) -> 
 def _measured_too(write: Callable[[Stop], None], table: Path, pair: LayerPair, stop: Stop) -> None:
     """Write the labels, and a table of all their objects on all frames beside them."""
     write(stop)
-    rows = list(measure(pair.session.image, pair.session.labels, pair.session.ndim))
+    session = pair.session
+    rows = list(measure(session.image, session.labels, session.ndim, session.classes))
     with written_whole(table) as part:
         part.write_text(as_csv(rows), "utf-8")
 
 
-def _labels_read(path: Path, stop: Stop) -> Any:
-    return np.array(read_labels(path, background=0).array)
+def _labels_read(path: Path, stop: Stop) -> tuple[Any, Classes]:
+    """The labels, and the classes in the table that was saved with them."""
+    labels, table = np.array(read_labels(path, background=0).array), _table_of(path)
+    if not _is_table(table) or "class" not in read_table(table).columns:
+        return labels, {}
+    return labels, read_classes(table)
 
 
 def _log_written(

@@ -202,6 +202,37 @@ def measuring(now: bool) -> Status:
     return Status("ready", "Objects are not measured any more.")
 
 
+PROPOSING = Status("ready", "Classes are being proposed. Shift+Q stops it.")
+
+
+def class_chosen(name: str) -> Status:
+    """Return which class is given next."""
+    return Status("ready", f"Shift+K gives the object under the pointer the class {name}.")
+
+
+def classified(label: int, name: str | None) -> Status:
+    """Return which class an object has now."""
+    return done(f"Object {label} has no class any more." if name is None else f"Object {label} is of the class {name}.")
+
+
+def classes_proposed(count: int) -> Status:
+    """Return how many classes are proposed, and what can be done with them."""
+    if not count:
+        return Status("ready", "All objects of this frame have a class already.")
+    text = f"Proposed for {_count(count, 'object')}: broken lines. Shift+U accepts all; Shift+K gives another class."
+    return Status("ready", text)
+
+
+def classes_accepted(count: int) -> Status:
+    """Return how many objects got a class."""
+    return done(f"{_count(count, 'object')} got the class proposed.")
+
+
+def no_classes(problem: BaseException) -> Status:
+    """Return why no classes can be proposed."""
+    return error(f"No classes are proposed: {error(problem).text}")
+
+
 def not_measured(problem: BaseException) -> Status:
     """Return why objects could not be measured."""
     return error(f"The objects could not be measured: {error(problem).text}")
@@ -226,6 +257,7 @@ ARMED: dict[str, str] = {
     "suggest_in_box": "Drag a box around the objects to find.",
     "accept_suggestion": "Click on the suggestion to accept.",
     "dismiss_suggestion": "Click on the suggestion to dismiss.",
+    "classify": "Click on the object to give the class to.",
 }
 
 
@@ -308,6 +340,9 @@ def travelled(what: str, forward: bool) -> Status:
     if forward:
         return Status("ready", f"Done again: {what}. Ctrl+Z takes it back.")
     return Status("ready", f"Taken back: {what}. Ctrl+Shift+Z does it again.")
+
+
+CLASSES = "what was done to classes"
 
 
 def edited_frames(count: int) -> str:

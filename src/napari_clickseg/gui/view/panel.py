@@ -7,6 +7,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QFrame, QScrollArea, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
+from napari_clickseg.gui.view.classes_panel import ClassesPanel
 from napari_clickseg.gui.view.corrections_panel import CorrectionsPanel
 from napari_clickseg.gui.view.files_panel import FilesPanel, SamplesPanel
 from napari_clickseg.gui.view.first_steps import FirstSteps
@@ -49,6 +50,7 @@ class Panel(QStackedWidget):
         self.review = ReviewPanel(self.requests)
         self.suggestions = SuggestionsPanel(self.requests)
         self.learning = LearningPanel(self.requests)
+        self.classes = ClassesPanel(self.requests)
         self.measure = ActionButton("measure", self.requests.action.emit)
         self.files = FilesPanel(self.requests)
         self.first_steps = FirstSteps(self.requests)
@@ -57,7 +59,7 @@ class Panel(QStackedWidget):
         self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.tabs.setDocumentMode(True)
-        folds = (self.model_fold, folded("Protection, preview, record", self.drawing))
+        folds = (folded("Classes", self.classes), self.model_fold, folded("Protection, preview, record", self.drawing))
         self.pages = {
             DRAW: _page(self.corrections, self.shape, *folds, folded("Axes and spacing", self.axes)),
             FRAMES: _page(self.frames, self.review),
@@ -104,6 +106,7 @@ class Panel(QStackedWidget):
             self.corrections.show_armed(state.object.armed)
             if before is None or before.object.armed != state.object.armed:
                 self.suggestions.show_armed(state.object.armed)
+                self.classes.show_armed(state.object.armed)
         if changed("model"):
             self.model.show_model(state.model)
             self.drawing.show_protection(state.model.protect)
@@ -114,6 +117,8 @@ class Panel(QStackedWidget):
             self.suggestions.show_suggesting(state.suggesting)
         if changed("learning"):
             self.learning.show_learning(state.learning)
+        if changed("classes"):
+            self.classes.show_classes(state.classes)
         if changed("measuring"):
             self.measure.show_armed(state.measuring)
         if changed("suggesting") or changed("measuring"):

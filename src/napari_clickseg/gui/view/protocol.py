@@ -135,56 +135,52 @@ class ModelState:
 
 @dataclass(frozen=True, slots=True)
 class Suggesting:
-    """Whether all objects can be found at once, are being looked for, and which suggestions are shown.
-
-    Attributes
-    ----------
-    done : float
-        How much of it is done, from 0 to 1; 0 where that is not known.
-    frames : bool
-        There is more than one frame.
-    shown, found : int
-        Suggestions that are shown, and that were found.
-    least : float
-        The score that is asked for, 0 to 1.
-    note : str
-        Why nothing, or not all, is offered.
-    quality : float or None
-        The score of the one under the pointer.
-    """
+    """Whether all objects can be found at once, are being looked for, and which suggestions are shown."""
 
     can: bool = False
     busy: bool = False
     tip: str = ""
     done: float = 0.0
+    """How much of it is done, from 0 to 1; 0 where that is not known."""
     frames: bool = False
+    """There is more than one frame."""
     shown: int = 0
     found: int = 0
     least: float = 0.5
+    """The score that is asked for, 0 to 1."""
     note: str = ""
+    """Why nothing, or not all, is offered."""
     quality: float | None = None
+    """The score of the one under the pointer."""
 
 
 @dataclass(frozen=True, slots=True)
 class LearningState:
-    """Whether the model can learn from kept objects, is learning, and what came of it.
-
-    Attributes
-    ----------
-    done : float
-        How much of it is done, from 0 to 1; 0 where that is not known.
-    sentence : str
-        What the check found.
-    used : bool
-        Learned weights answer.
-    """
+    """Whether the model can learn from kept objects, is learning, and what came of it."""
 
     can: bool = False
     busy: bool = False
     tip: str = ""
     done: float = 0.0
+    """How much of it is done, from 0 to 1; 0 where that is not known."""
     sentence: str = ""
+    """What the check found."""
     used: bool = False
+    """Learned weights answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassesState:
+    """The list of classes, and how far proposing is; `there`: there is an image."""
+
+    rows: tuple[tuple[str, tuple[int, int, int], int], ...] = ()
+    """Name, colour (RGB), and how many objects have it."""
+    chosen: str = ""
+    """The one that is given next; empty where there are none."""
+    proposed: int = 0
+    """Objects for which a class is proposed."""
+    busy: bool = False
+    there: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,27 +221,19 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How propagation stands.
-
-    Attributes
-    ----------
-    running : bool
-    done, total : int
-        Frames done so far, and to be done at most.
-    resume : int or None
-        The frame from which it can go on; None where there is nothing to go on with.
-    again : bool
-        It goes on from a frame that was corrected since: what lies behind it is done anew.
-    question : str
-        What would be written over; it waits for an answer. Nothing where empty.
-    """
+    """How propagation stands."""
 
     running: bool = False
     done: int = 0
+    """Frames done so far."""
     total: int = 0
+    """Frames to be done at most."""
     resume: int | None = None
+    """The frame from which it can go on; None where there is nothing to go on with."""
     again: bool = False
+    """It goes on from a frame that was corrected since: what lies behind it is done anew."""
     question: str = ""
+    """What would be written over; it waits for an answer. Nothing where empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +343,7 @@ class PanelState:
     learning: LearningState = field(default_factory=LearningState)
     measuring: bool = False
     """Objects are measured."""
+    classes: ClassesState = field(default_factory=ClassesState)
     frames: FramesState = field(default_factory=FramesState)
     files: FilesState = field(default_factory=FilesState)
     extent: Extent = "frame"
@@ -396,6 +385,10 @@ class Requests:
     """The model that answered before learning is to answer again."""
     learned_kept = Signal()
     """The learned weights are to be a model of one's own."""
+    class_chosen = Signal(str)
+    class_added = Signal()
+    class_renamed = Signal(str, str)
+    class_removed = Signal(str)
     model_chosen = Signal(str)
     device_chosen = Signal(str)
     models_opened = Signal()
