@@ -24,10 +24,10 @@ def line_colours(b) -> set[tuple[int, ...]]:
 
 def test_a_class_is_given_by_key_listed_drawn_saved_and_opened_again(bench, plane, tmp_path):
     b = bench(plane)
-    for place in ((10, 10), (10, 30), (30, 10)):
+    for place in ((10, 32), (30, 32), (50, 32)):
         b.click(*place)
         b.key(Qt.Key.Key_Return)
-    b.hand.point_at((10, 10))
+    b.hand.point_at((10, 32))
     b.key(Qt.Key.Key_K, SHIFT)
     b.ready()
     panel = b.panel.classes
@@ -35,7 +35,7 @@ def test_a_class_is_given_by_key_listed_drawn_saved_and_opened_again(bench, plan
     panel.list.item(0).setText("mitotic")
     panel.add.click()
     b.ready()
-    b.hand.point_at((10, 30))
+    b.hand.point_at((30, 32))
     b.key(Qt.Key.Key_K, SHIFT)
     b.ready()
     assert dict(b.session.classes) == {1: "mitotic", 2: "class 1"}

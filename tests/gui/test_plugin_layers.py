@@ -8,7 +8,7 @@ from napari.layers import Labels
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from napari_clickseg.gui.outlines import SHADOW
-from napari_clickseg.gui.plugin_layers import COLOURS, classes_in, features_of, with_classes
+from napari_clickseg.gui.plugin_layers import COLOURS, classes_in, features_of, show_classes
 
 EYES = {
     "all cones": np.eye(3),
@@ -71,10 +71,12 @@ def test_classes_are_found_in_tables_of_any_origin():
 
 
 def test_other_columns_stay_when_classes_are_written():
-    table = Labels(np.zeros((4, 4), int), features={"index": [0, 3], "area": [np.nan, 7.0]}).features
-    new = with_classes(with_classes(table, {3: "dead", 5: "alive"}), {5: "alive"})
-    assert new["index"].tolist() == [0, 3, 5]
-    assert new["area"].fillna(-1).tolist() == [-1, 7, -1]
-    assert classes_in(new) == {5: "alive"}
-    bare = with_classes(Labels(np.zeros((4, 4), int)).features, {2: "dead"})
-    assert classes_in(bare) == {2: "dead"}
+    layer = Labels(np.zeros((4, 4), int), features={"index": [0, 3], "area": [np.nan, 7.0]})
+    show_classes(layer, {3: "dead", 5: "alive"})
+    show_classes(layer, {5: "alive"})
+    assert layer.features["index"].tolist() == [0, 3, 5]
+    assert layer.features["area"].fillna(-1).tolist() == [-1, 7, -1]
+    assert classes_in(layer.features) == {5: "alive"}
+    bare = Labels(np.zeros((4, 4), int))
+    show_classes(bare, {2: "dead"})
+    assert classes_in(bare.features) == {2: "dead"}

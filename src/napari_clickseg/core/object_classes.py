@@ -83,10 +83,10 @@ def usable_name(text: object) -> str:
 def changed(classes: Classes, changes: Mapping[int, str | None]) -> Classes:
     """Return the classes after some were given, or taken away with None.
 
-    >>> changed({1: "alive", 2: "alive"}, {2: None, 3: "dead"})
+    >>> dict(changed({1: "alive", 2: "alive"}, {2: None, 3: "dead"}))
     {1: 'alive', 3: 'dead'}
     """
-    return {label: name for label, name in {**classes, **changes}.items() if name is not None}
+    return MappingProxyType({label: name for label, name in {**classes, **changes}.items() if name is not None})
 
 
 def unchanged(classes: Classes, written: Collection[int] = ()) -> Classes:
@@ -97,7 +97,7 @@ def unchanged(classes: Classes, written: Collection[int] = ()) -> Classes:
 def merged(classes: Classes, ids: Sequence[int], gone: Collection[int]) -> Classes:
     """Return the classes after objects became one under the first id: its class, else the first of the others'.
 
-    >>> merged({3: "dead", 4: "alive"}, (2, 3, 4), gone=(3, 4))
+    >>> dict(merged({3: "dead", 4: "alive"}, (2, 3, 4), gone=(3, 4)))
     {2: 'dead'}
     """
     name = next((classes[label] for label in ids if label in classes), None)
@@ -107,7 +107,7 @@ def merged(classes: Classes, ids: Sequence[int], gone: Collection[int]) -> Class
 def divided(classes: Classes, written: Collection[int], parent: int) -> Classes:
     """Return the classes after parts of an object got ids of their own: they are of its class."""
     name = classes.get(parent)
-    return classes if name is None else {**classes, **dict.fromkeys(written, name)}
+    return classes if name is None else changed(classes, dict.fromkeys(written, name))
 
 
 def renamed(classes: Classes, label: int, new: int, gone: Collection[int]) -> Classes:
@@ -123,4 +123,4 @@ def swapped(classes: Classes, one: int, other: int) -> Classes:
 
 def renumbered(classes: Classes, ids: Mapping[int, int]) -> Classes:
     """Return the classes with other ids in the place of some."""
-    return {ids.get(label, label): name for label, name in classes.items()}
+    return changed({}, {ids.get(label, label): name for label, name in classes.items()})

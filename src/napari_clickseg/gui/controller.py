@@ -246,6 +246,7 @@ class Controller:
         pair = self.workspace.current
         if pair is not None:
             self.reports.follow(pair.session)
+            pair.show_classes()
             if self._moved and self.viewport.knows(pair):
                 self.preview.show(pair)
         elif self._moved:

@@ -16,11 +16,12 @@ from qtpy.QtCore import QTimer
 from napari_clickseg.core.clicks import Click, Frame
 from napari_clickseg.core.label_conventions import convention_of
 from napari_clickseg.core.labels import SEARCH_WHOLE, highest_id, quickly_searched
+from napari_clickseg.core.object_classes import NO_CLASSES
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.gui.alignment import fits, put_in_place, why_not_aligned
 from napari_clickseg.gui.placement import Placement, Units
-from napari_clickseg.gui.plugin_layers import assign, classes_in, make_labels, with_classes
+from napari_clickseg.gui.plugin_layers import assign, classes_in, make_labels, show_classes
 from napari_clickseg.session.session import Session
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class LayerPair:
         self.placement = Placement.of(image_layer, channel, view_units)
         self._read_shape = tuple(self.placement.image.array.shape)
         self._view: Any = None
+        self._measured, self._classes = False, NO_CLASSES
         self.measured: set[Frame] = set()
         """Frames of which the expected diameter is known, so that asking for it takes no time."""
         given = None if labels_layer is None else _writable(self.placement, labels_layer)
@@ -125,9 +127,8 @@ class LayerPair:
     def label_at(self, position: tuple[float, ...]) -> int | None:
         """Return the id in the labels at a position, 0 for background, None outside the image."""
         pixel = tuple(round(p) for p in position)
-        if not Region.whole(self.session.labels.shape).contains(pixel):
-            return None
-        return int(np.asarray(self.session.labels[pixel]))
+        inside = Region.whole(self.session.labels.shape).contains(pixel)
+        return int(np.asarray(self.session.labels[pixel])) if inside else None
 
     def lies_inside(self, position: tuple[float, ...], margin: float) -> bool:
         """Tell whether an object reaches further than `margin` pixels around a position on its frame."""
@@ -157,8 +158,7 @@ class LayerPair:
     def count_objects(self, frame: Frame) -> int:
         """Return how many objects a frame has, without a new one that is still being drawn. Any thread may call it."""
         ids = np.unique(np.asarray(self.session.labels[frame]))
-        state = self.session.state
-        drawn = 0 if state.taken_up else state.label
+        drawn = 0 if self.session.state.taken_up else self.session.state.label
         return int(np.count_nonzero((ids != 0) & (ids != drawn)))
 
     def resume(self, label: int, position: tuple[float, ...]) -> bool:
@@ -199,12 +199,14 @@ class LayerPair:
 
     def show_features(self, columns: Mapping[str, Sequence[Any]]) -> None:
         """Fill napari's features table of the labels: a row per object, the background first; nothing empties it."""
+        self._measured, self._classes = bool(columns), NO_CLASSES
         self.labels_layer.features = dict(columns)
 
-    def show_classes(self, classes: Mapping[int, str]) -> None:
-        """Fill the column `class` of that table; other columns stay."""
-        if classes_in(self.labels_layer.features) != classes:
-            self.labels_layer.features = with_classes(self.labels_layer.features, classes)
+    def show_classes(self) -> None:
+        """Fill the column `class` of that table, unless objects are measured; other columns stay."""
+        if self.session.classes is not self._classes and not self._measured:
+            self._classes = self.session.classes
+            show_classes(self.labels_layer, self._classes)
 
     # -- what others change ----------------------------------------------------------------------------------------
 

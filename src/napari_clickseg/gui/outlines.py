@@ -121,7 +121,8 @@ class Outlines:
     def _picture(self, pair: LayerPair, frame: Frame, start: Any, step: float, shape: Any) -> Callable[[Stop], Any]:
         """The job that draws the outlines at the pixels of the screen."""
         labels, drawn = pair.session.labels, self._drawn(pair)
-        proposed = {} if self._classes is None else self._classes.proposed(pair)
+        classes = self._classes
+        proposed = {} if classes is None or classes.proposals is None else classes.proposed(pair)
         look = ClassColours(pair.session.classes, proposed, pair.session.class_names)
         return lambda stop: look.outlined(sampled(labels, frame, start, step, shape), drawn)
 

@@ -7,8 +7,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_clickseg.core.clicks import on_frame
+from napari_clickseg.core.object_classes import colour_of
 from napari_clickseg.gui.view import messages
-from napari_clickseg.gui.view.protocol import FilesState, FramesState, ModelState, ObjectState, PanelState, Status
+from napari_clickseg.gui.view.protocol import (
+    ClassesState,
+    FilesState,
+    FramesState,
+    ModelState,
+    ObjectState,
+    PanelState,
+    Status,
+)
 
 if TYPE_CHECKING:
     from napari_clickseg.gui.controller import Controller
@@ -90,7 +99,7 @@ def panel_state(panel: Controller) -> PanelState:
         suggesting=panel.suggestions.state,
         learning=panel.learning.state,
         measuring=panel.measuring.enabled,
-        classes=panel.classes.state,
+        classes=classes_state(panel, pair),
         frames=_frames(panel, pair),
         files=FilesState(
             panel.saving.unsaved, panel.saving.busy, panel.recovery.offer, pair is not None, panel.recovery.picture
@@ -183,6 +192,15 @@ def _model(panel: Controller) -> ModelState:
         protect=panel.workspace.protection,
         question=models.question,
     )
+
+
+def classes_state(panel: Controller, pair: LayerPair | None) -> ClassesState:
+    """Return what the panel shows of classes."""
+    if pair is None or not pair.session.class_names:
+        return ClassesState(there=pair is not None)
+    names, given, classes = pair.session.class_names, list(pair.session.classes.values()), panel.classes
+    rows = tuple((name, colour_of(name, names), given.count(name)) for name in names)
+    return ClassesState(rows, classes.class_to_give(pair), len(classes.proposed(pair)), classes.busy, True)
 
 
 def _frames(panel: Controller, pair: LayerPair | None) -> FramesState:

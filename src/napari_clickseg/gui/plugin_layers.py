@@ -134,15 +134,17 @@ def features_of(classes: Mapping[int, str]) -> dict[str, list[Any]]:
     return {"index": [0, *classes], "class": [None, *classes.values()]} if classes else {}
 
 
-def with_classes(features: Any, classes: Mapping[int, str]) -> Any:
-    """Return a features table with these classes; its other columns stay."""
-    table = features.copy()
+def show_classes(layer: Any, classes: Mapping[int, str]) -> None:
+    """Write classes into the features table of a Labels layer; its other columns stay."""
+    if classes_in(layer.features) == classes:
+        return
+    table = layer.features.copy()
     if "index" not in table:
         table["index"] = range(len(table))
     ids = list(dict.fromkeys([*table["index"], *classes]))
     table = table.drop_duplicates("index").set_index("index").reindex(ids).reset_index()
     table["class"] = [classes.get(label) for label in table["index"]]
-    return table
+    layer.features = table
 
 
 def assign(layer: Any, **values: Any) -> None:

@@ -354,7 +354,7 @@ class ActiveObject:
         state = self.state
         own = (frame for frame, mask in state.masks.items() if mask is not state.taken_up.get(frame))
         gone = state.label in state.notes.classes and not self.area() and not self._stands_elsewhere(state.label)
-        notes = state.notes.corrected(state.label, own).classified({state.label: None} if gone else {})
+        notes = (state.notes.classified({state.label: None}) if gone else state.notes).corrected(state.label, own)
         self._close(state)
         self._push_level(replace(self._nothing(), kept=state.kept + 1, objects=state.objects + 1, notes=notes))
         if pieces := cut_off(state):

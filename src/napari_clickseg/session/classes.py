@@ -8,24 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from napari_clickseg.core.labels import standing
-from napari_clickseg.core.object_classes import Classes, checked_names
+from napari_clickseg.core.object_classes import Classes, changed, checked_names
 
 if TYPE_CHECKING:
     from napari_clickseg.session.session import Session
-
-
-def classes(session: Session) -> Classes:
-    """Return the class of each object that has one, by id."""
-    return MappingProxyType(session.state.notes.classes)
-
-
-def class_names(session: Session) -> tuple[str, ...]:
-    """Return the classes that there are, in the user's order."""
-    return session.state.notes.class_names
 
 
 def begin_with(session: Session, given: Classes) -> None:
@@ -99,7 +88,7 @@ def rename_class(session: Session, old: str, new: str) -> None:
     names = checked_names(new if one == old else one for one in session.class_names)
     if new == old:
         return
-    given = {label: new if one == old else one for label, one in session.classes.items()}
+    given = changed({}, {label: new if one == old else one for label, one in session.classes.items()})
     session._object.push_notes(replace(session.state.notes, classes=given, class_names=names))
     session._report("rename_class", old=old, new=new)
 

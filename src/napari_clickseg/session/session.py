@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
@@ -375,10 +376,8 @@ class Session:
 
     # -- objects ---------------------------------------------------------------------------------------------------
 
-    commit = object_lifecycle.commit
-    cancel = object_lifecycle.cancel
-    start_new = object_lifecycle.start_new
-    put_away = object_lifecycle.put_away
+    commit, cancel = object_lifecycle.commit, object_lifecycle.cancel
+    start_new, put_away = object_lifecycle.start_new, object_lifecycle.put_away
     reserve = object_lifecycle.reserve
 
     # -- history ---------------------------------------------------------------------------------------------------
@@ -398,8 +397,8 @@ class Session:
 
     # -- classes ---------------------------------------------------------------------------------------------------
 
-    classes = property(classes_.classes)
-    class_names = property(classes_.class_names)
+    classes = property(attrgetter("state.notes.classes"), doc="The class of each object that has one, by id.")
+    class_names = property(attrgetter("state.notes.class_names"), doc="The classes there are, in the user's order.")
     classify, name_classes, rename_class = classes_.classify, classes_.name_classes, classes_.rename_class
     propose_classes = class_proposals_.propose_classes
 

@@ -7,6 +7,7 @@ import pytest
 
 from doubles import disk
 from napari_clickseg.gui.controllers.classes import Classes
+from napari_clickseg.gui.panel_state import classes_state
 from stage import PairDouble, Stage
 
 SHAPE = (64, 64)
@@ -27,6 +28,11 @@ def stage():
     return made
 
 
+def shown(stage):
+    """What the panel shows of classes."""
+    return classes_state(stage, stage.workspace.current)
+
+
 def given(stage):
     return dict(stage.workspace.current.session.classes)
 
@@ -41,7 +47,7 @@ def test_the_key_gives_the_chosen_class_and_takes_it_away_again(stage):
     stage.classes.classify((46.0, 14.0))
     assert given(stage) == {1: "class 1"}
     stage.classes.next_class()
-    assert stage.classes.state.chosen == "class 1"
+    assert shown(stage).chosen == "class 1"
     with pytest.raises(ValueError, match="no object there"):
         stage.classes.classify((30.0, 30.0))
 
@@ -57,12 +63,12 @@ def test_the_button_waits_for_a_click(stage):
 def test_the_list_is_renamed_and_keeps_classes_in_use(stage):
     stage.classes.classify((14.0, 14.0))
     stage.classes.rename_class("class 1", "mitotic ")
-    assert stage.classes.state.rows == (("mitotic", (230, 159, 0), 1),)
+    assert shown(stage).rows == (("mitotic", (230, 159, 0), 1),)
     stage.classes.add_class()
     with pytest.raises(ValueError, match="'mitotic' is the class of objects"):
         stage.classes.remove_class("mitotic")
     stage.classes.remove_class("class 1")
-    assert stage.classes.state.chosen == "mitotic"
+    assert shown(stage).chosen == "mitotic"
 
 
 def test_an_object_being_drawn_is_kept_when_it_gets_a_class(stage):
@@ -77,7 +83,7 @@ def test_an_object_being_drawn_is_kept_when_it_gets_a_class(stage):
 def proposed(stage):
     stage.workspace.current.session.classify({1: "large", 3: "small"})
     stage.classes.propose_classes()
-    assert stage.classes.state.busy
+    assert stage.classes.busy
     stage.background.long.run_all()
     return stage
 
@@ -89,7 +95,7 @@ def test_proposals_are_shown_apart_and_accepted_by_one_step(proposed):
     assert "2 objects" in proposed.says
     proposed.classes.accept_classes()
     assert given(proposed) == {1: "large", 2: "large", 3: "small", 4: "small"}
-    assert proposed.classes.state.proposed == 0
+    assert shown(proposed).proposed == 0
     pair.session.undo()
     assert given(proposed) == {1: "large", 3: "small"}
 

@@ -19,10 +19,6 @@ class Tabled(PairDouble):
     def show_features(self, columns) -> None:
         self.table = dict(columns)
 
-    def show_classes(self, classes) -> None:
-        if classes:
-            self.table = {**self.table, "class": dict(classes)}
-
 
 @pytest.fixture
 def stage():
@@ -76,16 +72,11 @@ def test_switched_off_the_table_is_emptied(stage):
     assert np.array_equal(np.unique(stage.workspace.current.session.labels), [0, 2])
 
 
-def test_classes_stand_in_the_table_whether_objects_are_measured_or_not(stage):
+def test_the_class_of_an_object_stands_in_the_table(stage):
     pair = stage.workspace.current
     pair.session.labels[3:5, 3:8] = 2
-    assert stage.workspace.current.table == {}
-    pair.session.classify({2: "dead"})
-    assert stage.workspace.current.table == {"class": {2: "dead"}}
     stage.measuring.measure()
+    pair.session.classify({2: "dead"})
     assert settle(stage)["class"] == [None, "dead"]
     pair.session.undo()
     assert settle(stage)["class"] == [None, ""]
-    pair.session.redo()
-    stage.measuring.measure()
-    assert settle(stage) == {"class": {2: "dead"}}

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_clickseg.core.labels import standing
-from napari_clickseg.core.object_classes import colour_of
 from napari_clickseg.gui.view import messages
-from napari_clickseg.gui.view.protocol import ClassesState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +40,7 @@ class Classes:
     """
 
     changed = Signal()
-    """`state`, or what is proposed, is another one."""
+    """Another class is chosen, or other ones are proposed."""
 
     def __init__(self, workspace: Workspace, objects: Objects, background: Background, reports: Reports) -> None:
         self._workspace = workspace
@@ -51,32 +49,27 @@ class Classes:
         self._reports = reports
         self._chosen = ""
         self._ticket: Ticket | None = None
-        self._proposals: tuple[LayerPair, Mapping[int, ClassProposal]] | None = None
+        self.proposals: tuple[LayerPair, Mapping[int, ClassProposal]] | None = None
+        """What was proposed last, for objects of which some may have a class by now."""
         workspace.switched.connect(self._on_workspace_switched)
 
     @property
-    def state(self) -> ClassesState:
-        """What the panel shows."""
-        pair = self._workspace.current
-        if pair is None:
-            return ClassesState()
-        names, given = pair.session.class_names, list(pair.session.classes.values())
-        rows = tuple((name, colour_of(name, names), given.count(name)) for name in names)
-        busy = self._ticket is not None and self._ticket.busy
-        return ClassesState(rows, self._class_to_give(pair) if names else "", len(self.proposed(pair)), busy, True)
+    def busy(self) -> bool:
+        """Whether classes are being proposed."""
+        return self._ticket is not None and self._ticket.busy
 
     def proposed(self, pair: LayerPair) -> Mapping[int, str]:
         """Return the class proposed for each object of a pair that still has none."""
-        if self._proposals is None or self._proposals[0] is not pair:
+        if self.proposals is None or self.proposals[0] is not pair:
             return {}
         given = pair.session.classes
-        return {label: one.name for label, one in self._proposals[1].items() if label not in given}
+        return {label: one.name for label, one in self.proposals[1].items() if label not in given}
 
     def close(self) -> None:
         """Call off what runs."""
         if self._ticket is not None:
             self._ticket.cancel()
-        self._proposals = None
+        self.proposals = None
 
     # -- giving ----------------------------------------------------------------------------------------------------
 
@@ -89,7 +82,7 @@ class Classes:
         pair = self._ready_pair()
         names = pair.session.class_names
         if names:
-            self.choose_class(names[(names.index(self._class_to_give(pair)) + 1) % len(names)])
+            self.choose_class(names[(names.index(self.class_to_give(pair)) + 1) % len(names)])
 
     def choose_class(self, name: str) -> None:
         """Give this class from now on."""
@@ -125,16 +118,16 @@ class Classes:
             raise ValueError(KEPT.format(name))
         session.name_classes(one for one in session.class_names if one != name)
 
-    def _class_to_give(self, pair: LayerPair) -> str:
-        """The chosen class; the first of the list where that is not there."""
+    def class_to_give(self, pair: LayerPair) -> str:
+        """Return the chosen class; the first of the list where that is not there, "" where there are none."""
         names = pair.session.class_names
-        return self._chosen if self._chosen in names or not names else names[0]
+        return self._chosen if self._chosen in names else names[0] if names else ""
 
     def _classify_at(self, pair: LayerPair, position: Position) -> None:
         label = pair.label_at(position)
         if not label:
             raise ValueError(NO_OBJECT)
-        name = self._class_to_give(pair) or NEW.format(1)
+        name = self.class_to_give(pair) or NEW.format(1)
         new = None if pair.session.classes.get(label) == name else name
         kept = pair.session.state.kept
         pair.session.classify({label: new})
@@ -154,7 +147,7 @@ class Classes:
             Where there is no image.
         """
         pair = self._ready_pair()
-        if self.proposed(pair) or self.state.busy:
+        if self.proposed(pair) or self.busy:
             self.close()
             self._reports.resume()
         else:
@@ -180,7 +173,7 @@ class Classes:
         proposed = self.proposed(pair)
         there = standing(pair.session.labels, proposed)
         pair.session.classify({k: name for k, name in proposed.items() if there is None or k in there})
-        self._proposals = None
+        self.proposals = None
         self._reports.report(messages.classes_accepted(len(proposed)))
         self.changed.emit()
 
@@ -188,7 +181,7 @@ class Classes:
         if outcome.error is not None:
             self._reports.report(messages.no_classes(outcome.error))
         elif pair is self._workspace.current:
-            self._proposals = pair, outcome.value
+            self.proposals = pair, outcome.value
             self._reports.report(messages.classes_proposed(len(self.proposed(pair))))
         self.changed.emit()
 

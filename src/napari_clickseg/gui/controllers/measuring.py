@@ -1,4 +1,4 @@
-"""Measuring: classes stand in napari's features table, and sizes, shapes and intensities of the objects in view."""
+"""Measuring: sizes, shapes and intensities of the objects in view stand in napari's features table, kept up to date."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_clickseg.core.object_classes import NO_CLASSES
 from napari_clickseg.gui.view import messages
 from napari_clickseg.review.object_features import as_features, measure_frame
 
@@ -45,12 +44,9 @@ class Measuring:
         self._reports = reports
         self._ticket: Ticket | None = None
         self._open = self._soon = False
-        self._classes: dict[LayerPair, Classes] = {}
         self.enabled = False
         """Whether objects are measured."""
-        for signal in (workspace.switched, workspace.drawn, workspace.moved, frames.stepped):
-            signal.connect(self._on_changed)
-        workspace.dropped.connect(lambda pair: self._classes.pop(pair, None))
+        self._facts = (workspace.switched, workspace.drawn, workspace.moved, frames.stepped)
 
     def open(self) -> None:
         """Follow changes from now on."""
@@ -66,6 +62,8 @@ class Measuring:
         """Measure the objects of the frame in view from now on; again: no more, and the table is emptied."""
         self.enabled = not self.enabled
         pair = self._workspace.current
+        for signal in self._facts:
+            (signal.connect if self.enabled else signal.disconnect)(self._on_changed)
         if self.enabled:
             self._measure()
         else:
@@ -73,25 +71,15 @@ class Measuring:
                 self._ticket.cancel()
             if pair is not None:
                 pair.show_features({})
-                self._show_classes(pair)
         self._reports.report(messages.measuring(self.enabled))
         self.changed.emit()
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _on_changed(self, *args: object) -> None:
-        pair = self._workspace.current
-        if self._open and self.enabled:
-            if self._soon:
-                return
+        if self._open and self.enabled and not self._soon:
             self._soon = True
             self._background.later(PATIENCE_MS, self._measure)
-        elif self._open and pair is not None and self._classes.get(pair, NO_CLASSES) != pair.session.classes:
-            self._show_classes(pair)
-
-    def _show_classes(self, pair: LayerPair) -> None:
-        self._classes[pair] = dict(pair.session.classes)
-        pair.show_classes(self._classes[pair])
 
     def _measure(self) -> None:
         self._soon = False
@@ -100,8 +88,8 @@ class Measuring:
             self._ticket.cancel()
         if self._open and self.enabled and pair is not None:
             frame = pair.frame_in_view()
-            classes = self._classes[pair] = dict(pair.session.classes)
-            job, receive = partial(_measured, pair, frame, classes), partial(self._on_measured, pair, frame)
+            job = partial(_measured, pair, frame, pair.session.classes)
+            receive = partial(self._on_measured, pair, frame)
             self._ticket = self._background.files.submit(job, receive)
 
     def _on_measured(self, pair: LayerPair, frame: Frame, outcome: Outcome) -> None:
