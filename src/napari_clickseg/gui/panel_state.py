@@ -105,7 +105,7 @@ def panel_state(panel: Controller) -> PanelState:
             panel.saving.unsaved, panel.saving.busy, panel.recovery.offer, pair is not None, panel.recovery.picture
         ),
         extent=panel.corrections.extent,
-        new_id_of=panel.corrections.new_id_of,
+        new_id_of=None if panel.corrections.asked is None else panel.corrections.asked[1],
         importing=panel.model_import.shown,
         hints=messages.FIRST_STEPS if panel.tour.wanted and pair is not None else (),
         tour=panel.tour.wanted,

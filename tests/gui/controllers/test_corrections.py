@@ -71,9 +71,9 @@ def test_a_number_is_asked_for_and_given_from_this_frame_on(stage):
     stage.workspace.current.frame = (1,)
     stage.corrections.choose_extent("onwards")
     stage.corrections.relabel((1.0, 10.0, 10.0))
-    assert stage.corrections.new_id_of == 1
+    assert stage.corrections.asked[1] == 1
     stage.corrections.give_id(9)
-    assert stage.corrections.new_id_of is None
+    assert stage.corrections.asked is None
     stage.background.long.run_all()
     assert [int(frame[10, 10]) for frame in labels(stage)] == [1, 9, 9]
 

@@ -84,15 +84,11 @@ class Corrections:
         self._preview = preview
         self._reports = reports
         self._first: tuple[str, Position] | None = None
-        self._asked: tuple[LayerPair, int, Frame] | None = None
+        self.asked: tuple[LayerPair, int, Frame] | None = None
+        """The object whose new number is being asked for, in which pair and on which frame."""
         self.extent: Extent = "frame"
         """On which frames corrections act."""
         workspace.switched.connect(self._on_workspace_switched)
-
-    @property
-    def new_id_of(self) -> int | None:
-        """The object whose new number is being asked for."""
-        return None if self._asked is None else self._asked[1]
 
     # -- actions: each takes a position, or None to wait for a click -----------------------------------------------
 
@@ -136,9 +132,9 @@ class Corrections:
 
     def give_id(self, new: int) -> None:
         """Give the object that was asked about this number."""
-        if self._asked is None:
+        if self.asked is None:
             return
-        pair, label, frame = self._asked
+        pair, label, frame = self.asked
         self.leave_id()
         if pair is self._workspace.current:
             planned = partial(label_operations.relabel, pair.session.labels, label, new, whole=_whole(pair))
@@ -147,8 +143,8 @@ class Corrections:
 
     def leave_id(self) -> None:
         """Ask for a number no more."""
-        if self._asked is not None:
-            self._asked = None
+        if self.asked is not None:
+            self.asked = None
             self._reports.resume()
 
     def repair(self, action: str, pair: LayerPair, frame: Frame, labels: Sequence[int]) -> None:
@@ -235,7 +231,7 @@ class Corrections:
 
     def _ask_number(self, pair: LayerPair, position: Position) -> None:
         label = _object_at(pair, position)
-        self._asked = pair, label, self._frame(pair, position)
+        self.asked = pair, label, self._frame(pair, position)
         self._reports.report(messages.new_id(label))
 
     def _copy(self, pair: LayerPair, position: Position) -> None:
@@ -309,7 +305,7 @@ class Corrections:
         return Click(position).frame(pair.session.ndim)
 
     def _on_workspace_switched(self, pair: LayerPair | None) -> None:
-        self._first = self._asked = None
+        self._first = self.asked = None
 
 
 def _object_at(pair: LayerPair, position: Position) -> int:
