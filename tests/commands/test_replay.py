@@ -12,7 +12,9 @@ import tifffile
 from command_lines import discs, refused
 from napari_clickseg.cli import main
 from napari_clickseg.core.images import Image
+from napari_clickseg.models.card import amend_card
 from napari_clickseg.models.load import load_model
+from napari_clickseg.models.registry import find_model
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.cell_tracking import Track, read_result
 from napari_clickseg.storage.read_images import read_image
@@ -135,3 +137,30 @@ def test_an_image_of_another_shape_is_refused(session: Session, capsys: pytest.C
 def test_what_is_no_session_is_refused(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
     Path("session.json").write_text(json.dumps({"clicks": []}))
     assert "session.json is no session file that can be read" in refused(capsys, replay())
+
+
+def test_learned_weights_answer_again_or_are_missed(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLICKSEG_JOURNALS", str(here / "journals"))
+    name = "learned-0011223344"
+    place = here / "journals" / "learned" / f"{name}.safetensors"
+    place.parent.mkdir(parents=True)
+    amend_card(find_model("default").path, to=place, name=name)
+    session = Session(read_image("image.tif"), load_model("geodesic"))
+    record = Record(session)
+    for model, position in (("geodesic", (20, 20)), (name, (20, 60))):
+        session.predictor = load_model(model, "cpu")
+        session.click(position)
+        session.commit()
+    save_session("session.json", record, "image.tif", {name: place})
+    assert replay("--device", "cpu") == 0
+    told = capsys.readouterr()
+    assert "the same as recorded: 2 objects" in told.out
+    assert "other weights" not in told.err
+    amend_card(place, title="of another content")
+    assert replay("--device", "cpu") == 0
+    assert "other weights than the one that was recorded" in capsys.readouterr().err
+    place.unlink()
+    Path("out.tif").unlink()
+    assert "are not on this computer any more" in refused(capsys, replay())

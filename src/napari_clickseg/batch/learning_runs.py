@@ -8,6 +8,7 @@ they also tell the size.
 from __future__ import annotations
 
 import csv
+import math
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from napari_clickseg.core.clicks import Frame
     from napari_clickseg.core.exemplars import Exemplar
 
-LEARNED_FROM, TESTED = 10, 12
+LEARNED_FROM, TESTED = 10, 8
 """Objects of a plane that are learned from, and at most so many others that are clicked."""
 
 
@@ -60,7 +61,13 @@ class LearningRow:
 def run_plane(
     item: Item, frame: Frame, device: torch.device, seed: int = 0, effort: Effort = USUAL, tested: int = TESTED
 ) -> Iterator[LearningRow]:
-    """Yield a row per object that was not learned from; nothing where a plane has too few objects."""
+    """Yield a row per object that was not learned from; nothing where a plane has too few objects.
+
+    Parameters
+    ----------
+    effort : Effort
+        Its seconds do not count, so that the rows do not depend on the machine.
+    """
     plane = read_plane(item, frame)
     objects = [one for one in exemplars_on(plane.image, plane.labels, ()) if one.area >= SMALLEST_OBJECT]
     known, new = drawn(objects, f"{item.source}/{item.name}/{frame}", seed, tested)
@@ -70,7 +77,7 @@ def run_plane(
     known = [only(one, kept) for one in known]
     new = [only(one, [*kept, one.label]) for one in new]
     start, begun = Start.shipped(), process_time()
-    lesson = adapt(known, device, checked=False, effort=effort, start=start)
+    lesson = adapt(known, device, checked=False, effort=replace(effort, seconds=math.inf), start=start)
     seconds = round(process_time() - begun, 1)
     assert lesson.learned is not None, "without a check, what was learned is always there"
     plain, learned = start.predictor(device), lesson.learned.predictor(device)

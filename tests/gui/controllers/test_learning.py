@@ -102,6 +102,7 @@ def test_one_click_goes_back():
     assert stage.models.name == "disks"
     assert not stage.learning.state.used
     assert stage.learning.state.sentence == ""
+    assert says(stage) == "disks answers again as it did before learning."
 
 
 def test_what_saves_no_clicks_is_not_used():
@@ -193,6 +194,7 @@ def test_a_restored_session_finds_its_weights_again_or_says_that_they_are_gone()
     stage.learning.forget_learned()
     stage.learning.resume(NAME)
     assert stage.models.name == NAME
+    assert stage.learning.state.sentence == SENTENCE
     stage.learning.forget_learned()
     (learned_folder() / f"{NAME}.safetensors").unlink()
     stage.learning.resume(NAME)

@@ -155,6 +155,7 @@ class Learning:
         if self.used:
             self._sentence = ""
             self._models.choose_model(self._before)
+            self._reports.hold(learning_messages.forgotten(self._before))
 
     def keep_learned(self) -> None:
         """Keep the learned weights as a model of one's own."""
@@ -172,7 +173,7 @@ class Learning:
         except ValueError:
             self._reports.hold(learning_messages.LEARNED_GONE)
             return
-        self._use(name, entry.description)
+        self._use(name, entry.description)  # the status line goes on to say that the session is restored
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -203,7 +204,6 @@ class Learning:
             self._before = self._models.name
         self._models.use_learned(name)
         self._sentence = sentence
-        self._reports.hold(learning_messages.learned(sentence))
 
     def _follow(self) -> None:
         """Show how far it is, until it is done."""
@@ -221,7 +221,9 @@ class Learning:
             self._reports.hold(learning_messages.nothing_learned(outcome.value.sentence))
         else:
             with self._reports.errors():
-                self._use(outcome.value.name, f"Learned from {count} objects. {outcome.value.sentence}")
+                sentence = f"Learned from {count} objects. {outcome.value.sentence}"
+                self._use(outcome.value.name, sentence)
+                self._reports.hold(learning_messages.learned(sentence))
         self.changed.emit()
 
     def _on_kept(self, outcome: Outcome) -> None:

@@ -29,6 +29,11 @@ def learned(sentence: str) -> Status:
     return Status("ready", sentence, (("Back to the model before", "forget learned"),))
 
 
+def forgotten(name: str) -> Status:
+    """Return that the model before answers again."""
+    return Status("ready", f"{name} answers again as it did before learning.")
+
+
 def nothing_learned(sentence: str) -> Status:
     """Return that learning did not pay."""
     return Status("ready", f"{sentence} The model answers as before.")
