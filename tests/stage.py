@@ -242,6 +242,7 @@ class ViewportDouble:
 
     pointed = Signal()
     moved = Signal()
+    left = Signal()
     flat = True
 
     def point_at(self, *place: float) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_clickseg.core.regions import Region
-from napari_clickseg.gui.layer_pair import before_strokes, painted_regions
+from napari_clickseg.gui.brush_strokes import before_strokes, painted_regions
 from napari_clickseg.gui.view import messages
 from napari_clickseg.propagation.plan import Plan, backward, bracket, forward
 from napari_clickseg.review.findings import Finding

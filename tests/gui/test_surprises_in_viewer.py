@@ -129,9 +129,33 @@ def test_in_the_3d_view_no_key_deletes_what_is_out_of_sight(bench):
     b = bench(np.zeros((8, 64, 64), np.uint8), lambda viewer: viewer.add_labels(labels))
     point_at(b, 0, 10, 10)
     b.viewer.dims.ndisplay = 3
-    b.key(Qt.Key.Key_D)
-    assert "2D view" in b.status
+    for key in (Qt.Key.Key_D, Qt.Key.Key_W):
+        b.controller.reports.resume()
+        b.key(key)
+        assert "2D view" in b.status
+    for tool in ("delete", "box"):
+        b.controller.reports.resume()
+        b.press(tool)
+        assert "2D view" in b.status
+        assert b.controller.objects.armed == ""
     assert set(np.unique(labels)) == {0, 1, 2}
+
+
+def test_keys_act_nowhere_while_the_pointer_is_beside_the_image_or_the_canvas(bench):
+    labels = objects((8, 64, 64))
+    b = bench(np.zeros((8, 64, 64), np.uint8), lambda viewer: viewer.add_labels(labels))
+    b.viewer.dims.set_current_step(0, 1)
+    before = labels.copy()
+    point_at(b, 1, 90, 90)
+    b.key(Qt.Key.Key_C, Qt.KeyboardModifier.ShiftModifier)
+    assert "Point at the place" in b.status
+    point_at(b, 1, 10, 10)
+    b.viewer.mouse_over_canvas = True
+    b.viewer.mouse_over_canvas = False
+    b.controller.reports.resume()
+    b.key(Qt.Key.Key_D)
+    assert "Point at the place" in b.status
+    np.testing.assert_array_equal(labels, before)
 
 
 def test_a_polygon_of_naparis_ends_with_enter(bench, plane):

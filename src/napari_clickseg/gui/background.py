@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from importlib import import_module
 
 from qtpy.QtCore import QObject, Qt, QTimer, Signal, Slot
 
@@ -175,6 +178,17 @@ class Background:
         self.answers.close()
         self.long.close()
         self.files.close(finish=True)
+
+    def imported(self, modules: Iterable[str], call: Callable[[], None]) -> None:
+        """Import these on a thread of their own, as far as they are installed; then call this on the GUI thread."""
+
+        def job() -> None:
+            for module in modules:
+                with suppress(ImportError):
+                    import_module(module)
+            self.courier.send(call)
+
+        threading.Thread(target=job, name="clickseg-imports", daemon=True).start()
 
     def later(self, milliseconds: int, call: Callable[[], None]) -> None:
         """Call this on the GUI thread after a while; 0: once the events at hand are done with."""

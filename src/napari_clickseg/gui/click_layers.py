@@ -245,9 +245,9 @@ class ClickLayers:
         assign(self._preview, affine=affine, opacity=opacity, visible=True)
 
     def hide_preview(self) -> None:
-        """Show no preview."""
+        """Show no preview. It turns transparent: to switch a layer off, napari draws up its whole scene anew."""
         if self._preview is not None:
-            assign(self._preview, visible=False)
+            assign(self._preview, opacity=0.0)
 
     # -- the mouse (Hands) -----------------------------------------------------------------------------------------
 

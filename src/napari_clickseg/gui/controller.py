@@ -30,6 +30,8 @@ from napari_clickseg.gui.outlines import Outlines, SuggestionOutlines
 from napari_clickseg.gui.panel_state import Reports, panel_state
 from napari_clickseg.gui.plugin_layers import plain
 from napari_clickseg.gui.preview import Preview, TrialLayer
+from napari_clickseg.gui.suspension import Suspended, suspension_of
+from napari_clickseg.gui.view import messages
 from napari_clickseg.gui.viewport import Viewport
 from napari_clickseg.gui.workspace import Workspace
 from napari_clickseg.storage.paths import first_steps_marker
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from napari_clickseg.gui.view.protocol import View
     from napari_clickseg.models.registry import ModelEntry
     from napari_clickseg.session.session import Session
+
+FOR_LAYERS = ("pandas", "skimage.util")
+"""What napari imports when the first Labels and Points layers are made; half a second that the window need not wait."""
 
 
 class Controller:
@@ -86,7 +91,8 @@ class Controller:
     ) -> None:
         viewer = plain(viewer)
         self._view = view
-        self._open = self._soon = self._moved = False
+        self._suspension = suspension_of(viewer)
+        self._open = self._opening = self._soon = self._moved = False
         self.background = Background()
         self.reports = Reports(self.invalidate)
         self.viewport = Viewport(viewer)
@@ -160,11 +166,23 @@ class Controller:
 
     # -- opening and closing ---------------------------------------------------------------------------------------
 
+    def open_soon(self) -> None:
+        """Show the panel first, and open it when it is painted and what napari imports for our layers is there."""
+        if not self._open and not self._opening:
+            self._opening = True
+            self.reports.report(messages.OPENING)
+            self._view.show_state(panel_state(self))
+            self.background.imported(FOR_LAYERS, self._open_if_wanted)
+
+    def _open_if_wanted(self) -> None:
+        if self._opening:
+            self.open()
+
     def open(self) -> None:
         """Connect to the viewer, take up its image and load the model in the background. Does nothing when open."""
         if self._open:
             return
-        self._open = True
+        self._open, self._opening = True, False
         self.background.open()
         self.viewport.open()
         self.recovery.open()
@@ -174,22 +192,37 @@ class Controller:
         self.suggested.open()
         self.measuring.open()
         self.hover.open()
-        self.models.open()
-        self.workspace.open()
+        suspended = self._suspension.take()
+        for pair, journal in suspended.journals:
+            self.recovery.adopt(pair, journal)
+        self.models.open(suspended.model)
+        self.workspace.open(suspended)
         self.invalidate()
 
     def close(self) -> None:
         """Leave what is drawn, give everything back that is not ours and end the threads. Does nothing when closed."""
+        self._opening = False
         if self._open:
             self.model_import.leave()
+            self.propagation.close()
+            self.suggestions.close()
+            self._suspend()
             self.abandon()
             self.preview.hide()
             self.outlines.release()
             self.suggested.release()
             self.layers.release()
 
+    def _suspend(self) -> None:
+        """Leave sessions in which something was done to the next panel of this viewer."""
+        last = self.workspace.current
+        pairs = sorted((pair for pair in self.workspace if pair.session.step), key=lambda pair: pair is last)
+        journals = tuple((pair, self.recovery.release(pair)) for pair in pairs)
+        self._suspension.put(Suspended(journals, self.models.model if pairs else None))
+
     def abandon(self) -> None:
         """Close as the viewer's window is gone: its layers are left as they are, nobody can draw them any more."""
+        self._opening = False
         if not self._open:
             return
         self._open = False
@@ -217,7 +250,10 @@ class Controller:
             if not action.armed:
                 self._method(name)()
             elif pair is not None:
-                self._method(name)(pair.position(self.viewport.pointer()))
+                position = pair.position(self.viewport.pointer())
+                if pair.label_at(position) is None:
+                    raise ValueError(messages.POINT_FIRST)
+                self._method(name)(position)
         self.invalidate()
 
     def press(self, name: str) -> None:

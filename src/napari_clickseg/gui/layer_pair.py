@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from napari_clickseg.core.object_classes import NO_CLASSES
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Request
 from napari_clickseg.gui.alignment import fits, put_in_place, why_not_aligned
+from napari_clickseg.gui.brush_strokes import before_strokes, painted_regions
 from napari_clickseg.gui.placement import Placement, Units
 from napari_clickseg.gui.plugin_layers import assign, classes_in, make_labels, show_classes
 from napari_clickseg.session.session import Session
@@ -34,6 +35,15 @@ COUNTED_AT_ONCE = 1 << 24
 LARGEST_PLAIN = 3072
 """Planes with a longer side are shown as a pyramid: refreshing a plain layer takes time in proportion to its pixels."""
 COARSEST = 1024
+
+
+def _no_units() -> None:
+    """No panel that knows units."""
+
+
+def _anywhere(region: Region) -> bool:
+    """No panel that knows what is in view."""
+    return True
 
 
 class LayerPair:
@@ -65,7 +75,7 @@ class LayerPair:
         channel: Channel | None,
         protect: Protect,
         session: Session | None = None,
-        view_units: Callable[[], Units | None] = lambda: None,
+        view_units: Callable[[], Units | None] = _no_units,
     ) -> None:
         self.image_layer = image_layer
         self.channel = channel
@@ -97,9 +107,9 @@ class LayerPair:
         else:
             self.levels = _levels_of(self.placement, labels_layer)
         self.labels_layer = labels_layer
-        self.in_view: Callable[[Region], bool] = lambda region: True
+        self.in_view: Callable[[Region], bool] = _anywhere
         """Tells whether something of a region of the labels can be seen now."""
-        self.frame_in_view: Callable[[], Frame] = lambda: ()
+        self.frame_in_view: Callable[[], Frame] = tuple
         """Returns the frame in view."""
         self.session.painted.connect(self.refresh)
 
@@ -224,9 +234,33 @@ class LayerPair:
         self.session.labels = array
         self.made = False
         self.levels = _levels_of(self.placement, self.labels_layer)
-        self.counted = _quickly_counted(array)
+        self._count()
+
+    def _count(self) -> None:
+        """Find out which ids are taken; of large labels later, in the background."""
+        self.counted = _quickly_counted(self.session.labels)
         if self.counted:
-            self.session.reserve(highest_id(array))
+            self.session.reserve(highest_id(self.session.labels))
+
+    def detach(self) -> None:
+        """Let go of the panel, which is being closed; layers and session stay."""
+        self._view_units = _no_units
+        self.in_view, self.frame_in_view = _anywhere, tuple
+
+    def attach(self, predictor: Predictor, view_units: Callable[[], Units | None]) -> None:
+        """Go on in another panel: image, labels and ids are read anew, as nobody listened meanwhile.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where the session cannot go on with what the layers are now.
+        """
+        self._view_units = view_units
+        if not self.follow_image():
+            raise ValueError(f"The image {self.image_name!r} has another shape now.")
+        self.follow_labels()
+        self._count()
+        self.session.predictor = predictor
 
     def painted_by_hand(self, strokes: Any) -> None:
         """Take note of what somebody painted with napari's brush: it is theirs, and its id is taken.
@@ -350,70 +384,6 @@ def _same_memory(some: Any, other: Any) -> bool:
         return True
     both = isinstance(some, np.ndarray) and isinstance(other, np.ndarray)
     return both and some.shape == other.shape and some.dtype == other.dtype and bool(np.shares_memory(some, other))
-
-
-# -- what napari's brush painted ---------------------------------------------------------------------------------------
-
-
-def painted_regions(strokes: Iterable[Any], thin: int | None) -> Iterator[Region]:
-    """Yield where a Labels layer was painted, one region per plane, without the thin axis that stands for channels.
-
-    Parameters
-    ----------
-    strokes : iterable
-        The value of napari's `paint` event: (indices, old values, new value) each, the indices one array or slice per
-        axis of the layer's data; strokes over masks (napari 0.9) tell a box instead.
-    thin : int or None
-        As in `Placement`.
-
-    Examples
-    --------
-    >>> list(painted_regions([((np.array([2, 2]), np.array([5, 7]), np.array([1, 4])), None, 3)], None))
-    [Region(start=(2, 5, 1), stop=(3, 8, 5))]
-    """
-    boxes: dict[tuple[int, ...], list[Region]] = {}
-    for stroke in strokes:
-        sides = [_side(index) for k, index in enumerate(_indices(stroke)) if k != thin]
-        for front in np.ndindex(*(b - a for a, b in sides[:-2])):
-            plane = tuple(int(a + k) for (a, _), k in zip(sides, front, strict=False))
-            start, stop = zip(*sides[-2:], strict=True)
-            boxes.setdefault(plane, []).append(Region(start, stop).at_frame(plane))
-    yield from (reduce(Region.union, regions) for regions in boxes.values())
-
-
-def before_strokes(labels: Any, box: Region, strokes: Sequence[Any], thin: int | None) -> npt.NDArray[Any]:
-    """Return what stood in a box of the labels before these strokes, all of which lie inside; as `painted_regions`.
-
-    >>> labels = np.array([[0, 3, 3, 3]])
-    >>> before_strokes(labels, Region((0, 1), (1, 4)), [((np.array([0]), np.array([2])), np.array([8]), 3)], None)
-    array([[3, 8, 3]])
-    """
-    block = np.array(labels[box.slices])
-    for stroke in reversed(strokes):
-        sides = [index for k, index in enumerate(_indices(stroke)) if k != thin]
-        where = tuple(_shifted(index, start) for index, start in zip(sides, box.start, strict=True))
-        if not hasattr(stroke, "slice_key"):
-            block[where] = stroke[1]
-        elif stroke.mask is None:
-            block[where] = np.reshape(stroke.old_values, block[where].shape)
-        else:
-            block[where][np.reshape(stroke.mask, block[where].shape)] = stroke.old_values
-    return block
-
-
-def _shifted(index: Any, start: int) -> Any:
-    return slice(index.start - start, index.stop - start) if isinstance(index, slice) else np.asarray(index) - start
-
-
-def _indices(stroke: Any) -> Any:
-    return getattr(stroke, "slice_key", None) or stroke[0]
-
-
-def _side(index: Any) -> tuple[int, int]:
-    if isinstance(index, slice):
-        return int(index.start), int(index.stop)
-    values = np.asarray(index)
-    return int(values.min()), int(values.max()) + 1
 
 
 # -- coarser copies of large labels, so that napari draws only what fits the screen ------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
-from napari_clickseg.gui.view.messages import FLAT_ONLY
+from napari_clickseg.gui.view.messages import FLAT_ONLY, POINT_FIRST
 
 if TYPE_CHECKING:
     from napari_clickseg.core.clicks import Frame
@@ -45,6 +45,8 @@ class Viewport:
     """The mouse moved over the canvas without a button."""
     moved = Signal()
     """The camera moved or zoomed."""
+    left = Signal()
+    """The pointer is no longer over the canvas."""
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
@@ -114,12 +116,12 @@ class Viewport:
         Raises
         ------
         ValueError
-            Where the view shows no plane of the image, or the pointer was never over it.
+            Where the view shows no plane of the image, or the pointer is not over the canvas.
         """
         if not self.flat:
             raise ValueError(FLAT_ONLY)
         if self._pointer is None:
-            raise ValueError("Point at the place on the image, then press the key again.")
+            raise ValueError(POINT_FIRST)
         centre, zoom = self._pointer.view
         away = (np.array(self._pointer.world[-2:]) - np.array(centre[-2:])) * zoom
         place = list(self._viewer.dims.point)
@@ -159,6 +161,7 @@ class Viewport:
             (dims.current_step, self._on_stepped),
             (dims.ndisplay, self._on_stepped),
             *([(dims.units, self._on_stepped)] if hasattr(dims, "units") else []),
+            (self._viewer.events.mouse_over_canvas, self._on_crossed),
             (camera.zoom, self._on_camera_moved),
             (camera.center, self._on_camera_moved),
         ]
@@ -168,6 +171,12 @@ class Viewport:
 
     def _on_camera_moved(self, event: Any = None) -> None:
         self.moved.emit()
+
+    def _on_crossed(self, event: Any = None) -> None:
+        """Forget the place at the rim of the canvas where the pointer left it: nobody points at that."""
+        if not self._viewer.mouse_over_canvas:
+            self._pointer = None
+            self.left.emit()
 
     def _on_mouse_moved(self, viewer: Any, event: Any) -> None:
         self._pointer = Pointer(tuple(float(p) for p in event.position), self.view())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import napari.settings
@@ -26,8 +27,14 @@ GROUP = "click_segmentation"
 
 
 def preference(name: str) -> str | None:
-    """Return a setting of the manifest's `configurations`; None where it is not set or napari has none."""
+    """Return a setting of the manifest's `configurations`; None where it is not set or napari has none.
+
+    As long as nothing was ever changed there is no file, and napari need not read the manifests of all plugins.
+    """
     if not hasattr(napari.settings, "get_plugin_settings"):
+        return None
+    path = napari.settings.get_settings().config_path
+    if isinstance(path, Path) and not (path.parent / f"{PLUGIN}.yaml").exists():
         return None
     known = napari.settings.get_plugin_settings()
     if PLUGIN not in known:
@@ -77,7 +84,7 @@ class ClickWidget(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
         self.destroyed.connect(self.controller.abandon)  # with its window: a dock that is closed lets go of us before
-        self.controller.open()
+        self.controller.open_soon()
 
     def event(self, event: QEvent) -> bool:
         """Close when taken out of the window, as when the dock is closed; open again when put back."""
@@ -86,7 +93,7 @@ class ClickWidget(QWidget):
                 self.controller.close()
                 self.panel.first_steps.leave_canvas()
             else:
-                self.controller.open()
+                self.controller.open_soon()
         return bool(super().event(event))
 
     def _on_panel_left(self) -> None:

@@ -29,6 +29,7 @@ from napari_clickseg.gui.layer_events import LayerEvents
 from napari_clickseg.gui.layer_pair import LayerPair, why_not_writable
 from napari_clickseg.gui.placement import TRANSFORMS, Placement, offered_channels, units_of_view
 from napari_clickseg.gui.plugin_layers import features_of, plain, role_of
+from napari_clickseg.gui.suspension import NOTHING, Suspended
 from napari_clickseg.gui.view import layer_messages, messages
 from napari_clickseg.gui.view.protocol import Channel, Option, Picks
 
@@ -105,15 +106,21 @@ class Workspace:
 
     # -- opening and closing ---------------------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Take up the active image, else the topmost one, with the Labels that fit it."""
+    def open(self, suspended: Suspended = NOTHING) -> None:
+        """Take up the active image, else what was worked on last, else the topmost image, with the Labels that fit."""
         self._open = True
         self._events.open()
         active = plain(self._viewer.layers.selection.active)
         images = images_in(self._viewer)
         self.leave()
+        for pair in suspended.pairs:
+            self._go_on(pair)
         real = [layer for layer in images if not looks_like_labels(layer)] or images
-        if real:
+        going_on = suspended.of_image(active if active in real else None, self._pairs)
+        if going_on is not None:
+            self._protect = going_on.session.protect
+            self._use(going_on)
+        elif real:
             image = active if active in real else real[-1]
             with self._reports.errors():
                 self._begin(image, offered_channels(image)[0], active)
@@ -212,13 +219,12 @@ class Workspace:
     def convert_image(self) -> None:
         """Make a Labels layer of the picture that looks like labels, and draw into it."""
         layer, self._convertible = self._convertible, None
-        if layer is None or layer not in self._viewer.layers:
-            return
-        data = layer.data[0] if layer.multiscale else layer.data
-        made = Labels(np.array(data), name=f"{layer.name} (labels)", opacity=0.45, **_placed_as(layer))
-        self._viewer.layers.remove(layer)
-        self._viewer.add_layer(made)
-        self.choose_labels(made)
+        if layer is not None and layer in self._viewer.layers:
+            data = layer.data[0] if layer.multiscale else layer.data
+            made = Labels(np.array(data), name=f"{layer.name} (labels)", opacity=0.45, **_placed_as(layer))
+            self._viewer.layers.remove(layer)
+            self._viewer.add_layer(made)
+            self.choose_labels(made)
 
     def restore(self, beside: LayerPair, session: Session) -> LayerPair:
         """Go on with a restored session: in place of a pair that draws into the same labels, else beside it."""
@@ -363,6 +369,16 @@ class Workspace:
             pair = LayerPair(image, labels, self._predictor, channel, self._protect, view_units=self._view_units)
             self._take(pair)
         self._use(pair)
+
+    def _go_on(self, pair: LayerPair) -> None:
+        """Take up a suspended pair; where its layers are others by now, its history ends."""
+        try:
+            pair.attach(self._predictor, self._view_units)
+        except (ValueError, TypeError) as problem:
+            self.dropped.emit(pair)
+            return self._reports.hold(layer_messages.not_gone_on_with(pair.labels_name, problem))
+        self._take(pair)
+        self._reports.hold(layer_messages.gone_on_with(pair.labels_name))
 
     def _take(self, pair: LayerPair) -> None:
         self._pairs.append(pair)

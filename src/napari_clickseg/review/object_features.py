@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from skimage.measure import regionprops
 
 from napari_clickseg.core.regions import Region
 
@@ -60,6 +59,8 @@ def measure(image: Image, labels: Any, ndim: int = 2, classes: Mapping[int, str]
 
 def measure_frame(image: Image, labels: Any, frame: Frame, ndim: int, classes: Mapping[int, str]) -> Iterator[Row]:
     """Give a row per object of one frame, by id."""
+    from skimage.measure import regionprops  # brings in scipy.spatial and sparse: not when a panel opens
+
     plane = np.asarray(labels[frame])
     if not plane.any():
         return

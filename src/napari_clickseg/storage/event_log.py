@@ -131,6 +131,10 @@ class Journal:
         self._unsaved = 0
         self._lines.write(lambda: {"saved": True})
 
+    def compare(self) -> None:
+        """Note what somebody else wrote into the labels since the last act; any thread may call it."""
+        self._look_for_changes(self._sums.known())
+
     def wait(self) -> None:
         """Wait until everything that was done so far is in the file, or could not be written."""
         self._join()

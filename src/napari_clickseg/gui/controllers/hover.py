@@ -71,6 +71,7 @@ class Hover:
         self.enabled = enabled
         viewport.pointed.connect(self._on_viewport_pointed)
         viewport.moved.connect(self._forget)
+        viewport.left.connect(self._forget)
         viewport.stepped.connect(self._forget)
         workspace.drawn.connect(self._forget)
         workspace.moved.connect(self._forget)

@@ -107,10 +107,10 @@ class Models:
         self._workspace, self._background, self._reports = workspace, background, reports
         workspace.switched.connect(self._on_workspace_switched)
 
-    def open(self) -> None:
-        """Load the model chosen, in the background."""
+    def open(self, model: LatePredictor | None = None) -> None:
+        """Load the model chosen, in the background; go on with the one of an earlier panel where that is given."""
         self._asked = None
-        self.model = self._late(self.name)
+        self.model = model or self._late(self.name)
         self._workspace.use_predictor(self.model)
         self._begin_state()
 

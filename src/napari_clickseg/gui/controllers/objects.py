@@ -147,9 +147,8 @@ class Objects:
 
     def choose_candidate(self, number: int) -> None:
         """Show one of the masks that the clicks may mean."""
-        pair = self._workspace.current
-        if pair is not None:
-            self._choose(number - pair.session.candidate_shown)
+        if self._workspace.current is not None:
+            self._choose(number - self._workspace.current.session.candidate_shown)
 
     @property
     def thumbnails(self) -> tuple[Thumbnail, ...]:
@@ -222,7 +221,9 @@ class Objects:
             self.arm(name, act, messages.armed(name))
 
     def arm(self, name: str, act: AtPlace | None, words: Status) -> None:
-        """Do something at the place that is clicked next, or take drags where `act` is None. Esc leaves the tool."""
+        """Do something at the place that is clicked next, or take drags where `act` is None; refused in the 3D view."""
+        if not self._viewport.flat:
+            raise ValueError(messages.FLAT_ONLY)
         if self._workspace.current is not None:
             self._workspace.activate()
             self._hold(Tool(name, act))

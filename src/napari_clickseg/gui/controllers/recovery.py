@@ -106,6 +106,17 @@ class Recovery:
         """Return the journal of a pair."""
         return self._journals[pair.session]
 
+    def release(self, pair: LayerPair) -> Journal:
+        """Return the journal of a pair, which goes on without us."""
+        journal = self._journals.pop(pair.session)
+        journal.failed.disconnect()
+        journal.resumed.disconnect()
+        return journal
+
+    def adopt(self, pair: LayerPair, journal: Journal) -> None:
+        """Go on with the journal of a pair that an earlier panel released."""
+        self._start(pair.session, lambda: journal)
+
     def saved(self, pair: LayerPair) -> None:
         """Take note that the labels of a pair were saved: neither what was done so far nor older work is offered."""
         journal = self._journals.get(pair.session)
@@ -163,8 +174,11 @@ class Recovery:
         if pair.session not in self._journals:
             path = getattr(pair.image_layer.source, "path", None)
             self._start(pair.session, partial(Journal.start, pair.session, path))
+        journal = self._journals[pair.session]
         known = pair.labels_layer.metadata.get(MARK, ())
-        pair.labels_layer.metadata[MARK] = (*known, self._journals[pair.session].path.stem)
+        pair.labels_layer.metadata[MARK] = tuple(dict.fromkeys((*known, journal.path.stem)))
+        if pair.session.step:
+            self._background.files.worker.submit(partial(_compared, journal), _ignored)
 
     def _on_workspace_dropped(self, pair: LayerPair) -> None:
         self._end(pair.session)
@@ -199,6 +213,10 @@ class Recovery:
     def _on_discarded(self, outcome: Outcome) -> None:
         if outcome.error is not None:
             self._reports.report(messages.not_discarded(outcome.error))
+
+
+def _compared(journal: Journal, stop: Stop) -> None:
+    journal.compare()
 
 
 def _ended(journal: Journal, stop: Stop) -> None:

@@ -64,6 +64,16 @@ def channels_seen(count: int) -> Status:
     return Status("ready", f"The image has {count} channels; channels 0, 1 and 2 are looked at. Click on an object.")
 
 
+def gone_on_with(name: str) -> Status:
+    """Return that a panel goes on where an earlier one was closed."""
+    return Status("ready", f"Goes on with {name!r}, where the panel was closed; undo leads back beyond that.")
+
+
+def not_gone_on_with(name: str, problem: BaseException) -> Status:
+    """Return why undo does not lead back beyond the opening of the panel."""
+    return Status("ready", f"What was done in {name!r} before the panel was closed cannot be undone. {problem}")
+
+
 def labels_put_back(name: str) -> Status:
     """Return why labels that were moved lie on their image again."""
     return Status("ready", f"{name!r} was put back onto its image, pixel on pixel. Move the image to move both.")

@@ -21,11 +21,13 @@ FIRST_STEPS = (
     "Enter keeps it; the next click starts the next cell.",
 )
 """The hints on the canvas, in the order in which they come."""
+OPENING = Status("loading", "Opening ..")
 LOADING = Status("loading", "Loading the model. You can click already.")
 FLAT_ONLY = (
     "Clicks need the 2D view of the last two axes: press the 2D/3D button below the layer list, "
     "or put the axes back in order."
 )
+POINT_FIRST = "Point at the place on the image, then press the key again."
 OBJECT_FIRST = Status("ready", "Click on the object first; exclude clicks then correct it.")
 OUTSIDE = Status("error", "That click lies outside the image; click on the image.")
 LABELS_REMOVED = Status(
