@@ -57,8 +57,9 @@ class Courier(QObject):
         self._sent.connect(self._on_sent, Qt.ConnectionType.QueuedConnection)
 
     def send(self, call: Callable[[], None]) -> None:
-        """Have this called on the GUI thread, soon."""
-        self._sent.emit(call)
+        """Have this called on the GUI thread, soon; where Qt has ended, nobody is there who awaits it."""
+        with suppress(RuntimeError):
+            self._sent.emit(call)
 
     @Slot(object)
     def _on_sent(self, call: Callable[[], None]) -> None:

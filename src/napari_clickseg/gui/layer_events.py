@@ -179,6 +179,14 @@ class LayerEvents:
             elif pair is not None and self._untouched(pair) and fits(pair.placement, layer):
                 self._take_labels(pair, layer)
 
+    def take_labels(self, layer: Any) -> None:
+        """Draw into labels that were made of a picture; an empty layer of ours goes."""
+        pair = self._workspace.current
+        if pair is not None and self._untouched(pair):
+            self._take_labels(pair, layer)
+        else:
+            self._workspace.choose_labels(layer)
+
     def _untouched(self, pair: LayerPair) -> bool:
         """Whether the labels are ours, and nothing was done in them yet."""
         return pair.made and not pair.session.step and not pair.session.clicks

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_clickseg.core.object_classes import colour_of
-from napari_clickseg.gui.plugin_layers import COLOURS, Role, assign, make_outlines
+from napari_clickseg.gui.plugin_layers import COLORMAP, COLOURS, Role, assign, make_outlines
 
 if TYPE_CHECKING:
     from napari_clickseg.core.clicks import Frame
@@ -40,6 +40,10 @@ SUGGESTED = np.array(((0, 0, 0, 0), (255, 255, 255, 255)), np.uint8)
 """Of suggestions, nothing first: of no object's colour."""
 UNCLASSED = (150, 150, 150)
 """Of objects without a class, where others have one."""
+LUMA = np.array((0.2126, 0.7152, 0.0722))
+"""How light red, green and blue look."""
+LEAST_LIGHT = 0.5
+"""Lines in the colours of a layer that is not ours are made at least this light."""
 DASH = 4
 """Screen pixels of a broken line's pieces."""
 
@@ -123,7 +127,8 @@ class Outlines:
         labels, drawn = pair.session.labels, self._drawn(pair)
         classes = self._classes
         proposed = {} if classes is None or classes.proposals is None else classes.proposed(pair)
-        look = ClassColours(pair.session.classes, proposed, pair.session.class_names)
+        colormap = pair.labels_layer.colormap
+        look = ClassColours(pair.session.classes, proposed, pair.session.class_names, colormap)
         return lambda stop: look.outlined(sampled(labels, frame, start, step, shape), drawn)
 
     def _on_painted(self, pair: LayerPair, frame: Frame, start: Any, step: float, outcome: Outcome) -> None:
@@ -174,10 +179,13 @@ class ClassColours:
     given: Mapping[int, str]
     proposed: Mapping[int, str]
     names: Sequence[str]
+    colormap: Any = None
+    """The labels layer's own, where no object has a class."""
 
     def outlined(self, ids: npt.NDArray[Any], without: int = 0) -> npt.NDArray[np.uint8]:
         """Return the outlines of objects, in the colours of ids where there are no classes; see `outlined`."""
-        picture = outlined(ids, without)
+        ours = self.colormap is None or self.colormap.name == COLORMAP
+        picture = outlined(ids, without) if ours else outlined(*coloured(ids, without, self.colormap))
         if not self.given and not self.proposed:
             return picture
         rows, columns = np.nonzero((picture[..., 3] == 255) & (ids != 0))
@@ -268,6 +276,27 @@ def sampled(labels: Any, frame: Frame, start: Any, step: float, shape: Any) -> n
     block = np.asarray(labels[where])
     found: npt.NDArray[Any] = block.take(rows - rows[0], axis=0).take(columns - columns[0], axis=1)
     return found
+
+
+def coloured(
+    ids: npt.NDArray[Any], without: int, colormap: Any
+) -> tuple[npt.NDArray[np.intp], int, npt.NDArray[np.uint8]]:
+    """Return what `outlined` takes to give objects the colours of a layer's colormap, lightened where they are dark.
+
+    >>> from napari.utils.colormaps import DirectLabelColormap
+    >>> dark = DirectLabelColormap(color_dict={None: "black", 7: (0, 0, 0.5, 1)})
+    >>> numbers, _, colours = coloured(np.array([[0, 7]]), 0, dark)
+    >>> numbers.tolist(), colours[1].tolist()
+    ([[0, 1]], [123, 123, 189, 255])
+    """
+    present, numbers = np.unique(np.append(np.where(ids == without, 0, ids), 0), return_inverse=True)
+    order = np.argsort(present != 0, kind="stable")  # nothing first, also below negative ids
+    numbers = np.argsort(order)[numbers.reshape(-1)][:-1].reshape(ids.shape)
+    colours = np.asarray(colormap.map(present[order]), float).reshape(-1, 4)
+    light = colours[:, :3] @ LUMA
+    white = np.clip((LEAST_LIGHT - light) / (1 - np.minimum(light, LEAST_LIGHT)), 0, 1)[:, None]
+    colours[:, :3] += (1 - colours[:, :3]) * white
+    return numbers, 0, np.round(colours * 255).astype(np.uint8)
 
 
 def outlined(

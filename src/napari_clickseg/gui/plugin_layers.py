@@ -30,6 +30,8 @@ COLOURS = np.array(
 )
 """Of objects by id, nothing first: bright, so that they differ from grey phase contrast and purple histology. Those
 that follow each other differ by 18 or more (CIEDE2000) for eyes without red or green cones, too."""
+COLORMAP = "clickseg"
+"""The name of the colormap of these."""
 SCREEN_SIZE = 13
 """Clicks are drawn this many screen pixels wide, at any zoom."""
 LOOKS: dict[Polarity, dict[str, Any]] = {
@@ -109,7 +111,7 @@ def make_labels(placement: Placement, levels: Sequence[Any], name: str, image_id
     return Labels(
         views if several else views[0],
         multiscale=several,
-        colormap=CyclicLabelColormap(colors=COLOURS / 255, name="clickseg"),
+        colormap=CyclicLabelColormap(colors=COLOURS / 255, name=COLORMAP),
         name=name,
         opacity=0.45,
         metadata={MARK: {"role": "labels", "image": image_id}},

@@ -224,7 +224,7 @@ class Workspace:
             made = Labels(np.array(data), name=f"{layer.name} (labels)", opacity=0.45, **_placed_as(layer))
             self._viewer.layers.remove(layer)
             self._viewer.add_layer(made)
-            self.choose_labels(made)
+            self._events.take_labels(made)
 
     def restore(self, beside: LayerPair, session: Session) -> LayerPair:
         """Go on with a restored session: in place of a pair that draws into the same labels, else beside it."""

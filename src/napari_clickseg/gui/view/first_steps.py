@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from napari_clickseg.gui.view.widgets import ACCENT, plain_button
@@ -13,7 +13,7 @@ from napari_clickseg.gui.view.widgets import ACCENT, plain_button
 if TYPE_CHECKING:
     from napari_clickseg.gui.view.protocol import Requests
 
-MARGIN = 12
+MARGIN, WIDEST = 12, 430
 STYLE = (
     f"#first_steps {{ background: rgba(20, 24, 30, 225); border: 1px solid {ACCENT}; border-radius: 6px; }}"
     "#first_steps QLabel { color: #e8eef2; background: transparent; }"
@@ -31,6 +31,8 @@ class FirstSteps(QFrame):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         heading = QLabel("<b>First steps</b>, 20 seconds")
         self.lines = [QLabel("") for _ in range(3)]
+        for line in self.lines:
+            line.setWordWrap(True)
         self.leave = plain_button("Got it", "hint_dismissed", "Show these hints no more.")
         self.leave.clicked.connect(lambda: requests.hint_dismissed.emit())
         column = QVBoxLayout(self)
@@ -50,13 +52,26 @@ class FirstSteps(QFrame):
             mark = DONE if k < current else NEXT if k == current else LATER
             line.setText(f"<b>{mark} {hint}</b>" if k == current else f"{mark} {hint}")
         if self.parentWidget() is not canvas:
+            self.leave_canvas()
             self.setParent(canvas)
-        self.adjustSize()
-        self.move(MARGIN, MARGIN)
+            canvas.installEventFilter(self)
+        self._fit(canvas)
         self.show()
         self.raise_()
+
+    def eventFilter(self, canvas: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+        """Stay within the canvas when its size changes."""
+        if event.type() == QEvent.Type.Resize and canvas is self.parentWidget():
+            self._fit(self.parentWidget())
+        return bool(super().eventFilter(canvas, event))
+
+    def _fit(self, canvas: QWidget) -> None:
+        width = max(min(WIDEST, canvas.width() - 2 * MARGIN), 0)
+        self.setGeometry(MARGIN, MARGIN, width, self.heightForWidth(width))
 
     def leave_canvas(self) -> None:
         """Lie on nothing any more."""
         self.hide()
+        if self.parentWidget() is not None:
+            self.parentWidget().removeEventFilter(self)
         self.setParent(None)

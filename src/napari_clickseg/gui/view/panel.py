@@ -59,6 +59,7 @@ class Panel(QStackedWidget):
         self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setDrawBase(False)
         folds = (folded("Classes", self.classes), self.model_fold, folded("Protection, preview, record", self.drawing))
         self.pages = {
             DRAW: _page(self.corrections, self.shape, *folds, folded("Axes and spacing", self.axes)),
