@@ -50,6 +50,7 @@ class ObjectPanel(QWidget):
         self.count.setStyleSheet(GREY)
         self.legend = QLabel(LEGEND[False])
         self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setWordWrap(True)
         head = QHBoxLayout()
         head.addWidget(self.title)
         head.addWidget(self.count, 1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -89,11 +90,12 @@ class CandidateRow(QWidget):
         self._shown: tuple[Thumbnail, ...] = ()
         self._none = QLabel("keys , and . where there is a choice")
         self._none.setStyleSheet(GREY)
+        self._none.setWordWrap(True)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(3)
-        self._row.addWidget(self._none)
-        self._row.addStretch(1)
+        self._row.addWidget(self._none, 1)
+        self._row.addStretch(0)
         self.setFixedHeight(SIDE + 8)
 
     def show_candidates(self, candidates: tuple[Thumbnail, ...], chosen: int) -> None:
