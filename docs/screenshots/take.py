@@ -210,10 +210,45 @@ def stack(names: set[str]) -> None:
     scene.close()
 
 
+def unet(names: set[str]) -> None:
+    """`convert-segmented`, `convert-corrected`."""
+    scene = Scene("nuclei")
+    scene.panel.requests.model_chosen.emit("unet-sample")
+    scene.until(lambda: scene.controller.models.loaded is not None)
+    scene.panel.tabs.setCurrentIndex(ALL_CELLS)
+    scene.controller.press("suggest")
+    scene.until(lambda: not scene.controller.suggestions.state.busy)
+    scene.controller.press("accept_all")
+    if "convert-segmented" in names:
+        scene.take("convert-segmented")
+    scene.panel.tabs.setCurrentIndex(0)
+    one, other = closest_parts(np.asarray(scene.session.labels))
+    scene.zoom(one, 2 * camera_of(scene.viewer).zoom)
+    scene.controller.objects.take_up(one)
+    scene.click(*other)
+    if "convert-corrected" in names:
+        scene.take("convert-corrected")
+    scene.close()
+
+
+def closest_parts(labels: Any) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the centres of the two objects that share the longest border for their size, the larger one first."""
+    borders = np.concatenate(
+        [np.stack((a[a != b], b[a != b]), 1) for a, b in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1]))]
+    )
+    pairs, lengths = np.unique(np.sort(borders[(borders > 0).all(1)], 1), axis=0, return_counts=True)
+    sizes = np.bincount(labels.ravel())
+    chosen = pairs[np.argmax(lengths / np.sqrt(sizes[pairs].min(1)))]
+    one, other = sorted(chosen, key=lambda label: -sizes[label])
+    centres = [np.argwhere(labels == label).mean(0) for label in (one, other)]
+    return (float(centres[0][0]), float(centres[0][1])), (float(centres[1][0]), float(centres[1][1]))
+
+
 SCENES: dict[Callable[[set[str]], None], tuple[str, ...]] = {
     nuclei: ("opened", "clicking", "kept"),
     first_steps: ("samples", "first-steps"),
     timelapse: ("timelapse-review", "timelapse-correct", "timelapse-first", "timelapse-carried"),
+    unet: ("convert-segmented", "convert-corrected"),
     stack: ("stack-first", "stack-carried", "stack-3d"),
 }
 
