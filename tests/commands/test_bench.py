@@ -161,16 +161,17 @@ def test_bench_of_the_panel_writes_what_was_measured(
 ) -> None:
     row = latency.LatencyRow("geodesic", 512, 40.0, 20.0, 50.0, 50.0, held=5.0)
     monkeypatch.setattr(latency, "measure", lambda model: [row])
-    monkeypatch.setattr(
-        latency, "measure_panel", lambda model: latency.PanelRow(model, 300.0, 250.0, 150.0, 11, 12, held=9.0, load=0.5)
-    )
+    panel = latency.PanelRow("geodesic", 300.0, 250.0, 150.0, 11, 12, 9.0, load=0.5, begun_cpu=80.0, turn_cpu=40.0)
+    monkeypatch.setattr(latency, "measure_panel", lambda model: panel)
     monkeypatch.setattr(
         yardstick, "measure_yardstick", lambda: yardstick.YardstickRow("hrnet18s", 400, "cpu", "float32", 80.0)
     )
     assert main(["bench", "--gui", "--models", "geodesic", "--out", "result"]) == 0
     told = capsys.readouterr().out
     assert "model geodesic, side 512, first 40.0, further 20.0" in told
-    assert "opened 300.0, opened_cpu 250.0, preview 150.0, shown 11, moves 12, held 9.0, load 0.5" in told
+    assert (
+        "opened 300.0, opened_cpu 250.0, preview 150.0, shown 11, moves 12, held 9.0, load 0.5, begun_cpu 80.0" in told
+    )
     assert Path("result/panel.csv").read_text().splitlines()[0].startswith("model,opened,opened_cpu,preview")
     assert "network hrnet18s, side 400, device cpu, precision float32, forward 80.0" in told
     assert Path("result/yardstick.csv").read_text().splitlines()[1] == "hrnet18s,400,cpu,float32,80.0"
