@@ -214,9 +214,12 @@ class Controller:
             self.layers.release()
 
     def _suspend(self) -> None:
-        """Leave sessions in which something was done to the next panel of this viewer."""
+        """Leave sessions in which something was done to the next panel of this viewer; what is drawn is kept."""
         last = self.workspace.current
         pairs = sorted((pair for pair in self.workspace if pair.session.step), key=lambda pair: pair is last)
+        for pair in pairs:
+            if not pair.session.state.empty:
+                pair.session.put_away()
         journals = tuple((pair, self.recovery.release(pair)) for pair in pairs)
         self._suspension.put(Suspended(journals, self.models.model if pairs else None))
 
@@ -236,6 +239,7 @@ class Controller:
         self.suggested.close()
         self.measuring.close()
         self.hover.close()
+        self.models.close()
         self.viewport.close()
         self.workspace.close()
         self.recovery.close()

@@ -20,6 +20,7 @@ def command(name: str) -> Callable[[Viewer], None]:
 
     def run(viewer: Viewer) -> None:
         _, widget = plain(viewer).window.add_plugin_dock_widget(PLUGIN, PANEL)
+        widget.controller.open()
         widget.controller.press(name)
 
     run.__name__ = name

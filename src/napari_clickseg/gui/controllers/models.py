@@ -114,6 +114,10 @@ class Models:
         self._workspace.use_predictor(self.model)
         self._begin_state()
 
+    def close(self) -> None:
+        """Answer nothing until the panel is opened again."""
+        self._begin_state()
+
     # -- what is shown ---------------------------------------------------------------------------------------------
 
     @property

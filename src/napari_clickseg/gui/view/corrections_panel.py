@@ -56,8 +56,8 @@ class ButtonGrid(QWidget):
 
     def _width(self, columns: int) -> int:
         """How wide so many columns are at least."""
-        widths = [button.minimumSizeHint().width() for button in self._buttons]
-        return sum(max(widths[k::columns]) for k in range(columns)) + (columns - 1) * self._grid.spacing()
+        widths = [int(button.minimumSizeHint().width()) for button in self._buttons]
+        return sum(max(widths[k::columns]) for k in range(columns)) + (columns - 1) * int(self._grid.spacing())
 
     def _arrange(self, columns: int) -> None:
         if columns == self._columns:
