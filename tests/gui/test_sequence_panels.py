@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QApplication, QSlider, QSpinBox, QVBoxLayout, QWidget
 from napari_clickseg.gui.actions import ACTIONS
 from napari_clickseg.gui.view.corrections_panel import CorrectionsPanel
 from napari_clickseg.gui.view.files_panel import OfferLine
+from napari_clickseg.gui.view.first_steps import FirstSteps
 from napari_clickseg.gui.view.frames_panel import HEIGHT, LOOKS, FramesPanel, FrameStrip
 from napari_clickseg.gui.view.model_panel import AxesPanel
 from napari_clickseg.gui.view.object_panel import ObjectPanel
@@ -365,3 +366,26 @@ def test_an_unfinished_session_is_offered_in_one_line(shown, requests, heard, qt
     assert [shown_pixels.pixelColor(x, y).red() for y in range(2) for x in range(2)] == [0, 0, 255, 0]
     line.show_offer("")
     assert not line.isVisible()
+
+
+@pytest.mark.parametrize("width", [270, 420])
+def test_no_button_of_the_corrections_is_cut_off_in_a_narrow_panel(qtbot, requests, width):
+    panel = CorrectionsPanel(requests)
+    qtbot.addWidget(panel)
+    panel.resize(width, 300)
+    panel.show()
+    buttons = panel.buttons.values()
+    qtbot.waitUntil(lambda: all(button.width() >= button.minimumSizeHint().width() for button in buttons))
+    assert all(button.mapTo(panel, QPoint(button.width(), 0)).x() <= width for button in buttons)
+
+
+def test_the_first_hints_stay_within_a_narrow_canvas(qtbot, requests):
+    canvas, card = QWidget(), FirstSteps(requests)
+    qtbot.addWidget(canvas)
+    canvas.resize(240, 400)
+    canvas.show()
+    card.show_hints(("Click.", "Add what it lacks, and remove what is too much.", "Enter keeps it."), 0, canvas)
+    assert card.geometry().right() < 240
+    canvas.resize(180, 400)
+    qtbot.waitUntil(lambda: card.geometry().right() < 180)
+    assert card.height() >= card.heightForWidth(card.width())
