@@ -443,8 +443,7 @@ class Workspace:
 
 
 def _placed_as(layer: Any) -> dict[str, Any]:
-    names = (*TRANSFORMS, "units", "axis_labels")
-    return {name: getattr(layer, name) for name in names if hasattr(layer, name)}
+    return {name: getattr(layer, name) for name in (*TRANSFORMS, "units", "axis_labels") if hasattr(layer, name)}
 
 
 def _axis(channel: Channel | None) -> int | None:
