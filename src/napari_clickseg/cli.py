@@ -96,7 +96,8 @@ def build_parser(with_defaults: bool = True) -> argparse.ArgumentParser:
         for option in command.options:
             settings = option.settings if with_defaults else {**option.settings, "default": argparse.SUPPRESS}
             described.add_argument(*option.names, **settings)
-        described.set_defaults(run=command.run, check=command.check)
+        shown = {option.dest: option.shown for option in command.options}
+        described.set_defaults(run=command.run, check=command.check, shown=shown)
     return parser
 
 

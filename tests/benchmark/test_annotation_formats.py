@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,14 @@ def test_the_same_picture_reads_as_its_coding_says(tmp_path: Path, coding: str, 
     truth = read_truth(item(tmp_path / "a.png", coding))
     assert np.asarray(truth.labels.array).tolist() == labels
     assert (None if truth.ignore is None else truth.ignore.tolist()) == ignore
+
+
+def test_grabcut_masks_and_data_that_say_themselves_what_is_background_are_not_asked_about(tmp_path: Path) -> None:
+    v3.imwrite(tmp_path / "a.png", np.array([[0, 128, 255]] * 20, np.uint8))
+    truth = read_truth(replace(item(tmp_path / "a.png", "mask"), background=None))
+    assert np.asarray(truth.labels.array)[0].tolist() == [0, 0, 1]
+    with pytest.raises(ValueError, match="far above all other numbers"):
+        read_truth(replace(item(tmp_path / "a.png", "labels"), background=None))
 
 
 def test_a_matlab_file_without_instances_is_one_sentence(tmp_path: Path) -> None:

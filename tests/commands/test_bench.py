@@ -189,6 +189,27 @@ def test_a_page_is_filled_from_a_folder_of_results(tmp_path: Path, capsys: pytes
     assert "--page needs --report" in refused(capsys, main(["bench", "--page", str(page)]))
 
 
+@pytest.mark.parametrize("mode", [("--jobs", "1"), ("--correct",), ("--suggest", "1"), ("--sequences", "effort")])
+def test_labels_whose_background_is_no_0_are_asked_about(
+    pack: Path, capsys: pytest.CaptureFixture[str], mode: tuple[str, ...]
+) -> None:
+    path = pack / "labels" / "a.png"
+    v3.imwrite(path, v3.imread(path) + 1)
+    model = "geodesic" if mode[0] == "--jobs" else "default"
+    command = ["bench", "--data", "pack", "--models", model, "--out", "result", *mode]
+    assert "Say what is background: --background 1, or" in refused(capsys, main(command))
+    assert not Path("result").exists()
+
+
+def test_a_background_that_is_named_is_none_of_the_objects(pack: Path) -> None:
+    path = pack / "labels" / "a.png"
+    v3.imwrite(path, v3.imread(path) + 1)
+    command = ["bench", "--data", "pack", "--models", "geodesic", "--max-clicks", "1", "--background", "1"]
+    assert main([*command, "--out", "result", "--jobs", "1"]) == 0
+    with open("result/clicks.csv", newline="") as handle:
+        assert {row["object"] for row in csv.DictReader(handle)} == {"2", "3"}
+
+
 def test_corrections_need_a_model_that_finds_objects_by_itself(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = refused(capsys, main(["bench", "--correct", "--models", "geodesic", "--data", "pack", "--out", "result"]))
     assert "geodesic cannot; name a converted model first" in told

@@ -120,6 +120,13 @@ def test_tables_of_classes_that_fit_nothing_are_refused(
     assert sentence in capsys.readouterr().err
 
 
+def test_classes_of_objects_that_are_not_there_are_said(cells: Path, capsys: pytest.CaptureFixture[str]):
+    (cells / "classes.csv").write_text("object,class\n2,round\n77,long\n")
+    arguments = ["export", str(cells / "labels.tif"), "--output", str(cells / "a.geojson")]
+    assert main([*arguments, "--classes", str(cells / "classes.csv")]) == 0
+    assert f"names objects that are not in {cells / 'labels.tif'}: 77." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["cellpose-pairs", "stardist-pairs", "yolo"])
 def test_files_that_follow_from_the_name_replace_nothing(cells: Path, capsys: pytest.CaptureFixture[str], name: str):
     pairs, image = cells / "pairs", cells / "cells.tif"

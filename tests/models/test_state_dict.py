@@ -59,11 +59,11 @@ def renamed(before: str, *, inner: str = "") -> dict[str, Tensor]:
         "student_7.",
     ],
 )
-@pytest.mark.parametrize("nested", [(), ("state_dict",), ("model_state_dict",), ("model", "state_dict")])
+@pytest.mark.parametrize("nested", [(), ("state_dict",), ("model_state_dict",), ("model", "state_dict"), ("ema_7",)])
 def test_a_prefix_that_all_names_share_is_taken_off(tmp_path: Path, prefix: str, nested: tuple[str, ...]) -> None:
     checkpoint: object = renamed(prefix)
     for key in reversed(nested):
-        checkpoint = {key: checkpoint, "epoch": 7}
+        checkpoint = {key: checkpoint, "epoch": 7, "optimizer_state": {"a": torch.ones(1)}}
     assert same_answer(opened(tmp_path, checkpoint).module)
 
 

@@ -137,6 +137,32 @@ def test_a_damaged_folder_is_told_in_a_sentence(tmp_path: Path, name: str, conte
         read_result(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["mask001.tif", "MASK001.TIF", "mask1.tiff"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint32, np.float32])
+def test_results_of_other_programs_are_read_however_they_store_ids(tmp_path: Path, name: str, dtype: type) -> None:
+    for file, number in (("mask000.tif", 1), (name, 2)):
+        tifffile.imwrite(tmp_path / file, np.full((2, 3), number, dtype))
+    (tmp_path / "res_track.txt").write_bytes("\ufeff1\t0\t0\t0\r\n2 1 1 1\r\n\r\n".encode())
+    labels, tracks = read_result(tmp_path)
+    assert labels[:, 0, 0].tolist() == [1, 2]
+    assert tracks == [Track(1, 0, 0), Track(2, 1, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("mask", "sentence"),
+    [
+        (np.zeros((4, 4), np.uint16), "mask001.tif has the shape"),
+        (np.full((2, 3), 70_000), "ids of a result folder end"),
+    ],
+)
+def test_masks_that_belong_to_no_result_are_named(tmp_path: Path, mask: np.ndarray, sentence: str) -> None:
+    tifffile.imwrite(tmp_path / "mask000.tif", np.ones((2, 3), np.uint16))
+    tifffile.imwrite(tmp_path / "mask001.tif", mask)
+    (tmp_path / "res_track.txt").write_text("1 0 0 0\n")
+    with pytest.raises(ValueError, match=sentence):
+        read_result(tmp_path)
+
+
 def test_a_folder_without_masks_is_no_result(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="is no result folder"):
         read_result(tmp_path)

@@ -51,6 +51,17 @@ def test_masks_that_leave_pixels_open_are_refused(tmp_path: Path):
         only_plane(tmp_path)
 
 
+@pytest.mark.parametrize(("folder", "ground"), [("labels", 1), ("masks", 255)])
+def test_a_background_that_is_no_0_is_asked_about_and_taken(tmp_path: Path, folder: str, ground: int):
+    labels = np.full((20, 20), ground, np.uint8)
+    labels[4:12, 4:12] = 0 if folder == "masks" else 7
+    write(tmp_path, images__a=np.arange(400, dtype=np.uint8).reshape(20, 20), **{f"{folder}__a": labels})
+    with pytest.raises(ValueError, match=rf"a\.png: .*--background {ground}"):
+        list(read_planes(tmp_path.parent, tmp_path.name, "train", None))
+    ((_, read),) = read_planes(tmp_path.parent, tmp_path.name, "train", ground)
+    assert np.argwhere(read).tolist() == [[y, x] for y in range(4, 12) for x in range(4, 12)]
+
+
 def test_an_image_without_labels_is_told(tmp_path: Path):
     write(tmp_path, images__a=IMAGE, images__b=IMAGE, labels__b=IMAGE)
     with pytest.raises(ValueError, match="There is an image a, but"):

@@ -27,13 +27,14 @@ from napari_clickseg.storage.image_label_pairs import (
     has_neighbours,
     has_parts,
     pair_up,
+    read_annotation,
     read_index,
-    read_labels,
-    read_mask,
     split_ranges,
 )
 from napari_clickseg.storage.read_images import read_image
+from napari_clickseg.storage.read_labels import read_labels
 
+SPLITS = ("train", "val", "test")
 SAME_SPLIT = {"eval": "test"}
 """Other names of splits."""
 PUBLISHED_SPLIT = {"test": "val"}
@@ -59,6 +60,9 @@ class Item:
         Limits the first axis of a stack to a range (both ends included).
     annotation : int or None
         Id of the one object meant, where objects may overlap and each is an item of its own.
+    background : int or None
+        The number that stands for background in labels and masks, as in `read_labels.as_ids`: 0 takes them as they
+        are, None refuses those in which another number looks like background.
     """
 
     source: str
@@ -68,6 +72,7 @@ class Item:
     coding: str = "labels"
     planes: tuple[int, int] | None = None
     annotation: int | None = None
+    background: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ def _own_items(source: str, folder: Path, split: str) -> list[Item]:
     pairs = find_pairs(folder)
     rows = read_index(folder)
     if rows is None:
+        _check_split(split, folder)
         return _items_of(source, pairs)
     items = []
     for row in rows:
@@ -100,6 +106,12 @@ def _own_items(source: str, folder: Path, split: str) -> list[Item]:
             pair = find_pair(folder, pairs, row["name"])
             items.append(Item(source, pair.name, pair.image, pair.labels, "mask" if pair.mask else "labels", planes))
     return items
+
+
+def _check_split(split: str, folder: Path) -> None:
+    """Raise ValueError where a split is asked for that no data without an index belong to."""
+    if split not in SPLITS:
+        raise ValueError(f"There is no split {split!r}: {folder} has no index, so all of it is {', '.join(SPLITS)}.")
 
 
 def _in_split(text: str, split: str) -> tuple[bool, tuple[int, int] | None]:
@@ -336,14 +348,12 @@ def read_truth(item: Item) -> Truth:
 
 
 def _as_labels(item: Item) -> Truth:
-    image = read_labels(item.labels, background=0)
+    image, _ = read_annotation(item.labels, background=item.background)
     return Truth(replace(image, array=compacted(image.array)))
 
 
 def _as_mask(item: Item) -> Truth:
-    image = read_labels(item.labels, background=0)
-    labels, ignore = read_mask(np.asarray(image.array))
-    return Truth(Image(labels, image.axes, image.spacing), ignore)
+    return Truth(*read_annotation(item.labels, True, item.background))
 
 
 def _with_void(item: Item) -> Truth:
@@ -386,12 +396,14 @@ def _decode(segmentation: Any, height: int, width: int) -> npt.NDArray[np.bool_]
 
 def _of_slice(item: Item) -> Truth:
     """Labels of one plane of a stack: they stand for every plane, and `planes` names the one that counts."""
-    stack, plane = read_image(item.image), read_labels(item.labels, background=0)
+    stack, (plane, _) = read_image(item.image), read_annotation(item.labels, background=item.background)
     if len(stack.shape) != 3 or stack.shape[1:] != plane.shape:
         raise ValueError(f"{item.labels} is no plane of {item.image}: {plane.shape} and {stack.shape}.")
     return Truth(Image(np.broadcast_to(np.asarray(plane.array), stack.shape), stack.label_axes, stack.spacing))
 
 
+BY_NUMBER = {"labels", "mask", "slice"}
+"""Codings in which numbers are objects and background; the others say themselves what is what."""
 CODINGS: dict[str, Callable[[Item], Truth]] = {
     "labels": _as_labels,
     "mask": _as_mask,

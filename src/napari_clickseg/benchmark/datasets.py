@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_clickseg.benchmark.annotation_formats import LAYOUTS, Truth, find_layout, read_truth
+from napari_clickseg.benchmark.annotation_formats import BY_NUMBER, LAYOUTS, Truth, find_layout, read_truth
 from napari_clickseg.benchmark.annotation_formats import Item as Item
 from napari_clickseg.core.images import CHANNEL, Image
 from napari_clickseg.core.metrics import SMALLEST_OBJECT
@@ -71,18 +71,42 @@ def find_sources(data: Path, names: Sequence[str] = ()) -> dict[str, Path]:
     return {name: found[name] for name in names or found}
 
 
-def read_items(source: str, folder: Path, split: str) -> list[Item]:
-    """Return the items of a source that belong to a split, by name.
+def find_items(data: Path, sources: Sequence[str], split: str, background: int | None = None) -> list[Item]:
+    """Return the items of a split of the sources in a folder: of those named, else of all.
 
     Raises
     ------
     ValueError
-        Where the folder has no layout that we know, or its index or lists name what is not there.
+        As `find_sources` and `read_items`, and where there are no items.
+    """
+    found = find_sources(data, sources)
+    items = [item for name, folder in found.items() for item in read_items(name, folder, split, background)]
+    if not items:
+        raise ValueError(f"There is nothing in the split {split!r} of {', '.join(found)}.")
+    return items
+
+
+def read_items(source: str, folder: Path, split: str, background: int | None = 0) -> list[Item]:
+    """Return the items of a source that belong to a split, by name.
+
+    Parameters
+    ----------
+    background : int, optional
+        The number that stands for background in labels and masks; see `Item`.
+
+    Raises
+    ------
+    ValueError
+        Where the folder has no layout that we know, its index or lists name what is not there, or a background is named
+        for annotations that say themselves what it is.
     """
     layout = find_layout(folder)
     if layout is None:
         raise ValueError(f"{folder} is no source: its layout is not known.")
-    return layout.items(source, folder, split)
+    items = layout.items(source, folder, split)
+    if background and not all(item.coding in BY_NUMBER for item in items):
+        raise ValueError(f"{folder} ({layout.name}) says itself what is background; leave --background out.")
+    return [replace(item, background=background) for item in items]
 
 
 def read_plane(item: Item, frame: Frame) -> Plane:

@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_clickseg.commands.bench_learning import bench_learning
-from napari_clickseg.commands.bench_suggestions import bench_suggestions
+from napari_clickseg.commands.bench_suggestions import bench_suggestions, items_of
 from napari_clickseg.commands.options import (
+    BACKGROUND,
     DEFAULT,
     DEVICE,
     Command,
     Option,
+    a_path,
+    address,
     comma_separated,
     count,
     find_named,
+    from_zero,
     refuse_unused,
 )
 
@@ -39,19 +43,15 @@ def bench_sequences(chosen: argparse.Namespace) -> None:
     ValueError
         Where nothing of this name can be measured, or a source is no movie or stack.
     """
-    from napari_clickseg.benchmark.datasets import find_sources, read_items
     from napari_clickseg.benchmark.sequence_tables import LEDGERS, TABLES
     from napari_clickseg.benchmark.sequences import read_movie
     from napari_clickseg.models.load import load_model
-    from napari_clickseg.storage.image_label_pairs import find_data
 
     if chosen.sequences not in LEDGERS:
         raise ValueError(f"There is no measure {chosen.sequences!r} of sequences; there are {', '.join(LEDGERS)}.")
     ledger = LEDGERS[chosen.sequences]
     names = [find_named(name).name if not Path(name).is_file() else name for name in chosen.models]
-    sources = find_sources(find_data(chosen.data), chosen.sources)
-    items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
-    movies = [read_movie(item, chosen.frames, chosen.side) for item in items]
+    movies = [read_movie(item, chosen.frames, chosen.side) for item in items_of(chosen)]
     chosen.out.mkdir(parents=True, exist_ok=True)
     path = chosen.out / f"{ledger.file}.csv"
     done = ledger.done(path)
@@ -89,14 +89,10 @@ def bench_corrections(chosen: argparse.Namespace) -> None:
 
 def _images(chosen: argparse.Namespace) -> list[Item]:
     from napari_clickseg.benchmark.conversion import sample_images
-    from napari_clickseg.benchmark.datasets import find_sources, read_items
-    from napari_clickseg.storage.image_label_pairs import find_data
 
-    sources = find_sources(find_data(chosen.data), chosen.sources)
-    items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
-    images = sample_images(items, chosen.images, chosen.seed)
+    images = sample_images(items_of(chosen), chosen.images, chosen.seed)
     if not images:
-        raise ValueError(f"There are no planes with objects in the split {chosen.split!r} of {', '.join(sources)}.")
+        raise ValueError(f"There are no planes with objects in the split {chosen.split!r}.")
     return images
 
 
@@ -112,7 +108,7 @@ def _record(rows: Sequence[Row], by: Sequence[Corrector]) -> None:
             print(f"recorded in the card of {entry.path}")
 
 
-DATA = ("models", "data", "sources", "split", "out", "device", "jobs")
+DATA = ("models", "data", "sources", "split", "background", "out", "device", "jobs")
 USED = {
     "report": ("page", "out", "robot", "max_clicks"),
     "correct": (*DATA, "images", "failures", "seed", "record"),
@@ -181,21 +177,19 @@ def _tell_weighing(model: str) -> None:
 def _bench_jobs(chosen: argparse.Namespace, models: Sequence[str]) -> list[Job]:
     """Return every sampled object for every model, robot and start."""
     from napari_clickseg.benchmark.click_runs import Job
-    from napari_clickseg.benchmark.datasets import find_sources, list_targets, read_items
+    from napari_clickseg.benchmark.datasets import list_targets
     from napari_clickseg.benchmark.starting_masks import STARTS
     from napari_clickseg.core.simulated_user import ROBOTS
-    from napari_clickseg.storage.image_label_pairs import find_data
 
     for what, names, there in (("robot", chosen.robot, ROBOTS), ("start", chosen.start, STARTS)):
         unknown = ", ".join(repr(name) for name in names if name not in there)
         if unknown or not names:
             raise ValueError(f"There is no {what} {unknown or 'named'}; there are {', '.join(there)}.")
-    sources = find_sources(find_data(chosen.data), chosen.sources)
-    items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
-    objects = list_targets(items)
+    objects = list_targets(items_of(chosen))
     sampled = {start: _sampled(chosen, objects, start) for start in chosen.start}
     if not all(sampled.values()):
-        raise ValueError(f"There are no objects in the split {chosen.split!r} of {', '.join(sources)}.")
+        what = "movies and stacks with objects" if objects else "objects"
+        raise ValueError(f"There are no {what} in the split {chosen.split!r}.")
     _check_images([target for sample in sampled.values() for target in sample])
     return [
         Job(target, model, robot, chosen.max_clicks, chosen.device, start)
@@ -241,7 +235,11 @@ def _bench_page(chosen: argparse.Namespace) -> None:
 
     if len(chosen.report or ()) != 1 or not chosen.report[0].is_dir():
         raise ValueError("A page is filled from one folder of results; name it (--report FOLDER).")
-    text = fill(chosen.page.read_text(encoding="utf-8"), chosen.report[0])
+    page = chosen.page.read_text(encoding="utf-8")
+    text = fill(page, chosen.report[0])
+    if text == page:
+        print(f"{chosen.page} stays as it is: it has nothing to fill that is not filled so already.")
+        return
     with written_whole(chosen.page) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     print(f"written: {chosen.page}")
@@ -323,12 +321,13 @@ COMMAND = Command(
         Option.of(
             "--data",
             role="reads",
-            type=Path,
+            type=a_path,
             metavar="FOLDER",
             help="one source (images/, labels/) or a folder of sources",
         ),
         Option.of("--sources", type=comma_separated, default=[], metavar="A,B", help="only these sources"),
         Option.of("--split", default="test", help="train, val or test" + DEFAULT),
+        BACKGROUND,
         Option.of(
             "--robot",
             type=comma_separated,
@@ -345,22 +344,24 @@ COMMAND = Command(
         ),
         Option.of("--objects", type=count, default=100, metavar="N", help="sampled objects per source" + DEFAULT),
         Option.of("--max-clicks", type=count, default=20, metavar="N", help="clicks per object" + DEFAULT),
-        Option.of("--seed", type=int, default=0, metavar="N", help="of the sample" + DEFAULT),
+        Option.of("--seed", type=from_zero, default=0, metavar="N", help="of the sample" + DEFAULT),
         Option.of(
             "--out",
             role="folder",
-            type=Path,
+            type=a_path,
             default=Path("clickseg-bench"),
             metavar="FOLDER",
             help="where to write" + DEFAULT,
         ),
         DEVICE,
         Option.of("--jobs", type=count, default=usable_cores(), metavar="N", help="worker processes" + DEFAULT),
-        Option.of("--scheduler", metavar="ADDRESS", help="of a dask cluster that works instead of this machine"),
+        Option.of(
+            "--scheduler", type=address, metavar="ADDRESS", help="of a dask cluster that works instead of this machine"
+        ),
         Option.of(
             "--report",
             role="reads",
-            type=Path,
+            type=a_path,
             nargs="+",
             metavar="FOLDER_OR_CSV",
             help="measure nothing, only make report and plots anew from what was measured",
@@ -369,7 +370,7 @@ COMMAND = Command(
             "--page",
             role="reads",
             needs="--report",
-            type=Path,
+            type=a_path,
             metavar="PAGE",
             help="with --report FOLDER: fill the tables of a page like docs/benchmark.md from several results",
         ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from napari_clickseg.commands.bench_suggestions import items_of
+
 TABLE = "learning.csv"
 
 
@@ -16,16 +18,12 @@ def bench_learning(chosen: argparse.Namespace) -> None:
         Where there are no planes with objects.
     """
     from napari_clickseg.batch.learning_runs import append_rows, learning_table, read_rows, run_plane
-    from napari_clickseg.benchmark.datasets import find_sources, read_items
     from napari_clickseg.benchmark.suggestion_runs import sample_planes
     from napari_clickseg.inference.device import choose_device
-    from napari_clickseg.storage.image_label_pairs import find_data
 
-    sources = find_sources(find_data(chosen.data), chosen.sources)
-    items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
-    planes = sample_planes(items, chosen.learn, chosen.seed)
+    planes = sample_planes(items_of(chosen), chosen.learn, chosen.seed)
     if not planes:
-        raise ValueError(f"There are no planes with objects in the split {chosen.split!r} of {', '.join(sources)}.")
+        raise ValueError(f"There are no planes with objects in the split {chosen.split!r}.")
     chosen.out.mkdir(parents=True, exist_ok=True)
     path, device = chosen.out / TABLE, choose_device(chosen.device)
     done = {(row.source, row.image, row.frame) for row in read_rows(path)}

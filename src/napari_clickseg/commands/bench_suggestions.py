@@ -16,6 +16,14 @@ NETWORK = "unet-sample"
 """A segmentation network, converted, to compare with."""
 
 
+def items_of(chosen: argparse.Namespace) -> list[Item]:
+    """Return the annotated images that the options of bench name."""
+    from napari_clickseg.benchmark.datasets import find_items
+    from napari_clickseg.storage.image_label_pairs import find_data
+
+    return find_items(find_data(chosen.data), chosen.sources, chosen.split, chosen.background)
+
+
 def bench_suggestions(chosen: argparse.Namespace) -> None:
     """Suggest all objects in crops of each source, and print a table; what is in the CSV already is not done again.
 
@@ -26,7 +34,6 @@ def bench_suggestions(chosen: argparse.Namespace) -> None:
     """
     from functools import partial
 
-    from napari_clickseg.benchmark.datasets import find_sources, read_items
     from napari_clickseg.benchmark.suggestion_runs import (
         KEPT,
         SIDE,
@@ -40,16 +47,13 @@ def bench_suggestions(chosen: argparse.Namespace) -> None:
     from napari_clickseg.benchmark.whole_job import JobRow, job_table, run_jobs
     from napari_clickseg.core.requests import Segmenter
     from napari_clickseg.models.load import load_model
-    from napari_clickseg.storage.image_label_pairs import find_data
 
     if len(chosen.models) != 1:
         raise ValueError(f"--suggest measures one model, but got {len(chosen.models)}: {', '.join(chosen.models)}.")
     predictor = load_model(chosen.models[0], chosen.device)
-    sources = find_sources(find_data(chosen.data), chosen.sources)
-    items = [item for source, folder in sources.items() for item in read_items(source, folder, chosen.split)]
-    planes = sample_planes(items, chosen.suggest, chosen.seed)
+    planes = sample_planes(items_of(chosen), chosen.suggest, chosen.seed)
     if not planes:
-        raise ValueError(f"There are no planes with objects in the split {chosen.split!r} of {', '.join(sources)}.")
+        raise ValueError(f"There are no planes with objects in the split {chosen.split!r}.")
     chosen.out.mkdir(parents=True, exist_ok=True)
     kind: type[JobRow] | type[SuggestionRow]
     measure: Callable[[Item, Frame], Iterable[JobRow | SuggestionRow]]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.commands.options import DEVICE, Command, Option
+from napari_clickseg.commands.options import DEVICE, Command, Option, a_path, number, whole
 from napari_clickseg.models.io_spec import ACTIVATIONS, KINDS, NORMALISATIONS, Conventions
 from napari_clickseg.storage.output_checks import same
 
@@ -132,16 +132,16 @@ def picture(text: str) -> Path:
 
 def _numbers(text: str) -> list[int]:
     """Read "0,2"; "none" is an empty list."""
-    return [] if text == NOTHING else [int(number) for number in text.split(",")]
+    return [] if text == NOTHING else [whole(part) for part in text.split(",")]
 
 
 def _sizes(text: str) -> list[float]:
     """Read "0.5,2"; "none" is an empty list."""
-    return [] if text == NOTHING else [float(number) for number in text.split(",")]
+    return [] if text == NOTHING else [number(part) for part in text.split(",")]
 
 
 def _number_or_none(text: str) -> int | None:
-    return None if text == NOTHING else int(text)
+    return None if text == NOTHING else whole(text)
 
 
 def _truth(text: str) -> bool:
@@ -162,9 +162,9 @@ def _table_of(text: str) -> dict[str, Any]:
 
 
 READERS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "int": (int, "N"),
+    "int": (whole, "N"),
     "int | None": (_number_or_none, "N|none"),
-    "float": (float, "X"),
+    "float": (number, "X"),
     "bool": (_truth, "yes|no"),
     "str": (str, "NAME"),
     "tuple[int, ...]": (_numbers, "N,N.."),
@@ -216,7 +216,7 @@ COMMAND = Command(
         Option.of(
             "model",
             role="reads",
-            type=Path,
+            type=a_path,
             metavar="MODEL",
             help="TorchScript, torch.export (.pt2), ONNX, a state dict, or a bioimage.io package (zip or folder)",
         ),
@@ -233,7 +233,7 @@ COMMAND = Command(
             help="what that class is called with",
         ),
         Option.of("--trust", action="store_true", help="you know who made it: its code may run on this computer"),
-        Option.of("--image", role="reads", type=Path, metavar="IMAGE", help="show how many objects it finds there"),
+        Option.of("--image", role="reads", type=a_path, metavar="IMAGE", help="show how many objects it finds there"),
         Option.of(
             "--preview",
             role="file",

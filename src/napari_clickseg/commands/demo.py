@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_clickseg.commands.options import DEFAULT, DEVICE, MODEL, Command, Option, refuse_unused
+from napari_clickseg.commands.options import (
+    DEFAULT,
+    DEVICE,
+    MODEL,
+    Command,
+    Option,
+    a_path,
+    refuse_unused,
+)
 
 
 def run_demo(chosen: argparse.Namespace) -> None:
@@ -49,7 +57,7 @@ COMMAND = Command(
         Option.of(
             "--output",
             role="folder",
-            type=Path,
+            type=a_path,
             default=Path("clickseg-demo"),
             metavar="FOLDER",
             help="where to write" + DEFAULT,

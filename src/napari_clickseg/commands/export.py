@@ -5,11 +5,20 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.commands.options import AXES, BACKGROUND, CLASSES, NONE_OF_THEM, Command, Option, frame_list
-from napari_clickseg.storage.exports import EXPORTS, export_for
+from napari_clickseg.commands.options import (
+    AXES,
+    BACKGROUND,
+    CLASSES,
+    Command,
+    Option,
+    a_path,
+    check_table,
+    frame_list,
+    tell_absent,
+)
+from napari_clickseg.storage.exports import EXPORTS, WITH_CLASSES, check_ending, export_for
 
 if TYPE_CHECKING:
     from napari_clickseg.core.clicks import Frame
@@ -25,6 +34,9 @@ def run(chosen: argparse.Namespace) -> None:
     from napari_clickseg.storage.tables import read_classes
 
     export = export_for(chosen.output, chosen.format)
+    check_ending(chosen.output, export)
+    if chosen.classes is not None and export.name not in WITH_CLASSES:
+        raise ValueError(f"--classes would be ignored: {export.title} holds no classes; leave it out.")
     image = None if chosen.image is None else read_image(chosen.image, chosen.axes)
     if image is None:
         read = read_labels(chosen.labels, chosen.background)
@@ -36,8 +48,7 @@ def run(chosen: argparse.Namespace) -> None:
     classes = {} if chosen.classes is None else read_classes(chosen.classes)
     frames = None if chosen.frames is None else _planes(chosen.frames, tuple(labels.shape[:-2]))
     exported = Exported(labels, axes, name, _pixels(image), classes, {}, tuple(spacing), frames)
-    if classes and not exported.holds_any(set(classes)):
-        raise ValueError(NONE_OF_THEM.format(table=chosen.classes, labels=chosen.labels))
+    tell_absent("export", chosen, exported.absent(set(classes)), len(classes))
     export.write(chosen.output, exported)
     print(f"written: {chosen.output} ({export.title})")
 
@@ -62,7 +73,7 @@ def run_import(chosen: argparse.Namespace) -> None:
     from napari_clickseg.storage.tables import write_classes
     from napari_clickseg.storage.write_labels import check_labels_path, write_labels
 
-    export = export_for(chosen.file, chosen.format)
+    export = export_for(chosen.file, chosen.format, reads=True)
     check_labels_path(chosen.output)
     if chosen.image is None:
         labels = export.read(chosen.file)
@@ -103,9 +114,9 @@ COMMAND = Command(
     "Write labels for other programs: ImageJ ROIs, QuPath, COCO, YOLO, Cellpose, GEFF, pairs for training.",
     run,
     (
-        Option.of("labels", role="reads", type=Path, metavar="LABELS", help="the label image"),
-        Option.of("--output", role=_role, type=Path, required=True, metavar="PATH", help="what to write"),
-        Option.of("--image", role="reads", type=Path, metavar="IMAGE", help="the image that the labels belong to"),
+        Option.of("labels", role="reads", type=a_path, metavar="LABELS", help="the label image"),
+        Option.of("--output", role=_role, type=a_path, required=True, metavar="PATH", help="what to write"),
+        Option.of("--image", role="reads", type=a_path, metavar="IMAGE", help="the image that the labels belong to"),
         CLASSES,
         Option.of("--frames", type=frame_list, metavar="LIST", help="these planes alone, as 0,4,7-9"),
         BACKGROUND,
@@ -118,12 +129,21 @@ IMPORT = Command(
     "Read labels from ImageJ ROIs, QuPath GeoJSON or COCO, and write them as a label image to correct.",
     run_import,
     (
-        Option.of("file", role="reads", type=Path, metavar="FILE", help="the file of the other program"),
-        Option.of("--image", role="reads", type=Path, metavar="IMAGE", help="the image it belongs to: gives the size"),
+        Option.of("file", role="reads", type=a_path, metavar="FILE", help="the file of the other program"),
         Option.of(
-            "--output", role="labels", type=Path, required=True, metavar="LABELS", help="the label image to write"
+            "--image", role="reads", type=a_path, metavar="IMAGE", help="the image it belongs to: gives the size"
         ),
-        Option.of("--classes", role="file", type=Path, metavar="CSV", help="also write the class of each object"),
+        Option.of(
+            "--output", role="labels", type=a_path, required=True, metavar="LABELS", help="the label image to write"
+        ),
+        Option.of(
+            "--classes",
+            role="file",
+            type=a_path,
+            check=check_table,
+            metavar="CSV",
+            help="also write the class of each object",
+        ),
         FORMAT,
         WITH_IMAGE,
     ),

@@ -16,6 +16,7 @@ from napari_clickseg.commands.options import (
     Command,
     Option,
     Unfinished,
+    a_path,
     comma_separated,
     count,
 )
@@ -108,10 +109,15 @@ COMMAND = Command(
     "Let the default model learn from a few objects; written where it then needs fewer clicks on others of them.",
     run,
     (
-        Option.of("image", role="reads", type=Path, metavar="IMAGE", help="the image, or a folder of images"),
-        Option.of("labels", role="reads", type=Path, metavar="LABELS", help="its labels, or a folder with theirs"),
+        Option.of("image", role="reads", type=a_path, metavar="IMAGE", help="the image, or a folder of images"),
+        Option.of("labels", role="reads", type=a_path, metavar="LABELS", help="its labels, or a folder with theirs"),
         Option.of(
-            "--output", role="file", type=Path, required=True, metavar="MODEL", help="the model to write, .safetensors"
+            "--output",
+            role="file",
+            type=a_path,
+            required=True,
+            metavar="MODEL",
+            help="the model to write, .safetensors",
         ),
         Option.of("--objects", type=comma_separated, metavar="1,5,7", help="learn from these objects alone"),
         Option.of("--most", type=count, default=MOST, metavar="N", help="learn from at most so many" + DEFAULT),

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
-from napari_clickseg.commands.options import AXES, BACKGROUND, CLASSES, NONE_OF_THEM, Command, Option
+from napari_clickseg.commands.options import (
+    AXES,
+    BACKGROUND,
+    CLASSES,
+    Command,
+    Option,
+    a_path,
+    check_table,
+    tell_absent,
+)
 
 
 def run(chosen: argparse.Namespace) -> None:
@@ -26,8 +34,7 @@ def run(chosen: argparse.Namespace) -> None:
         )
     classes = {} if chosen.classes is None else read_classes(chosen.classes)
     rows = list(measure(image, labels, ndim, classes))
-    if classes and not any(row["class"] for row in rows):
-        raise ValueError(NONE_OF_THEM.format(table=chosen.classes, labels=chosen.labels))
+    tell_absent("measure", chosen, set(classes) - {row["label"] for row in rows}, len(classes))
     with written_whole(chosen.output) as part:
         part.write_text(as_csv(rows), "utf-8")
     print(f"written: {chosen.output} ({len(rows)} rows)")
@@ -38,9 +45,17 @@ COMMAND = Command(
     "Measure the objects of a label image: size, shape, place and intensity, a row per object and frame.",
     run,
     (
-        Option.of("image", role="reads", type=Path, metavar="IMAGE", help="the image"),
-        Option.of("labels", role="reads", type=Path, metavar="LABELS", help="its labels"),
-        Option.of("--output", role="file", type=Path, required=True, metavar="CSV", help="the table to write"),
+        Option.of("image", role="reads", type=a_path, metavar="IMAGE", help="the image"),
+        Option.of("labels", role="reads", type=a_path, metavar="LABELS", help="its labels"),
+        Option.of(
+            "--output",
+            role="file",
+            type=a_path,
+            check=check_table,
+            required=True,
+            metavar="CSV",
+            help="the table to write",
+        ),
         Option.of("--volumes", action="store_true", help="measure volumes of a stack, not planes"),
         CLASSES,
         BACKGROUND,

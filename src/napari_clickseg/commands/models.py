@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_clickseg.commands.convert import written
-from napari_clickseg.commands.options import Command, Option
+from napari_clickseg.commands.options import Command, Option, a_path
 
 if TYPE_CHECKING:
     from napari_clickseg.models.card import ConvertedCard, ModelCard
@@ -180,7 +180,7 @@ COMMAND = Command(
         Option.of(
             "--add",
             role="reads",
-            type=Path,
+            type=a_path,
             metavar="FILE",
             help="copy a weights file, as of a checkout or a release, into the folder of your own models",
         ),

@@ -52,12 +52,15 @@ class Option:
         What becomes of the path that it names, or what derives that from the other arguments; None where it names none.
     needs : str
         The option without which this one does nothing, as "--correct"; empty where there is none.
+    check : callable or None
+        Raises ValueError where a value that was given means nothing, once all paths are known to be right.
     """
 
     names: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
     role: Role | Callable[[argparse.Namespace], Role] | None = None
     needs: str = ""
+    check: Callable[[Any], object] | None = None
 
     @classmethod
     def of(
@@ -65,10 +68,11 @@ class Option:
         *names: str,
         role: Role | Callable[[argparse.Namespace], Role] | None = None,
         needs: str = "",
+        check: Callable[[Any], object] | None = None,
         **settings: Any,
     ) -> Option:
         """Return the option with these names; settings as in `ArgumentParser.add_argument`."""
-        return cls(names, settings, role, needs)
+        return cls(names, settings, role, needs, check)
 
     @property
     def dest(self) -> str:
@@ -105,6 +109,9 @@ class Command:
             if option.needs and option.dest in chosen.given and option.needs not in used:
                 raise ValueError(f"{option.shown} needs {option.needs}; without it, it would be ignored.")
         check_paths(path for option in self.options for path in self._paths(option, chosen))
+        for option in self.options:
+            if option.check is not None and option.dest in chosen.given:
+                option.check(getattr(chosen, option.dest))
 
     def _paths(self, option: Option, chosen: argparse.Namespace) -> Sequence[NamedPath]:
         role = option.role(chosen) if callable(option.role) else option.role
@@ -134,35 +141,75 @@ def comma_separated(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+TABLES = (".csv", ".txt")
+"""How the names of tables end that are written."""
+
+
+def a_path(text: str) -> Path:
+    """Return a path; argparse refuses empty text, which Path takes for the folder where the program runs."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it names nothing; name a file or a folder")
+    return Path(text)
+
+
+def check_table(path: Path) -> None:
+    """Raise ValueError where the name of a table to write does not end as that of a table."""
+    if path.suffix.lower() not in TABLES:
+        raise ValueError(f"{path} would hold a table; let its name end in {' or '.join(TABLES)}.")
+
+
+def whole(text: str) -> int:
+    """Return a whole number; argparse refuses anything else with a sentence."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def from_zero(text: str) -> int:
+    """Return a whole number from 0 on; argparse refuses anything else with a sentence."""
+    if whole(text) < 0:
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number from 0 on")
+    return int(text)
+
+
+def address(text: str) -> str:
+    """Return the address of a dask scheduler; argparse refuses what is none."""
+    if not re.fullmatch(r"(?:[a-z]+://)?[^\s/]+:\d+/?|inproc://\S+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no address of a scheduler, as tcp://HOST:8786")
+    return text
+
+
 def count(text: str) -> int:
     """Return a whole number from 1 on; argparse refuses anything else with a sentence."""
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
+    counted = int(text) if text.isdecimal() else 0
+    if counted < 1:
         raise argparse.ArgumentTypeError(f"{text} must be a whole number from 1 on")
-    return number
+    return counted
 
 
 def size(text: str) -> float:
     """Return a number above 0; argparse refuses anything else with a sentence."""
-    number = _number(text)
-    if not 0 < number < float("inf"):
+    length = number(text)
+    if not 0 < length < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} must be a positive number")
-    return number
+    return length
 
 
-def _number(text: str) -> float:
+def number(text: str) -> float:
+    """Return a number; argparse refuses anything else with a sentence."""
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is no number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
 
 
 def share(text: str) -> float:
     """Return a number between 0 and 1; argparse refuses anything else with a sentence."""
-    number = _number(text)
-    if not 0 <= number <= 1:
+    part = number(text)
+    if not 0 <= part <= 1:
         raise argparse.ArgumentTypeError(f"{text} must lie between 0 and 1")
-    return number
+    return part
 
 
 def frame_list(text: str) -> tuple[range, ...]:
@@ -220,6 +267,10 @@ def channels_seen(count: int, name: str) -> str:
     return f"{name} has {count} channels; channels 0, 1 and 2 are looked at. Choose one with --channel N, from 0 on."
 
 
+SET_BY_PARSER = ("run", "check", "shown")
+"""Attributes of parsed arguments that belong to the command: its methods, and what sentences call each argument."""
+
+
 def refuse_unused(chosen: argparse.Namespace, mode: str, used: Collection[str]) -> None:
     """Raise ValueError where an argument was given that does nothing in this mode of a command.
 
@@ -230,9 +281,9 @@ def refuse_unused(chosen: argparse.Namespace, mode: str, used: Collection[str]) 
     used : collection of str
         What may be given, as attributes of the parsed arguments.
     """
-    unused = sorted(chosen.given - set(used) - {"command", "run", "check"})
+    unused = sorted(chosen.given - set(used) - {"command", *SET_BY_PARSER})
     if unused:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in unused)
+        names = ", ".join(chosen.shown[name] for name in unused)
         raise ValueError(f"{names} would be ignored with {mode}; leave it out.")
 
 
@@ -248,29 +299,59 @@ MODEL = Option.of(
 OUTPUT = Option.of(
     "--output",
     role="labels",
-    type=Path,
+    type=a_path,
     required=True,
     metavar="LABELS",
     help="labels to write: .tif, .zarr, .png, .npy",
 )
-DEVICE = Option.of("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps" + DEFAULT)
+
+
+def _check_device(name: str) -> None:
+    from napari_clickseg.inference.device import choose_device
+
+    choose_device(name)
+
+
+DEVICE = Option.of(
+    "--device", check=_check_device, default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps" + DEFAULT
+)
 
 
 AXES = Option.of("--axes", type=image_axes, metavar="TZCYX", help="the image's axes, where the file does not say")
-CHANNEL = Option.of("--channel", type=int, metavar="N", help="the one channel to use, counted from 0")
+CHANNEL = Option.of("--channel", type=from_zero, metavar="N", help="the one channel to use, counted from 0")
 BACKGROUND = Option.of(
     "--background",
-    type=int,
+    type=whole,
     metavar="N",
     help="the number that is no object in the labels read; 0: all other numbers are objects (default: 0, where nothing "
     "looks different)",
 )
-CLASSES = Option.of("--classes", role="reads", type=Path, metavar="CSV", help="table with the columns object and class")
-NONE_OF_THEM = "{table} names none of the objects in {labels}; is it another image's table?"
+CLASSES = Option.of(
+    "--classes", role="reads", type=a_path, metavar="CSV", help="table with the columns object and class"
+)
+SHOWN = 10
+"""So many ids are named in a sentence."""
+
+
+def tell_absent(command: str, chosen: argparse.Namespace, absent: Collection[int], count: int) -> None:
+    """Report objects that a table of classes names and the labels lack; raise ValueError where they lack all of them.
+
+    Parameters
+    ----------
+    count : int
+        How many objects the table names.
+    """
+    if count and len(absent) == count:
+        raise ValueError(f"{chosen.classes} names none of the objects in {chosen.labels}; is it another image's table?")
+    if absent:
+        named = ", ".join(map(str, sorted(absent)[:SHOWN])) + (" .." if len(absent) > SHOWN else "")
+        warn(command, f"{chosen.classes} names objects that are not in {chosen.labels}: {named}.")
+
+
 CTC = Option.of(
     "--ctc",
     role="result",
-    type=Path,
+    type=a_path,
     metavar="FOLDER",
     help="also write a movie as a Cell Tracking Challenge result",
 )

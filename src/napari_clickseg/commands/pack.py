@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from napari_clickseg.commands.options import DEFAULT, Command, Option
+from napari_clickseg.commands.options import DEFAULT, Command, Option, a_path
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -51,11 +50,11 @@ COMMAND = Command(
         Option.of(
             "--data",
             role="reads",
-            type=Path,
+            type=a_path,
             nargs="+",
             metavar="FOLDER",
             help="folders with images and labels of your own, or a folder of the recipe's sources",
         ),
-        Option.of("--output", role="file", type=Path, required=True, metavar="ZIP", help="the pack to write"),
+        Option.of("--output", role="file", type=a_path, required=True, metavar="ZIP", help="the pack to write"),
     ),
 )

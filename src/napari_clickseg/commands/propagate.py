@@ -22,7 +22,9 @@ from napari_clickseg.commands.options import (
     OUTPUT,
     Command,
     Option,
+    a_path,
     channels_seen,
+    check_table,
     comma_separated,
     find_named,
     frame_range,
@@ -50,6 +52,8 @@ def plan_of(chosen: argparse.Namespace, axes: str, counts: tuple[int, ...]) -> P
     if not counts:
         raise ValueError("This image is a single frame; there is nothing to carry objects to.")
     axis = _axis(chosen.along, axes)
+    if chosen.between is not None:
+        _check_between(chosen)
     start, end = chosen.between or (chosen.source, None)
     source = _frame(start, axes, counts)
     place, stop = source[axis], None if end is None else _frame(end, axes, counts)
@@ -77,12 +81,17 @@ def _check_there(option: str, numbers: Sequence[int], count: int) -> None:
         raise ValueError(f"{option}: there is no frame {', '.join(map(str, absent))}; there are 0 to {count - 1}.")
 
 
+def _check_between(chosen: argparse.Namespace) -> None:
+    """Raise ValueError where --between is beside an option that it makes useless."""
+    unused = [f"--{name}" for name in ("from", "frames", "backwards") if OF_DIRECTION[name] in chosen.given]
+    if unused:
+        raise ValueError(f"--between carries to all frames between the two; leave out {', '.join(unused)}.")
+
+
 def _check_sides(chosen: argparse.Namespace, start: str, place: int) -> None:
     """Raise ValueError where some of the frames named lie behind the direction of propagation."""
     if chosen.frames is None:
         return
-    if chosen.between is not None:
-        raise ValueError("--between carries to all frames between the two; leave out --frames.")
     low, high = chosen.frames
     if low < place and not chosen.backwards:
         rest, way = _frames(low, min(high, place - 1)), "before it: carry to them with --backwards"
@@ -101,8 +110,8 @@ def _frames(first: int, last: int) -> str:
 
 
 def _axis(name: str | None, axes: str) -> int:
-    wanted = name.upper() if name else axes[0]
-    if wanted not in axes:
+    wanted = axes[0] if name is None else name.upper()
+    if len(wanted) != 1 or wanted not in axes:
         raise ValueError(f"--along {name} is no axis of frames; there is {', '.join(axes)}.")
     return axes.index(wanted)
 
@@ -111,7 +120,8 @@ def _frame(text: str, axes: str, counts: tuple[int, ...]) -> Frame:
     """Read "3" or "3,7": an index per axis of frames."""
     numbers = [number.strip() for number in text.split(",")]
     if len(numbers) != len(axes) or not all(number.isdigit() for number in numbers):
-        raise ValueError(f"Frame {text!r} is no index along {', '.join(axes)}; write {','.join('0' * len(axes))}.")
+        along = ", ".join(f"{axis} (0 to {n - 1})" for axis, n in zip(axes, counts, strict=True))
+        raise ValueError(f"Frame {text!r} is no index along {along}; name one as in {','.join('0' * len(axes))}.")
     frame = tuple(int(number) for number in numbers)
     if not all(k < n for k, n in zip(frame, counts, strict=True)):
         last = ",".join(str(n - 1) for n in counts)
@@ -124,6 +134,8 @@ def named(frame: Frame) -> str:
     return ",".join(map(str, frame))
 
 
+OF_DIRECTION = {"from": "source", "frames": "frames", "backwards": "backwards"}
+"""Options that say where propagation goes, by the attribute of the parsed arguments."""
 ALL = "all"
 EVENT_COLUMNS = ("frame", "kind", "object", "sentence", "where")
 REVIEW_COLUMNS = ("frame", "object", "score", "reasons")
@@ -358,11 +370,11 @@ COMMAND = Command(
     "Carry the objects of one frame over the other frames of a movie or a stack.",
     run_propagate,
     (
-        Option.of("image", role="reads", type=Path, metavar="IMAGE", help="a movie or a stack: TIFF, .npy, zarr"),
+        Option.of("image", role="reads", type=a_path, metavar="IMAGE", help="a movie or a stack: TIFF, .npy, zarr"),
         Option.of(
             "--labels",
             role="reads",
-            type=Path,
+            type=a_path,
             required=True,
             help="labels of the frame that is right, or of all frames",
         ),
@@ -380,11 +392,19 @@ COMMAND = Command(
         Option.of(
             "--events",
             role="file",
-            type=Path,
+            type=a_path,
+            check=check_table,
             metavar="CSV",
             help="write a table of events: objects that left, divided or merged",
         ),
-        Option.of("--review", role="file", type=Path, metavar="CSV", help="write what to look at first into a table"),
+        Option.of(
+            "--review",
+            role="file",
+            type=a_path,
+            check=check_table,
+            metavar="CSV",
+            help="write what to look at first into a table",
+        ),
         CTC,
         MODEL,
         DEVICE,

@@ -8,7 +8,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_clickseg.commands.options import CHANNEL, CTC, DEVICE, OUTPUT, Command, Option, find_named, write_tracks
+from napari_clickseg.commands.options import (
+    CHANNEL,
+    CTC,
+    DEVICE,
+    OUTPUT,
+    Command,
+    Option,
+    a_path,
+    check_table,
+    find_named,
+    write_tracks,
+)
 
 if TYPE_CHECKING:
     from napari_clickseg.core.images import Image
@@ -160,19 +171,24 @@ COMMAND = Command(
     "Replay a session file, on the same image or another one of its shape.",
     run_replay,
     (
-        Option.of("session", role="reads", type=Path, metavar="SESSION", help="session file (JSON)"),
-        Option.of("image", role="reads", type=Path, metavar="IMAGE", help="TIFF, PNG, JPEG, .npy, zarr"),
+        Option.of("session", role="reads", type=a_path, metavar="SESSION", help="session file (JSON)"),
+        Option.of("image", role="reads", type=a_path, metavar="IMAGE", help="TIFF, PNG, JPEG, .npy, zarr"),
         OUTPUT,
         Option.of(
-            "--labels", role="reads", type=Path, metavar="START", help="the labels that the session began with, if any"
+            "--labels",
+            role="reads",
+            type=a_path,
+            metavar="START",
+            help="the labels that the session began with, if any",
         ),
         Option.of(
-            "--against", role="reads", type=Path, metavar="LABELS", help="labels to compare with, pixel by pixel"
+            "--against", role="reads", type=a_path, metavar="LABELS", help="labels to compare with, pixel by pixel"
         ),
         Option.of(
             "--clicks",
             role="file",
-            type=Path,
+            type=a_path,
+            check=check_table,
             metavar="CSV",
             help="also write the clicks, as a table for clickseg segment",
         ),

@@ -21,6 +21,8 @@ from napari_clickseg.commands.options import (
     Command,
     Option,
     Unfinished,
+    a_path,
+    address,
     channels_seen,
     count,
     find_named,
@@ -46,9 +48,9 @@ def run_segment(chosen: argparse.Namespace) -> None:
     if chosen.clicks is not None and chosen.min_quality is not None:
         raise ValueError("--min-quality is about objects that a model finds itself; with --clicks, leave it out.")
     folder = is_folder_of_images(chosen.image)
-    for path, what in ((chosen.clicks, "a folder of tables"), (chosen.labels, "a folder of labels")):
+    for path, what in ((chosen.clicks, "table"), (chosen.labels, "label image")):
         if path is not None and is_folder_of_images(path) != folder:
-            wanted = what if folder else f"{what.split()[-1]} as a file"
+            wanted = f"a folder with a {what} for each image" if folder else f"the {what} of this image"
             raise ValueError(f"{path} is {_kind(path)}, but {chosen.image} is {_kind(chosen.image)}: name {wanted}.")
     if folder:
         _segment_folder(chosen)
@@ -153,7 +155,8 @@ def _work(jobs: Sequence[Job], processes: int, cluster: Any | None) -> list[Done
             (faults if done.fault else worked).append(done)
     _tell_channels(worked)
     for done in faults:
-        print(f"clickseg segment: {done.job.image}: {done.fault}", file=sys.stderr)
+        named = "" if str(done.job.image) in done.fault else f"{done.job.image}: "
+        print(f"clickseg segment: {named}{done.fault}", file=sys.stderr)
     return faults
 
 
@@ -229,19 +232,23 @@ COMMAND = Command(
     run_segment,
     (
         Option.of(
-            "image", role="reads", type=Path, metavar="IMAGE", help="TIFF, PNG, JPEG, .npy, zarr; or a folder of them"
+            "image",
+            role="reads",
+            type=a_path,
+            metavar="IMAGE",
+            help="TIFF, PNG, JPEG, .npy, zarr; or a folder of them",
         ),
         Option.of(
             "--clicks",
             role="reads",
-            type=Path,
+            type=a_path,
             metavar="CSV",
             help="table: object, positive, then a column per axis (t, z, y, x); or a folder of tables, NAME.csv each",
         ),
         Option.of(
             "--output",
             role=lambda chosen: "folder" if is_folder_of_images(chosen.image) else "labels",
-            type=Path,
+            type=a_path,
             required=True,
             metavar="LABELS",
             help="labels to write: .tif, .zarr, .png, .npy; or a folder for them",
@@ -249,7 +256,7 @@ COMMAND = Command(
         Option.of(
             "--labels",
             role="reads",
-            type=Path,
+            type=a_path,
             metavar="PRIOR",
             help="labels to start from; clicked ids are corrected",
         ),
@@ -257,7 +264,7 @@ COMMAND = Command(
         Option.of(
             "--alpha",
             role="file",
-            type=Path,
+            type=a_path,
             metavar="TIFF",
             help="also write how much of each pixel belongs to an object that was clicked, 0 to 1",
         ),
@@ -281,6 +288,8 @@ COMMAND = Command(
         ),
         Option.of("--force", action="store_true", help="of a folder, do also the images whose labels are there"),
         Option.of("--jobs", type=count, default=1, metavar="N", help="worker processes for a folder" + DEFAULT),
-        Option.of("--scheduler", metavar="ADDRESS", help="of a dask cluster that works on a folder instead"),
+        Option.of(
+            "--scheduler", type=address, metavar="ADDRESS", help="of a dask cluster that works on a folder instead"
+        ),
     ),
 )

@@ -12,7 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from napari_clickseg.commands.options import DEFAULT, DEVICE, Command, Option, count, refuse_unused, size
+from napari_clickseg.commands.options import (
+    BACKGROUND,
+    DEFAULT,
+    DEVICE,
+    Command,
+    Option,
+    a_path,
+    count,
+    from_zero,
+    refuse_unused,
+    size,
+)
 from napari_clickseg.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -170,6 +181,8 @@ def _train_plan(chosen: argparse.Namespace) -> tuple[Recipe, Plan]:
     from napari_clickseg.training.folders import find_folders
     from napari_clickseg.training.recipe import for_start, read_recipe
 
+    if chosen.steps is not None and chosen.minutes is not None:
+        raise ValueError("--minutes trains by the clock instead of for --steps; name one of them.")
     folders = chosen.data or [find_data()]
     start = None if chosen.start is None else _weights_of(chosen.start)
     recipe = read_recipe(chosen.recipe)
@@ -196,6 +209,7 @@ def _train_plan(chosen: argparse.Namespace) -> tuple[Recipe, Plan]:
         chosen.seed,
         resume=resume,
         places=places,
+        background=chosen.background,
     )
     _check_start(start, out, name)
     return recipe, plan
@@ -228,6 +242,8 @@ def _weights_of(name: str) -> Path:
     entry = find_model(name)
     if entry.path is None:
         raise ValueError(f"{name!r} has no weights to start from.")
+    if entry.switches:
+        raise ValueError(f"--from takes weights as they are: leave out what switches refinements in {name}.")
     check_version(read_click_card(entry.path), entry.path)
     return entry.path
 
@@ -329,15 +345,16 @@ COMMAND = Command(
         Option.of(
             "--data",
             role="reads",
-            type=Path,
+            type=a_path,
             nargs="+",
             metavar="FOLDER",
             help="folders with images and labels of your own, or a folder of the recipe's sources",
         ),
+        BACKGROUND,
         Option.of(
             "--out",
             role="folder",
-            type=Path,
+            type=a_path,
             metavar="FOLDER",
             help="where to write (default: clickseg-train/NAME)",
         ),
@@ -361,7 +378,7 @@ COMMAND = Command(
         Option.of(
             "--pack",
             role="reads",
-            type=Path,
+            type=a_path,
             metavar="ZIP",
             help="train by the clock (10 minutes) on one GPU, which holds all planes of this file of `clickseg pack`",
         ),
@@ -373,7 +390,7 @@ COMMAND = Command(
             metavar="KEY=VALUE",
             help="change a key of the recipe, as encoding.prior=none or 'losses={bce=1.0}'; may be given several times",
         ),
-        Option.of("--seed", type=int, default=0, metavar="N", help="of the random choices" + DEFAULT),
+        Option.of("--seed", type=from_zero, default=0, metavar="N", help="of the random choices" + DEFAULT),
         Option.of(
             "--resume",
             action="store_true",
@@ -386,7 +403,7 @@ COMMAND = Command(
         DEVICE,
         Option.of(
             "--jobs",
-            type=int,
+            type=from_zero,
             default=0,
             metavar="N",
             help="extra processes that place clicks, or draw scenes" + DEFAULT,

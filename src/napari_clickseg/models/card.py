@@ -226,8 +226,8 @@ def read_card(path: str | Path) -> ModelCard | ConvertedCard:
             return card_in(weights.metadata())
     except FileNotFoundError:
         raise ValueError(f"There is no weights file {path}.") from None
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is no readable weights file ({error}).") from None
+    except (SafetensorError, OSError):
+        raise ValueError(f"{path} is no readable weights file: it is another format, or damaged.") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} cannot be used: {str(error).rstrip('.')}.") from None
 

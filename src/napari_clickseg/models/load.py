@@ -175,8 +175,8 @@ def check_version(card: ModelCard, path: str | Path) -> None:
     try:
         with safe_open(str(path), framework="pt") as weights:
             names = list(weights.keys())
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is no readable weights file ({error}).") from None
+    except (SafetensorError, OSError):
+        raise ValueError(f"{path} is no readable weights file: it is another format, or damaged.") from None
     if not any(name.startswith(FIRST_CONVOLUTION) for name in names):
         raise ValueError(
             f"{path} was trained by napari-clickseg 0.1.0, whose network {card.network!r} was another one: only 0.1.0 "

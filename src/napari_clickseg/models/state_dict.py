@@ -29,6 +29,8 @@ PICKLES = (b"\x80", b"P")
 """How files of `torch.save` begin: as a pickle, or as a zip archive of pickles."""
 NETWORK_KEY = "clickseg.network"
 """The entry of a safetensors file's metadata that declares class, kwargs and conventions as JSON."""
+OPTIMISER = "optim"
+"""How names of what an optimiser remembers begin; tensors, but no weights."""
 NESTED = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
 """Where training frameworks put the state dict in a checkpoint."""
 COMPILED = "_orig_mod."
@@ -239,12 +241,20 @@ def _tensors(checkpoint: Any, name: str) -> dict[str, Tensor]:
 
 
 def _table_of_tensors(table: Mapping[Any, Any], depth: int) -> Mapping[Any, Any] | None:
-    """The first table of tensors alone, looked for under the usual names and then in the table itself."""
+    """The first table of tensors alone, looked for under the usual names, then in the table itself.
+
+    Where none is there, the only one under any other name but those of optimisers.
+    """
     usual = [table[key] for key in NESTED if isinstance(table.get(key), Mapping)] if depth else []
     tables = (_table_of_tensors(nested, depth - 1) for nested in usual)
     found = next((inner for inner in tables if inner is not None), None)
     if found is None and table and all(isinstance(value, Tensor) for value in table.values()):
         return table
+    if found is None and depth:
+        others = (value for key, value in table.items() if key not in NESTED and not str(key).startswith(OPTIMISER))
+        inside = (_table_of_tensors(value, depth - 1) for value in others if isinstance(value, Mapping))
+        several = [inner for inner in inside if inner is not None]
+        return several[0] if len(several) == 1 else None
     return found
 
 

@@ -8,7 +8,7 @@ conventions", https://celltrackingchallenge.net.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
@@ -20,7 +20,7 @@ import tifffile
 
 from napari_clickseg.storage import output_checks
 from napari_clickseg.storage.atomic import written_whole
-from napari_clickseg.storage.read_images import UNREADABLE
+from napari_clickseg.storage.read_labels import read_labels
 from napari_clickseg.storage.write_labels import STRAY, id_range
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TRACKS = "res_track.txt"
 HIGHEST = 2**16 - 1
 DIGITS = 3
-MASK = re.compile(r"mask(\d+)\.tif")
+MASK = re.compile(r"mask(\d+)\.tiff?", re.I)
 OF_RESULT = re.compile(rf"mask\d+\.tif|{re.escape(TRACKS)}|{STRAY}")
 """Names of the files in a result folder."""
 MOVIES = ("TYX", "TZYX")
@@ -149,11 +149,9 @@ def read_result(folder: str | Path) -> tuple[npt.NDArray[np.uint16], list[Track]
     if not masks or not (folder / TRACKS).is_file():
         raise FileNotFoundError(f"{folder} is no result folder: it needs mask000.tif and further, and {TRACKS}.")
     try:
-        labels = np.stack([tifffile.imread(path) for path in masks]).astype(np.uint16, casting="safe")
-        rows = (line.split() for line in (folder / TRACKS).read_text(encoding="ascii").splitlines())
-        tracks = [Track(*map(int, row)) for row in rows if row]
-    except (*UNREADABLE, tifffile.TiffFileError) as error:
-        raise ValueError(f"{folder} cannot be read as a result folder: {error}.") from error
+        labels, tracks = np.stack(list(_read_masks(masks))), _read_tracks(folder / TRACKS)
+    except ValueError as error:
+        raise ValueError(f"{folder} cannot be read as a result folder: {error}") from error
     check_tracks(tracks)
     there = {label: _pieces(times) for label, times in _times(labels).items()}
     listed = {track.label: [(track.begin, track.end)] for track in tracks}
@@ -161,6 +159,32 @@ def read_result(folder: str | Path) -> tuple[npt.NDArray[np.uint16], list[Track]
         wrong = sorted(label for label in there | listed if there.get(label) != listed.get(label))
         raise ValueError(f"{folder}: masks and {TRACKS} do not agree on the objects {', '.join(map(str, wrong[:10]))}.")
     return labels, tracks
+
+
+def _read_masks(masks: Sequence[Path]) -> Iterator[npt.NDArray[np.uint16]]:
+    """The masks, each of the shape of the first one, with ids that fit; however wide their numbers are stored."""
+    shape: tuple[int, ...] | None = None
+    for path in masks:
+        mask = np.asarray(read_labels(path, background=0).array)
+        shape = shape or mask.shape
+        if mask.shape != shape:
+            raise ValueError(f"{path} has the shape {mask.shape}, but {masks[0].name} has {shape}.")
+        if mask.max(initial=0) > HIGHEST:
+            raise ValueError(f"{path} holds the id {mask.max()}, but ids of a result folder end at {HIGHEST}.")
+        yield mask.astype(np.uint16)
+
+
+def _read_tracks(path: Path) -> list[Track]:
+    tracks = []
+    for number, line in enumerate(path.read_text("utf-8-sig", errors="replace").splitlines(), 1):
+        words = line.split()
+        if words and not (len(words) == 4 and all(word.isdecimal() for word in words)):
+            raise ValueError(
+                f"{path}, line {number}: {line.strip()[:40]!r} is no track; wanted are four whole numbers: "
+                "its id, first and last time point, parent or 0."
+            )
+        tracks += [Track(*map(int, words))] if words else []
+    return tracks
 
 
 def _masks(folder: Path) -> list[Path]:

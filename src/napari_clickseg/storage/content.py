@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import tokenize
 import zipfile
@@ -91,6 +92,34 @@ def kind_by_content(path: Path) -> tuple[str, str]:
         if start.startswith(magic):
             return kind, name
     return ("", "empty") if not start else ("", "")
+
+
+def read_json(path: Path) -> Any:
+    """Return what a file of JSON holds, in any of its encodings.
+
+    Raises
+    ------
+    ValueError
+        With a sentence that a message can end in, where it holds none.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        kind = kind_by_content(path)[1]
+        raise ValueError(f"it is {kind}" if kind else "it holds no JSON") from None
+
+
+def why(error: Exception) -> str:
+    """Return why the content of a file is not what is wanted, for the end of a sentence.
+
+    >>> why(KeyError("images")), why(ValueError("it holds no JSON."))
+    ("it has no 'images'", 'it holds no JSON')
+    """
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]!r}"
+    if isinstance(error, TypeError | AttributeError | IndexError):
+        return "its parts are not of the kinds that belong there"
+    return one_line(error).rstrip(".")
 
 
 def one_line(error: BaseException) -> str:

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_clickseg.core.images import Image
 from napari_clickseg.storage.ome_zarr import is_zarr
 from napari_clickseg.storage.paths import expanded
 from napari_clickseg.storage.read_images import images_in, is_image
-from napari_clickseg.storage.read_labels import read_labels as read_labels
+from napari_clickseg.storage.read_labels import as_ids, read_labels
 from napari_clickseg.storage.tables import read_table
 
 DATA_VARIABLE = "CLICKSEG_DATA"
@@ -298,6 +299,32 @@ def _exact(stem: str) -> str:
 
 def _bare_of_ome(stem: str) -> str:
     return re.sub(r"\.ome$", "", stem, flags=re.I)
+
+
+def read_annotation(
+    path: Path, mask: bool = False, background: int | None = None
+) -> tuple[Image, npt.NDArray[np.bool_] | None]:
+    """Return the labels of an image, and the pixels that count neither way where it is a mask that has such.
+
+    Parameters
+    ----------
+    mask : bool
+        Whether it lies in a folder of masks; see `read_mask`.
+    background : int, optional
+        As in `read_labels.as_ids`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_labels`.
+    """
+    if not mask:
+        return read_labels(path, background), None
+    image = read_labels(path, background=0)
+    labels, ignored = read_mask(np.asarray(image.array))
+    if ignored is None or not ignored.any():
+        labels, ignored = read_mask(np.asarray(as_ids(np.asarray(image.array), path, background)))
+    return Image(labels, image.axes, image.spacing), ignored
 
 
 def read_mask(labels: Array) -> tuple[Array, npt.NDArray[np.bool_] | None]:

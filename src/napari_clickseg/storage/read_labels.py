@@ -91,7 +91,7 @@ def read_labels_for(path: str | Path, *shapes: Sequence[int], background: int | 
             return as_ids(labels, path, background)
         if [n for n in came if n != 1] == [n for n in shape if n != 1]:
             return np.asarray(as_ids(labels, path, background)[...]).reshape(shape)
-    wanted = " or ".join(str(tuple(shape)) for shape in shapes)
+    wanted = " or ".join(dict.fromkeys(str(tuple(shape)) for shape in shapes))
     raise ValueError(f"{path} has the shape {came}, but this image needs labels of the shape {wanted}.")
 
 

@@ -21,6 +21,7 @@ from napari_clickseg.core.masks import Prediction
 from napari_clickseg.session.replay import UNDOABLE, Act
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage.atomic import checksum, written_whole
+from napari_clickseg.storage.content import read_json, why
 from napari_clickseg.storage.image_identity import Identity
 from napari_clickseg.storage.serialization import (
     PAINT,
@@ -283,13 +284,13 @@ def load_session(path: str | Path) -> Saved:
         Where it cannot be read.
     """
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        value = read_json(Path(path))
         if value.get("kind") != KIND or value.get("format") != FORMAT:
             raise ValueError(f"wanted is a JSON file of the kind {KIND!r}, format {FORMAT}")
         check_unpacked_size(value["entries"])
         return _saved(value)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{path} is no session file that can be read: {error}.") from error
+        raise ValueError(f"{path} is no session file that can be read: {why(error)}.") from error
 
 
 @dataclass(slots=True)

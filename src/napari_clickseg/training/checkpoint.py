@@ -130,6 +130,8 @@ class Plan:
         Seconds.
     places : mapping of str to Path
         Folders of sources that lie elsewhere than in `data`.
+    background : int or None
+        The number that stands for background in labels and masks.
     """
 
     data: Path
@@ -144,6 +146,7 @@ class Plan:
     validate_every: float = 240.0
     save_every: float = 120.0
     places: Mapping[str, Path] = field(default_factory=dict)
+    background: int | None = None
 
 
 @dataclass(slots=True)

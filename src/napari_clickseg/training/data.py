@@ -29,9 +29,8 @@ from napari_clickseg.storage.image_label_pairs import (
     Pairs,
     find_pair,
     find_pairs,
+    read_annotation,
     read_index,
-    read_labels,
-    read_mask,
     split_ranges,
 )
 from napari_clickseg.storage.read_images import read_image
@@ -149,6 +148,7 @@ def load_pool(
     places: Mapping[str, Path] | None = None,
     drawn: int = MOST_DRAWN,
     tell: Tell = lambda doing: None,
+    background: int | None = 0,
 ) -> Pool:
     """Read the sources of a data folder.
 
@@ -164,6 +164,8 @@ def load_pool(
         How many planes are drawn, as `planes_to_draw` has it.
     tell : callable
         Called before each plane with what is being done; what it raises ends the reading.
+    background : int, optional
+        The number that stands for background in labels and masks, as in `read_labels.as_ids`.
 
     Raises
     ------
@@ -177,7 +179,7 @@ def load_pool(
             place = (places or {}).get(source, folder / source)
             tell(f"reading {name}")
             raw[name] = []
-            for pair in read_planes(place.parent, f"{place.name}{colon}{modality}", split):
+            for pair in read_planes(place.parent, f"{place.name}{colon}{modality}", split, background):
                 raw[name].append(pair)
                 tell(f"reading {name}: {len(raw[name])}")
             if not raw[name]:
@@ -223,7 +225,9 @@ def planes_to_draw(windows: int, minutes: float | None = None) -> int:
     return int(min(max(wanted, FEWEST_DRAWN), MOST_DRAWN))
 
 
-def read_planes(folder: Path, name: str, split: str) -> Iterator[tuple[ImagePlane, LabelPlane]]:
+def read_planes(
+    folder: Path, name: str, split: str, background: int | None = 0
+) -> Iterator[tuple[ImagePlane, LabelPlane]]:
     """Yield image (y, x, 3) in 0..1 and labels (y, x) of a source; of stacks each plane, connected pieces apart."""
     source, _, modality = name.partition(":")
     pairs = find_pairs(folder / source)
@@ -234,7 +238,7 @@ def read_planes(folder: Path, name: str, split: str) -> Iterator[tuple[ImagePlan
         ranges = split_ranges(declared)
         if not ranges and declared not in ("", split):
             continue
-        image, labels = _read_pair(find_pair(folder / source, pairs, row["name"]))
+        image, labels = _read_pair(find_pair(folder / source, pairs, row["name"]), background)
         if labels.ndim == 2:
             yield _unit_range(_pixels(image, ()), image), labels.astype(np.int32)
             continue
@@ -308,12 +312,10 @@ def _rows(folder: Path, pairs: Pairs) -> list[dict[str, str]]:
     return [{"name": name, "split": "val" if k % HELD_OUT == 0 else "train"} for k, name in enumerate(names)]
 
 
-def _read_pair(pair: Pair) -> tuple[Image, npt.NDArray[np.generic]]:
+def _read_pair(pair: Pair, background: int | None) -> tuple[Image, npt.NDArray[np.generic]]:
     """An image and its labels, which have the image's shape without channels."""
-    labels = np.asarray(compacted(read_labels(pair.labels, background=0).array))
-    ignored = None
-    if pair.mask:
-        labels, ignored = read_mask(labels)
+    annotation, ignored = read_annotation(pair.labels, pair.mask, background)
+    labels = np.asarray(compacted(annotation.array))
     if ignored is not None and ignored.any():
         raise ValueError(f"{pair.labels} leaves pixels open (128): training wants a label for each.")
     image = read_image(pair.image)

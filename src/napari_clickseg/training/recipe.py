@@ -361,6 +361,16 @@ def _parsed(text: str) -> dict[str, Any]:
         raise ValueError(f"A recipe is written in TOML, and this is none: {error}.") from None
 
 
+def _read(path: Path) -> dict[str, Any]:
+    """The table of a file, which a sentence names where it is none."""
+    try:
+        return _parsed(path.read_text("utf-8"))
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no recipe: it is no text.") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
 def _extended(table: dict[str, Any], folder: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     """Add what is inherited; `above` are the files that, one after the other, extend this table."""
     named = table.pop("extends", None)
@@ -369,7 +379,7 @@ def _extended(table: dict[str, Any], folder: Path, above: tuple[Path, ...]) -> d
     path = _locate(named, folder)
     if path in above:
         raise ValueError(f"The recipe {path} extends itself.")
-    base = Recipe.from_table(_extended(_parsed(path.read_text("utf-8")), path.parent, (*above, path))).to_json()
+    base = Recipe.from_table(_extended(_read(path), path.parent, (*above, path))).to_json()
     merged = {key: base[key] for key in INHERITED} | table
     merged["schedule"] = base["schedule"] | table.get("schedule", {})
     return merged
@@ -402,7 +412,7 @@ def read_recipe(name_or_path: str) -> Recipe:
         Where there is none, with the names that there are; as `Recipe.from_toml`.
     """
     path = _locate(name_or_path, Path())
-    return Recipe.from_toml(path.read_text("utf-8"), path.parent)
+    return Recipe.from_table(_extended(_read(path), path.parent, ()))
 
 
 def _locate(name_or_path: str, folder: Path) -> Path:

@@ -211,9 +211,21 @@ def _material(recipe: Recipe, plan: Plan, device: torch.device, executor: Execut
     spread, schedule = recipe.clicks.first_spread, recipe.schedule
     drawn = planes_to_draw(schedule.steps * schedule.batch, plan.minutes)
     helping = executor if plan.jobs else None
-    validation = load_pool(plan.data, real, "val", device, spread, places=plan.places, tell=tell)
+    validation = load_pool(
+        plan.data, real, "val", device, spread, places=plan.places, tell=tell, background=plan.background
+    )
     training = load_pool(
-        plan.data, recipe.sources, "train", device, spread, plan.seed, helping, plan.places, drawn, tell
+        plan.data,
+        recipe.sources,
+        "train",
+        device,
+        spread,
+        plan.seed,
+        helping,
+        plan.places,
+        drawn,
+        tell,
+        plan.background,
     )
     return Material(training, validation, executor)
 

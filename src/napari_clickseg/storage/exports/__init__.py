@@ -93,8 +93,31 @@ EXPORTS: Mapping[str, Export] = {form.kind: Export(form) for form in FORMATS if 
 """By name."""
 
 
-def export_for(path: str | Path, name: str | None = None) -> Export:
+WITH_CLASSES = {"rois", "geojson", "coco", "yolo"}
+"""Kinds that hold the class of each object."""
+ALSO = {"geojson": (".json",)}
+"""Endings besides the usual one, by kind."""
+
+
+def check_ending(path: Path, export: Export) -> None:
+    """Raise ValueError where a file's name ends as those of another format do."""
+    ending = path.name.lower()
+    if not export.suffix or ending.endswith((export.suffix, *ALSO.get(export.name, ()))):
+        return
+    other = next((form.name for form in FORMATS for end in form.suffixes if ending.endswith(end)), None)
+    if other is not None:
+        raise ValueError(
+            f"{path.name} is named as {other}, but would hold {export.title}; let its name end in {export.suffix}."
+        )
+
+
+def export_for(path: str | Path, name: str | None = None, reads: bool = False) -> Export:
     """Return the export of this name, or the one that a path's ending stands for.
+
+    Parameters
+    ----------
+    reads : bool
+        Whether a sentence names those alone that labels are read from.
 
     Raises
     ------
@@ -114,5 +137,7 @@ def export_for(path: str | Path, name: str | None = None) -> Export:
     for export in EXPORTS.values():
         if export.suffix and ending.endswith(export.suffix):
             return export
-    known = ", ".join(f"{export.suffix} ({export.title})" for export in EXPORTS.values() if export.suffix)
-    raise ValueError(f"{Path(path).name} ends in no suffix of an export: {known}; or name one with --format.")
+    listed = [export for export in EXPORTS.values() if export.suffix and (export.form.imports or not reads)]
+    known = ", ".join(f"{export.suffix} ({export.title})" for export in listed)
+    what = "a file to import" if reads else "an export"
+    raise ValueError(f"{Path(path).name} ends in no suffix of {what}: {known}; or name one with --format.")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clickseg.storage.atomic import written_whole
+from napari_clickseg.storage.content import read_json, why
 from napari_clickseg.storage.exports.frames import UNCLASSED, Exported, draw
 
 
@@ -63,12 +64,12 @@ def read(path: Path, shape: tuple[int, ...] | None = None, axes: str = "") -> np
     """
     coding = _pycocotools()
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path)
         images = content["images"]
         sizes = {(int(image["height"]), int(image["width"])) for image in images}
         annotations = content["annotations"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path.name} is no COCO file ({type(error).__name__}: {error}).") from error
+        raise ValueError(f"{path.name} is no COCO file: {why(error)}.") from error
     if len(sizes) != 1 or (shape is not None and (tuple(shape[-2:]) not in sizes or _count(shape) != len(images))):
         wanted = "one size" if shape is None else f"{_count(shape)} planes of {' x '.join(map(str, shape[-2:]))}"
         raise ValueError(f"{path.name} describes {len(images)} images, of sizes {sorted(sizes)}; wanted is {wanted}.")
@@ -96,14 +97,14 @@ def read_classes(path: Path) -> dict[int, str]:
         Where it is no COCO file.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path)
         names = {one["id"]: str(one["name"]) for one in content.get("categories", [])}
         pairs = [
             (int(one.get("object_id", number)), names.get(one.get("category_id"), UNCLASSED))
             for number, one in enumerate(content["annotations"], 1)
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path.name} is no COCO file ({type(error).__name__}: {error}).") from error
+        raise ValueError(f"{path.name} is no COCO file: {why(error)}.") from error
     return {label: name for label, name in pairs if name != UNCLASSED}
 
 

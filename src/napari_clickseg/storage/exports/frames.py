@@ -100,9 +100,12 @@ class Exported:
         for frame, plane in self.planes():
             yield from objects_of(plane, frame)
 
-    def holds_any(self, ids: Set[int]) -> bool:
-        """Return whether one of these ids is on a plane that is exported."""
-        return any(not ids.isdisjoint(np.unique(plane).tolist()) for _, plane in self.planes())
+    def absent(self, ids: Set[int]) -> Set[int]:
+        """Return those of these ids that are on no plane that is exported."""
+        left = set(ids)
+        for _, plane in self.planes() if left else ():
+            left -= set(np.unique(plane).tolist())
+        return left
 
     def plane_name(self, frame: Frame) -> str:
         """Return a name for a plane, as "cells_t0003"."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_clickseg.core.polygons import Polygon, fill
 from napari_clickseg.storage.atomic import written_whole
+from napari_clickseg.storage.content import read_json, why
 from napari_clickseg.storage.exports.frames import Exported, PlaneObject, common_shape, draw
 
 if TYPE_CHECKING:
@@ -92,10 +93,10 @@ def _content(path: Path) -> tuple[Any, list[Shape]]:
         Where it is no GeoJSON, or holds no polygons.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path)
         found = list(_shapes(content["features"] if isinstance(content, dict) else content))
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError(f"{path.name} is no GeoJSON with polygons ({type(error).__name__}: {error}).") from error
+        raise ValueError(f"{path.name} is no GeoJSON with polygons: {why(error)}.") from error
     if not found:
         raise ValueError(f"{path.name} holds no polygons.")
     return content, found
