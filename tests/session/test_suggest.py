@@ -244,3 +244,18 @@ def test_how_much_of_a_segmenters_frames_is_done_is_told() -> None:
     whole = Stop()
     Session(np.zeros((2, 9, 9), np.float32), Half(), axes="TYX").suggest(stop=whole)
     assert seen == [0.25, 0.75]
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, np.nan])
+def test_a_frame_of_one_value_is_not_shown_to_the_model_and_it_is_said_why(value: float) -> None:
+    found = session(np.full(SHAPE, value, np.float32)).suggest()
+    assert not found.items
+    assert found.note.endswith("there is nothing to outline.")
+
+
+def test_blank_frames_among_others_are_passed_over() -> None:
+    movie = np.stack([np.zeros(SHAPE, np.float32), plane(), np.full(SHAPE, np.nan, np.float32)])
+    found = session(movie).suggest()
+    assert {one.frame for one in found} == {(1,)}
+    assert len(found) == 4
+    assert "Each of these frames has one value" in session(np.zeros((2, *SHAPE), np.float32)).suggest().note

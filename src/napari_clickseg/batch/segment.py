@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from napari_clickseg.core.images import NothingSeenError
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Predictor, Proposer, Segmenter
 from napari_clickseg.models.load import load_model
@@ -34,7 +35,7 @@ from napari_clickseg.storage.tables import Position, read_boxes_csv, read_clicks
 from napari_clickseg.storage.write_labels import check_ids, check_labels_path, id_range, write_or_keep
 
 if TYPE_CHECKING:
-    from napari_clickseg.core.clicks import Click
+    from napari_clickseg.core.clicks import Click, Frame
     from napari_clickseg.core.images import Image
 
 IN_MEMORY = 1 << 30
@@ -105,6 +106,8 @@ class Done:
         Why there are no labels, in a sentence; empty where there are.
     channels : int
         How many channels the image has.
+    blank : tuple of Frame
+        Frames that hold one value everywhere, or none: nothing was looked for there.
     """
 
     job: Job
@@ -113,6 +116,7 @@ class Done:
     model: str = ""
     fault: str = ""
     channels: int = 1
+    blank: tuple[Frame, ...] = ()
 
 
 def _unwatched(items: Sequence[T], word: str) -> Iterable[T]:
@@ -149,8 +153,9 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
     with room_for(prior, image.shape, job.output.parent, highest) as labels:
         session = Session(image, predictor, labels, diameter=job.diameter, highest=None if prior is not None else 0)
         left_out: tuple[int, ...] = ()
+        blank: tuple[Frame, ...] = ()
         if objects is None:
-            count = find_all(session, watch, job.least)
+            count, blank = find_all(session, watch, job.least)
         else:
             alpha = None if job.alpha is None else np.zeros(image.shape, np.float32)
             count, left_out = len(objects), click_all(session, objects, watch, alpha, boxes)
@@ -159,7 +164,7 @@ def segment_image(job: Job, watch: Watch[Any] = _unwatched) -> Done:
         write_or_keep(job.output, labels, image.label_axes, image.spacing, image.geometry)
         if job.tracks is not None:
             _write_tracks(job, labels)
-    return Done(job, count, left_out, f"{predictor.name} on {predictor.device}", channels=image.channels)
+    return Done(job, count, left_out, f"{predictor.name} on {predictor.device}", channels=image.channels, blank=blank)
 
 
 def _check_alpha(job: Job) -> None:
@@ -252,8 +257,10 @@ def click_all(
     return tuple(left_out)
 
 
-def find_all(session: Session, watch: Watch[Any] = _unwatched, least: float | None = None) -> int:
-    """Let the model find the objects of every frame; return how many came.
+def find_all(
+    session: Session, watch: Watch[Any] = _unwatched, least: float | None = None
+) -> tuple[int, tuple[Frame, ...]]:
+    """Let the model find the objects of every frame; return how many came, and which frames hold nothing to outline.
 
     Parameters
     ----------
@@ -263,18 +270,28 @@ def find_all(session: Session, watch: Watch[Any] = _unwatched, least: float | No
     Raises
     ------
     ValueError
-        Where the model only answers clicks.
+        Where the model only answers clicks, or no frame holds anything to outline.
     """
     check_finds(session.predictor)
-    count = 0
-    for frame in watch(list(np.ndindex(*session.image.frames_shape(session.ndim))), "frame"):
+    count, blank = 0, []
+    frames = list(np.ndindex(*session.image.frames_shape(session.ndim)))
+    for frame in watch(frames, "frame"):
+        try:
+            session.image.check_content(frame, session.ndim)
+        except NothingSeenError:
+            blank.append(frame)
+            continue
         if isinstance(session.predictor, Segmenter):
             edit = session.segmented(frame)
             session.edit({frame: edit})
             count += len(edit.ids())
         else:
             count += len(session.accept(session.suggest(frame, like=()).at_least(least)))
-    return count
+    if len(blank) == len(frames):
+        raise NothingSeenError(
+            "Each frame of the image has one value everywhere, or none; there is nothing to outline."
+        )
+    return count, tuple(blank)
 
 
 def check_finds(predictor: Predictor) -> None:

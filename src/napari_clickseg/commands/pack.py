@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NoReturn
 
-from napari_clickseg.commands.options import DEFAULT, Command, Option, a_path
+from napari_clickseg.commands.options import BACKGROUND, DEFAULT, Command, Option, a_path
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -30,7 +30,9 @@ def run(chosen: argparse.Namespace) -> None:
     recipe, places = find_folders(read_recipe(chosen.recipe), folders)
     incomplete = GpuSettings.from_table(recipe.gpu).incomplete
     with tqdm(unit=" planes") as bar, written_whole(chosen.output) as unfinished:
-        planes = planes_to_pack(folders[0], recipe.sources, incomplete, places, tell=bar.set_description)
+        planes = planes_to_pack(
+            folders[0], recipe.sources, incomplete, places, tell=bar.set_description, background=chosen.background
+        )
         count = write_pack(unfinished, _counted(planes, bar))
     print(f"written: {chosen.output} ({count} planes)")
 
@@ -55,6 +57,7 @@ COMMAND = Command(
             metavar="FOLDER",
             help="folders with images and labels of your own, or a folder of the recipe's sources",
         ),
+        BACKGROUND,
         Option.of("--output", role="file", type=a_path, required=True, metavar="ZIP", help="the pack to write"),
     ),
 )

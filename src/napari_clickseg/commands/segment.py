@@ -18,6 +18,7 @@ from napari_clickseg.commands.options import (
     DEFAULT,
     DEVICE,
     MODEL,
+    SHOWN,
     Command,
     Option,
     Unfinished,
@@ -217,6 +218,14 @@ def _tell_left_out(done: Done) -> None:
     for number in done.left_out:
         tqdm.write(
             f"clickseg segment: {done.job.image.name}: object {number} is left out, its clicks give no pixels.",
+            file=sys.stderr,
+        )
+    if done.blank:
+        shown = "; ".join(",".join(map(str, frame)) for frame in done.blank[:SHOWN])
+        more = " .." if len(done.blank) > SHOWN else ""
+        tqdm.write(
+            f"clickseg segment: {done.job.image.name}: {len(done.blank)} frames hold one value, or none, and get no "
+            f"objects: {shown}{more}.",
             file=sys.stderr,
         )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_clickseg.core.edits import Edit
+from napari_clickseg.core.images import NothingSeenError
 from napari_clickseg.core.jobs import NEVER, Stop
 from napari_clickseg.core.labels import blocks_with, read_block
 from napari_clickseg.core.regions import Region
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from napari_clickseg.core.clicks import Frame
     from napari_clickseg.session.session import Session
 
+NOTHING_ANYWHERE = "Each of these frames has one value everywhere, or none; there is nothing to outline."
 MOST_EXAMPLES = 10
 """So many of the objects kept last show what is looked for."""
 WRITTEN_AT_ONCE = 2048
@@ -76,7 +78,11 @@ def suggest(
         raise ValueError(f"The region {region} does not lie inside a frame of shape {whole.stop}.")
     if frame is not None:
         session._check_frame(frame)
-    frames = [frame] if frame is not None else _unconfirmed(session)
+    wanted = [frame] if frame is not None else _unconfirmed(session)
+    proposes = isinstance(session.predictor, Proposer)  # a network of one's own answers for itself
+    frames, why = _with_content(session, wanted, stop) if proposes else (wanted, "")
+    if wanted and not frames:
+        return Suggestions((), note=why)
     return search(
         session.image,
         session.predictor,
@@ -87,6 +93,20 @@ def suggest(
         session.diameter,
         stop,
     )
+
+
+def _with_content(session: Session, frames: Sequence[Frame], stop: Stop) -> tuple[list[Frame], str]:
+    """Those frames that hold more than one value; and why the others hold nothing to look for, as a sentence."""
+    seen, why = [], ""
+    for frame in frames:
+        stop.check()
+        try:
+            session.image.check_content(frame, session.ndim)
+        except NothingSeenError as nothing:
+            why = str(nothing) if len(frames) == 1 else NOTHING_ANYWHERE
+        else:
+            seen.append(frame)
+    return seen, why
 
 
 def accept(session: Session, suggestions: Suggestions | Iterable[Suggestion]) -> tuple[int, ...]:

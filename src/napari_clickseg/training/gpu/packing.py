@@ -24,6 +24,7 @@ def planes_to_pack(
     places: Mapping[str, Path] | None = None,
     seed: int = 0,
     tell: Tell = lambda doing: None,
+    background: int | None = 0,
 ) -> Iterator[PackedPlane]:
     """Yield the planes of sources for training and for validation; of those without an object large enough, none.
 
@@ -39,6 +40,8 @@ def planes_to_pack(
         Folders of sources that lie elsewhere than in `folder`.
     tell : callable
         Called before each plane with what is being done.
+    background : int, optional
+        As in `read_planes`.
 
     Raises
     ------
@@ -53,7 +56,8 @@ def planes_to_pack(
         place = (places or {}).get(source, folder / source)
         tell(f"reading {name}")
         train, val = (
-            list(read_planes(place.parent, f"{place.name}{colon}{modality}", split)) for split in ("train", "val")
+            list(read_planes(place.parent, f"{place.name}{colon}{modality}", split, background))
+            for split in ("train", "val")
         )
         if not train:
             raise ValueError(f"{place} has no annotated image of the split 'train'.")
