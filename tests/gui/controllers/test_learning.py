@@ -7,7 +7,9 @@ import pytest
 
 from doubles import Disks
 from napari_clickseg.gui.controllers.learning import Learning
+from napari_clickseg.gui.controllers.models import LatePredictor
 from napari_clickseg.models.load import save_model
+from napari_clickseg.models.registry import ModelEntry
 from napari_clickseg.storage.paths import learned_folder
 from stage import PairDouble, Stage
 
@@ -202,3 +204,13 @@ def test_a_restored_session_finds_its_weights_again_or_says_that_they_are_gone()
     assert "not here any more" in says(stage)
     stage.learning.resume("default")
     assert stage.models.name == "disks"
+
+
+def test_a_panel_that_is_opened_again_offers_the_learned_weights_that_answered(monkeypatch):
+    entry = ModelEntry("learned-1", "Learned", "From 5 objects.", "user")
+    monkeypatch.setattr("napari_clickseg.gui.controllers.models.find_model", lambda name: entry)
+    stage = Stage()
+    stage.models.open(LatePredictor("learned-1", Disks))
+    assert stage.models.name == "learned-1"
+    assert "learned-1" in [option.value for option in stage.models.options]
+    assert stage.models.description == "From 5 objects."

@@ -111,6 +111,9 @@ class Models:
         """Load the model chosen, in the background; go on with the one of an earlier panel where that is given."""
         self._asked = None
         self.model = model or self._late(self.name)
+        if all(entry.name != self.name for entry in (*self._entries, *self._learned)):
+            with suppress(ValueError):  # weights learned in the earlier panel are offered as long as they are there
+                self._learned = (find_model(self.name),)
         self._workspace.use_predictor(self.model)
         self._begin_state()
 
