@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -98,6 +98,23 @@ class Finding(Disks):
         for number, centre in enumerate(centres):
             found[disk(shape, tuple(1.0 + self.step * k for k in centre), 1.5)] = 3 + 4 * number
         return found
+
+
+@dataclass(frozen=True)
+class Choosing(Finding):
+    """Offers a smaller and a larger disk as well, and on exploring one that is larger still."""
+
+    name: str = "choosing"
+
+    def predict(self, image: Image, request: Request, stop: Stop = NEVER) -> Prediction:
+        answer = super().predict(image, request, stop)
+        sizes = (0.0, -1.0, 1.0)
+        candidates = tuple(replace(answer, logits=answer.logits + np.float32(more)) for more in sizes)
+        return replace(candidates[0], candidates=candidates)
+
+    def explore(self, image: Image, request: Request, stop: Stop = NEVER) -> tuple[Prediction, ...]:
+        answer = super().predict(image, request, stop)
+        return (replace(answer, logits=answer.logits + np.float32(3)),)
 
 
 @dataclass(frozen=True)

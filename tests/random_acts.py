@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from doubles import Disks
+from doubles import Choosing
 from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.regions import Region
+from napari_clickseg.core.suggestions import Suggestion
 from napari_clickseg.session.session import Session
 
 ODDS = {
     **{"click": 8, "drag": 3, "remove": 1, "answer": 8, "lose": 1, "undo": 3, "redo": 3, "commit": 3, "cancel": 1},
     **{"resume": 2, "start_new": 1, "threshold": 1, "protect": 1, "paint": 2, "confirm": 1},
+    **{"box": 1, "lasso": 1, "stroke": 1, "candidate": 2, "explore": 1, "suggest": 1, "accept": 1},
     **{"edit": 2, "extend": 2, "delete": 1, "fill": 1, "merge": 1, "relabel": 1, "model": 1, "put_away": 1},
     **{"classify": 2},
 }
@@ -70,6 +72,44 @@ class User:
         if clicks:
             del clicks[int(self.rng.integers(len(clicks)))]
             self.session.set_clicks(clicks)
+
+    def box(self) -> None:
+        self.session.set_box(*self.outline(2))
+        if self.rng.random() < 0.7:
+            self.answer()
+
+    def lasso(self) -> None:
+        self.session.set_lasso(self.outline(int(self.rng.integers(3, 7))))
+        if self.rng.random() < 0.7:
+            self.answer()
+
+    def stroke(self) -> None:
+        points = [self.position() for _ in range(int(self.rng.integers(1, 4)))]
+        self.session.set_stroke(points, bool(self.rng.random() < 0.75))
+        if self.rng.random() < 0.7:
+            self.answer()
+
+    def outline(self, count: int) -> list[tuple[float, ...]]:
+        """Positions on one frame."""
+        frame, shape = self.frame(), self.session.image.frame_shape(self.session.ndim)
+        return [(*map(float, frame), *(float(self.rng.integers(n)) for n in shape)) for _ in range(count)]
+
+    def candidate(self) -> None:
+        self.session.next_candidate(int(self.rng.integers(1, 4)))
+
+    def explore(self) -> None:
+        request = self.session.unexplored()
+        if request is not None:
+            self.session.add_candidates(request, self.session.explore(request))
+
+    def suggest(self) -> None:
+        found = self.session.suggest(self.frame() if self.rng.random() < 0.5 else None)
+        self.session.accept([one for one in found if self.rng.random() < 0.7])
+
+    def accept(self) -> None:
+        edits = [(self.frame(), self.some_edit()) for _ in range(int(self.rng.integers(1, 4)))]
+        some = [Suggestion.of(frame, edit.region, edit.written) for frame, edit in edits]
+        self.session.accept([one for one in some if one is not None])
 
     def answer(self) -> None:
         request = self.session.pending
@@ -132,7 +172,7 @@ class User:
 
     def model(self) -> None:
         ndim = int(self.rng.integers(2, 4))
-        self.session.predictor = Disks(ndim, radius=1.5, name=f"disks of {ndim} axes")
+        self.session.predictor = Choosing(ndim, radius=1.5, name=f"disks of {ndim} axes")
 
     def classify(self) -> None:
         self.session.classify(

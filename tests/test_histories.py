@@ -7,6 +7,7 @@ asked. Its own undo is a number.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,11 +15,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from doubles import BrokenError, Finding
+from doubles import BrokenError, Choosing
 from napari_clickseg.core.clicks import Click
 from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Nobody
+from napari_clickseg.core.suggestions import Suggestion
 from napari_clickseg.session.session import Session
 
 HISTORIES = 400
@@ -53,6 +55,12 @@ ODDS = {
     "fill": 1,
     "relabel": 1,
     "copy": 1,
+    "stroke": 1,
+    "box": 1,
+    "lasso": 1,
+    "candidate": 2,
+    "explore": 1,
+    "accept": 1,
 }
 BY_HAND = {"protect", "paint"}
 """Left out of every second history: they reach back into objects already kept, whose undo and redo is then new."""
@@ -252,6 +260,11 @@ class Oracle:
             here.update(sure.get(frame, {}))
         return known
 
+    def choose(self, frame: tuple[int, ...], logits: np.ndarray) -> None:
+        """Another answer to the same clicks, as a step of its own."""
+        now = self.now
+        self.go_on(replace(now, logits={**now.logits, frame: logits}, edit=None, dragged=None))
+
     def confirm(self, frame: Any, yes: bool) -> None:
         now = self.now
         if (frame in now.confirmed) != yes:
@@ -284,7 +297,7 @@ class Player:
         self.rng = rng
         self.oracle = Oracle(labels, ndim)
         self.first_labels = labels.copy()
-        self.session = Session(np.zeros(shape, np.float32), Finding(ndim, radius=1.5), labels=labels)
+        self.session = Session(np.zeros(shape, np.float32), Choosing(ndim, radius=1.5), labels=labels)
         self.acts: list[Any] = []
         self.session.acted.connect(self.acts.append)
         self.carried: list[int] = []
@@ -335,9 +348,12 @@ class Player:
     def position(self) -> tuple[float, ...]:
         return tuple(float(self.rng.integers(n)) for n in self.session.image.shape)
 
-    def set_clicks(self, clicks: tuple[Click, ...]) -> None:
+    def _late(self) -> None:
         if self.session.pending is not None:
             self.late.append(self.session.pending)
+
+    def set_clicks(self, clicks: tuple[Click, ...]) -> None:
+        self._late()
         if clicks != self.session.clicks:
             self.oracle.set_clicks(clicks)
         self.session.set_clicks(clicks)
@@ -363,10 +379,80 @@ class Player:
         if request is None:
             return
         prediction = self.session.run(request)
+        self.oracle.answer(request.frame, self.on_frame(prediction))
+        self.session.apply(request, prediction)
+
+    def on_frame(self, prediction: Any) -> np.ndarray:
+        """The logits on a whole frame."""
         whole = np.full(self.session.image.frame_shape(self.session.ndim), -99.0)
         whole[prediction.region.slices] = prediction.logits
-        self.oracle.answer(request.frame, whole)
-        self.session.apply(request, prediction)
+        return whole
+
+    def stroke(self) -> None:
+        points, positive = [self.position() for _ in range(int(self.rng.integers(1, 4)))], bool(self.rng.random() < 0.7)
+        self._late()
+        self.oracle.set_clicks((*self.session.clicks, *(Click(point, positive) for point in points)))
+        self.session.set_stroke(points, positive)
+
+    def box(self) -> None:
+        self._prompt(2, lambda corners: self.session.set_box(*corners))
+
+    def lasso(self) -> None:
+        self._prompt(int(self.rng.integers(3, 7)), self.session.set_lasso)
+
+    def _prompt(self, count: int, start: Callable[[list[tuple[float, ...]]], Any]) -> None:
+        """A click more, in the middle of what is drawn; what is too small, or not on a plane, is refused."""
+        frames = self.oracle.frames()
+        frame, shape = frames[self.rng.integers(len(frames))], self.session.image.frame_shape(self.session.ndim)
+        points = [(*map(float, frame), *(float(self.rng.integers(n)) for n in shape)) for _ in range(count)]
+        waits, state = self.session.pending, self.session.state
+        try:
+            start(points)
+        except ValueError:
+            assert self.session.state is state
+            return
+        self.late += [waits] if waits is not None else []
+        assert self.session.clicks[:-1] == state.clicks
+        self.oracle.set_clicks(self.session.clicks)
+
+    def candidate(self) -> None:
+        """Round the candidates by a few; only where no answer is awaited."""
+        if not self.session.candidates() or self.session.pending is not None:
+            return
+        steps = int(self.rng.integers(1, 4))
+        choice = self.session.candidates()
+        chosen = choice[(self.session.candidate_shown + steps) % len(choice)]
+        self.oracle.choose(self.session.clicks[-1].frame(self.session.ndim), self.on_frame(chosen))
+        assert self.session.next_candidate(steps)
+
+    def explore(self) -> None:
+        """Further candidates change nothing that is drawn."""
+        request = self.session.unexplored()
+        if request is not None:
+            self.session.add_candidates(request, self.session.explore(request))
+
+    def accept(self) -> None:
+        """Suggestions go into background, the earlier one first; each frame's get the next ids."""
+        frames, shape = self.oracle.frames(), self.session.image.frame_shape(self.session.ndim)
+        some = []
+        for _ in range(int(self.rng.integers(1, 4))):
+            frame, mask = frames[self.rng.integers(len(frames))], self.rng.random(shape) < 0.2
+            some += [one] if (one := Suggestion.of(frame, Region.whole(shape), mask)) is not None else []
+        if not some:
+            return
+        self._put_away_for_edit()
+        where, values = np.zeros(self.oracle.base.shape, bool), np.zeros(self.oracle.base.shape, int)
+        free, label, wanted = self.oracle.below == 0, self.oracle.next_label(), []
+        for one in sorted(some, key=lambda one: one.frame):
+            new = free[one.frame][one.region.slices] & one.mask
+            where[one.frame][one.region.slices] |= new
+            values[one.frame][one.region.slices][new] = label
+            free[one.frame][one.region.slices] &= ~one.mask
+            wanted.append((one, label if new.any() else 0))
+            label += bool(new.any())
+        got = self.session.accept(some)
+        assert {id(one): k for one, k in wanted} == {id(one): k for one, k in zip(some, got, strict=True)}
+        self.oracle.write(Written(where, values, self.session.state.written.number), {})
 
     def answer_late(self) -> None:
         late = [request for request in self.late if request is not self.session.pending]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from doubles import Disks
+from doubles import Choosing
 from napari_clickseg.core.images import Image
 from napari_clickseg.core.regions import Region
 from napari_clickseg.session.session import Session
@@ -33,8 +33,8 @@ def some_labels(kind: str) -> np.ndarray:
     return labels
 
 
-def a_predictor(kind: str) -> Disks:
-    return Disks(KINDS[kind][1], radius=1.5)
+def a_predictor(kind: str) -> Choosing:
+    return Choosing(KINDS[kind][1], radius=1.5)
 
 
 class DiskError(OSError):
@@ -88,6 +88,7 @@ def seen(session: Session) -> tuple[Any, ...]:
     return (
         np.asarray(session.labels[...]).tolist(), session.label, session.clicks, session.area(), session.threshold,
         session.protect, session.pending and (session.pending.frame, session.pending.clicks), session.confirmed,
+        session.state.prompts.keys(),
         session.can_undo, session.can_redo, session.step, dict(session.classes), session.class_names,
     )  # fmt: skip
 

@@ -69,6 +69,23 @@ def test_a_discarded_session_is_not_offered_again(bench, image, unfinished, jour
     assert offered(b) == ""
 
 
+def test_what_is_restored_before_anything_was_drawn_takes_the_empty_layers_place(bench, image, unfinished, qtbot):
+    b = bench(image)
+    b.until(lambda: "was not saved" in offered(b))
+    layers, empty = list(b.viewer.layers), b.labels
+    b.controller.recovery.restore()
+    b.until(lambda: b.controller.session.can_redo)
+    assert list(b.viewer.layers) == layers
+    assert b.labels is empty
+    np.testing.assert_array_equal(empty.data, unfinished.labels)
+    b.press("redo")
+    b.click(10, 50)
+    assert empty.data[10, 50] == b.controller.session.label == 2
+    b.press("undo")
+    assert empty.data[10, 50] == 0
+    assert set(np.unique(empty.data)) == {0, 1, 2}
+
+
 def test_sessions_of_other_images_are_not_offered(bench, image, unfinished):
     b = bench(image + 1)
     b.until(lambda: not b.controller.recovery.busy)

@@ -204,6 +204,35 @@ def test_a_suggestion_outside_the_image_is_refused_and_nothing_is_written() -> N
     assert not one.can_undo
 
 
+class Torn:
+    """Labels on a disk that is full from one frame on."""
+
+    def __init__(self, array: np.ndarray, last: int) -> None:
+        self.array, self.last = array, last
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def __getitem__(self, key):
+        return self.array[key]
+
+    def __setitem__(self, key, values) -> None:
+        if key[0].start > self.last:
+            raise OSError("No space left on device")
+        self.array[key] = values
+
+
+def test_on_a_disk_that_is_full_after_some_frames_nothing_is_accepted_and_the_object_drawn_stays() -> None:
+    labels = Torn(np.zeros((3, *SHAPE), np.uint16), last=1)
+    one = session(np.stack([plane()] * 3), labels=labels, highest=0)
+    found = one.suggest()
+    one.click((0, 5, 120))
+    before, drawn = labels.array.copy(), one.state
+    with pytest.raises(OSError, match="No space"):
+        one.accept(found)
+    np.testing.assert_array_equal(labels.array, before)
+    assert one.state is drawn
+    assert not one.can_redo
+
+
 def test_labels_too_narrow_for_the_ids_are_named_before_anything_is_written() -> None:
     labels = np.zeros((300, 128), np.uint8)
     labels[100:, 0].flat = np.r_[1:201]

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from napari_clickseg.core.regions import Region
 
+AT_ONCE = 1 << 16
+"""Pixels of a frame are looked through in strips of about so many, which fit a processor's cache."""
 UNKNOWN: Mapping[int, float] = MappingProxyType({})
 
 
@@ -80,7 +82,10 @@ class Edit:
 
     @cached_property
     def _ids(self) -> tuple[int, ...]:
-        return tuple(int(k) for k in _distinct(np.where(self.written, self.values, 0)) if k)
+        rows = max(AT_ONCE // max(self.values[:1].size, 1), 1)
+        strips = [slice(k, k + rows) for k in range(0, len(self.values), rows)]
+        firsts = [_firsts(np.where(self.written[strip], self.values[strip], 0)) for strip in strips]
+        return tuple(_distinct(np.concatenate(firsts)).tolist()) if firsts else ()
 
     @property
     def highest(self) -> int:
@@ -91,8 +96,8 @@ class Edit:
         """Return the edit of fresh objects as it is written: on free pixels only, ids from `first` on.
 
         >>> edit = Edit(Region((0,), (4,)), np.ones(4, bool), np.array([5, 5, 0, 9]), fresh=True)
-        >>> edit.numbered(3, np.array([True, False, True, True])).values
-        array([3, 0, 0, 4])
+        >>> edit.numbered(3, np.array([True, False, True, True])).values.tolist()
+        [3, 0, 0, 4]
         """
         written = self.written & free
         return Edit(self.region, written, _renumbered(np.where(written, self.values, 0), first))
@@ -125,23 +130,29 @@ def new_objects(found: npt.NDArray[Any], there: npt.NDArray[Any], anywhere: bool
     return Edit(box, objects[box.slices], found[box.slices], fresh=True)
 
 
+def _firsts(ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The first id of each run of one id: far fewer than pixels, with every id among them."""
+    flat = ids.reshape(-1)
+    return np.concatenate((flat[:1], flat[1:][flat[1:] != flat[:-1]]))
+
+
 def _distinct(ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """The ids that occur, lowest first: marked in a table, as sorting the pixels of a frame takes long."""
-    if int(ids.max(initial=0)) > ids.size:
-        return np.unique(ids).astype(np.int64)
+    """The ids from 1 on that occur, lowest first: marked in a table, as sorting the pixels of a frame takes long."""
+    if int(ids.max(initial=0)) > max(ids.size, AT_ONCE):
+        found = np.unique(ids).astype(np.int64)
+        return found[found > 0]
     there = np.zeros(int(ids.max(initial=0)) + 1, bool)
     there[ids] = True
+    there[0] = False
     return np.flatnonzero(there)
 
 
 def _renumbered(labels: npt.NDArray[Any], first: int) -> npt.NDArray[Any]:
     """Labels with the ids from `first` on, in their order, and 0 as it is; looked up in a table where that is small."""
-    ids = _distinct(labels)
-    ids = ids[ids > 0]
-    dtype = np.result_type(labels.dtype, np.min_scalar_type(first + ids.size))
+    ids = _distinct(_firsts(labels))
+    dtype = np.min_scalar_type(first + ids.size)
     if int(ids.max(initial=0)) > labels.size:
         return np.where(labels > 0, first + np.searchsorted(ids, labels), 0).astype(dtype)
     table = np.zeros(int(ids.max(initial=0)) + 1, dtype)
     table[ids] = np.arange(first, first + ids.size)
-    renumbered: npt.NDArray[Any] = table[labels]
-    return renumbered
+    return table.take(labels, mode="clip")

@@ -134,9 +134,10 @@ class Patch:
         there = np.array(labels[region.slices])
         written, values = draw(there)
         box = Region.of_mask(written) or Region((0,) * there.ndim, (0,) * there.ndim)
-        after = there.copy()
-        np.copyto(after, values, casting="unsafe", where=written)
-        patch = cls(box.placed_in(region), written[box.slices], there[box.slices], after[box.slices])
+        written, before = written[box.slices], there[box.slices]
+        after = before.copy()
+        np.copyto(after, values[box.slices], casting="unsafe", where=written)
+        patch = cls(box.placed_in(region), written, before, after)
         if patch.region.size:
             labels[patch.region.slices] = patch.after
         return patch
@@ -160,7 +161,7 @@ class Patch:
     def packed(self) -> PackedPatch:
         """Return the patch as a few bytes, to be kept for long."""
         pixels = zlib.compress(np.packbits(self.written).tobytes(), FASTEST)
-        before, after = PackedIds.of(self.before[self.written]), PackedIds.of(self.after[self.written])
+        before, after = (PackedIds.where(self.written, ids) for ids in (self.before, self.after))
         return PackedPatch(self.region, pixels, before, after)
 
 
@@ -179,30 +180,44 @@ class PackedIds:
         (dtype('uint16'), array([0, 0, 0, 0, 0, 0, 0, 0, 0], dtype=uint8))
         """
         starts = np.concatenate(([0], 1 + np.flatnonzero(ids[1:] != ids[:-1])))[: ids.size]
-        lengths, firsts = np.diff(starts, append=ids.size).astype(np.uint32), ids[starts]
+        return cls._of_runs(ids[starts], np.diff(starts, append=ids.size).astype(np.uint32))
+
+    @classmethod
+    def where(cls, shown: npt.NDArray[np.bool_], ids: npt.NDArray[Any]) -> PackedIds:
+        """Pack the ids of a block of pixels, 0 where they are not shown."""
+        return cls.of((ids if shown.all() else ids * shown).reshape(-1))
+
+    @classmethod
+    def _of_runs(cls, firsts: npt.NDArray[Any], lengths: npt.NDArray[np.uint32]) -> PackedIds:
         narrow = np.min_scalar_type(int(firsts.max(initial=0)))
-        if narrow.itemsize < ids.itemsize and firsts.min(initial=0) == 0:
+        if narrow.itemsize < firsts.itemsize and firsts.min(initial=0) == 0:
             firsts = firsts.astype(narrow)
         return cls(firsts.dtype, zlib.compress(lengths.tobytes() + firsts.tobytes(), FASTEST))
 
     def renumbered(self, ids: Mapping[int, int]) -> PackedIds:
         """Return the same with other ids in the place of some."""
-        old = self.unpacked().astype(np.int64)
+        narrow, lengths = self._runs()
+        old = narrow.astype(np.int64)
         new = old.copy()
         for before, after in ids.items():
             new[old == before] = after
-        return PackedIds.of(new)
+        return PackedIds._of_runs(new, lengths)
 
-    def unpacked(self) -> npt.NDArray[Any]:
-        """Return the ids of all pixels."""
+    def unpacked(self, dtype: np.dtype[Any] | None = None) -> npt.NDArray[Any]:
+        """Return the ids of all pixels, in another type where that holds all that the narrow one does."""
+        firsts, lengths = self._runs()
+        wide = dtype is not None and np.can_cast(firsts.dtype, dtype)
+        return np.repeat(firsts.astype(dtype) if wide else firsts, lengths)
+
+    def _runs(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint32]]:
         both = zlib.decompress(self.squeezed)
         runs = len(both) // (4 + self.dtype.itemsize)
-        return np.repeat(np.frombuffer(both[4 * runs :], self.dtype), np.frombuffer(both[: 4 * runs], np.uint32))
+        return np.frombuffer(both[4 * runs :], self.dtype), np.frombuffer(both[: 4 * runs], np.uint32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedPatch:
-    """A patch in few bytes: which pixels of a region, and of these what was there and what was written."""
+    """A patch in few bytes: which pixels of a region, what was there and what was written, 0 at the other pixels."""
 
     region: Region
     pixels: bytes
@@ -213,11 +228,11 @@ class PackedPatch:
         """Restore what was there before, except where it was painted over since."""
         if not self.region.size:
             return
-        there, where = self._read(labels)
-        now = there[where]
-        ours = now == self.after.unpacked()
-        there[where] = np.where(ours, self.before.unpacked(), now)
-        labels[self.region.slices] = there.reshape(self.region.shape)
+        there, written = np.array(labels[self.region.slices], order="C"), self._written()
+        before, after = self._ids(there)
+        written &= there == after
+        np.copyto(there, before, where=written, casting="unsafe")
+        labels[self.region.slices] = there
 
     def renumbered(self, ids: Mapping[int, int]) -> PackedPatch:
         """Return the same with other ids in the place of some."""
@@ -233,18 +248,20 @@ class PackedPatch:
         """
         if not self.region.size:
             return self
-        there, where = self._read(labels)
-        now, after = there[where], self.after.unpacked()
-        if spared:
-            theirs = np.isin(now, list(spared)) & (now != self.before.unpacked())
-            after = np.where(theirs, now, after)
-        there[where] = after
-        labels[self.region.slices] = there.reshape(self.region.shape)
-        known = bool((now == self.before.unpacked()).all())
-        return self if known else replace(self, before=PackedIds.of(now))
+        there, written = np.array(labels[self.region.slices], order="C"), self._written()
+        before, after = self._ids(there)
+        changed = (there != before) & written
+        known = self if not changed.any() else replace(self, before=PackedIds.where(written, there))
+        theirs = changed & np.isin(there, list(spared)) if spared and known is not self else None
+        np.copyto(there, after, where=written if theirs is None else written & ~theirs, casting="unsafe")
+        labels[self.region.slices] = there
+        return known
 
-    def _read(self, labels: Any) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
-        """A copy of the region's labels in a row, and the places in it that the patch is about."""
-        there = np.array(labels[self.region.slices], order="C").reshape(-1)
+    def _written(self) -> npt.NDArray[np.bool_]:
         bits = np.frombuffer(zlib.decompress(self.pixels), np.uint8)
-        return there, np.flatnonzero(np.unpackbits(bits, count=there.size).view(bool))
+        return np.unpackbits(bits, count=self.region.size).view(bool).reshape(self.region.shape)
+
+    def _ids(self, there: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """What was there before and what was written, as blocks of the region."""
+        before, after = (ids.unpacked(there.dtype).reshape(there.shape) for ids in (self.before, self.after))
+        return before, after

@@ -35,6 +35,8 @@ COUNTED_AT_ONCE = 1 << 24
 LARGEST_PLAIN = 3072
 """Planes with a longer side are shown as a pyramid: refreshing a plain layer takes time in proportion to its pixels."""
 COARSEST = 1024
+SHOWN_AT_ONCE = 1 << 20
+"""Where more pixels were written, showing them waits for the next turn of the event loop, as writing took its time."""
 
 
 def _no_units() -> None:
@@ -84,6 +86,7 @@ class LayerPair:
         self._read_shape = tuple(self.placement.image.array.shape)
         self._view: Any = None
         self._measured, self._classes = False, NO_CLASSES
+        self._shown_soon = False
         self.measured: set[Frame] = set()
         """Frames of which the expected diameter is known, so that asking for it takes no time."""
         given = None if labels_layer is None else _writable(self.placement, labels_layer)
@@ -129,6 +132,13 @@ class LayerPair:
     def ground(self) -> int:
         """The id that seems to be no object but what lies around them; 0 where there is none."""
         return 0 if self.convention is None or self.convention.kind == "mask" else self.convention.value
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the labels are new and nobody drew in them; False where looking takes long."""
+        labels = self.session.labels
+        small = self.made and len(self.levels) == 1 and math.prod(labels.shape) <= COUNTED_AT_ONCE
+        return small and not self.session.step and self.session.state.empty and not labels.any()
 
     def position(self, world: Sequence[float]) -> tuple[float, ...]:
         """Return the position in the image, in array order, of a point in the world."""
@@ -196,8 +206,17 @@ class LayerPair:
     def refresh(self, region: Region) -> None:
         """Show what was drawn in a region of the labels, unless that is out of view: drawing anew takes its time."""
         copy_down(self.levels, region)
-        if self.in_view(region):
-            self.labels_layer.refresh(extent=False, thumbnail=False)
+        if not self.in_view(region):
+            return
+        if region.size <= SHOWN_AT_ONCE:
+            self._show_drawn()
+        elif not self._shown_soon:
+            self._shown_soon = True
+            QTimer.singleShot(0, self._show_drawn)
+
+    def _show_drawn(self) -> None:
+        self._shown_soon = False
+        self.labels_layer.refresh(extent=False, thumbnail=False)
 
     def refresh_thumbnail(self) -> None:
         """Bring the little picture in napari's layer list up to date; done less often, as it takes its time."""

@@ -147,17 +147,18 @@ class Outlines:
 
     def _show(self, pair: LayerPair, picture: Any, frame: Frame, start: Any, step: float) -> None:
         placement = pair.placement
-        if self._layer is None or self._layer not in self._layers or self._layer.ndim != placement.ndim:
-            self.release()
-            self._layer = make_outlines(placement, self.NAME)
-            active = self._layers.selection.active
-            self._layers.append(self._layer)
-            self._layers.move(len(self._layers) - 1, self._layers.index(pair.labels_layer) + 1)
-            self._layers.selection.active = active
+        shown = picture.reshape(*(1,) * (placement.ndim - 2), *picture.shape)
         matrix = placement.shifted((*frame, *(start - 0.5 + step / 2)))
         matrix[:, -3:-1] = matrix[:, -3:-1] * step
-        self._layer.data = picture.reshape(*(1,) * (placement.ndim - 2), *picture.shape)
-        assign(self._layer, affine=matrix, visible=True)
+        if self._layer is not None and self._layer in self._layers and self._layer.ndim == placement.ndim:
+            self._layer.data = shown
+            assign(self._layer, affine=matrix, visible=True)
+            return
+        self.release()
+        self._layer = make_outlines(placement, shown, matrix, self.NAME)
+        active = self._layers.selection.active
+        self._layers.insert(self._layers.index(pair.labels_layer) + 1, self._layer)
+        self._layers.selection.active = active
 
     def _hide(self) -> None:
         """Show nothing, nor what is being painted now."""

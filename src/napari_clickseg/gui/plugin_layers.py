@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from napari.layers import Image, Labels, Points
 from napari.utils.colormaps import CyclicLabelColormap
 
@@ -90,13 +91,13 @@ def make_preview(placement: Placement) -> Any:
     )
 
 
-def make_outlines(placement: Placement, name: Role = "outlines") -> Any:
-    """Return an empty layer for the outlines of kept objects, or of suggestions."""
+def make_outlines(placement: Placement, picture: npt.NDArray[np.uint8], matrix: Any, name: Role = "outlines") -> Any:
+    """Return a layer of the outlines of kept objects, or of suggestions: an RGBA picture, and where it lies."""
     named = {name: placement.options[name] for name in ("units", "axis_labels") if name in placement.options}
     return Image(
-        np.zeros((1,) * placement.ndim + (4,), np.uint8),
+        picture,
         rgb=True,
-        affine=placement.matrix,
+        affine=matrix,
         name=name,
         blending="translucent_no_depth",
         metadata={MARK: {"role": name}},

@@ -247,9 +247,8 @@ class ActiveObject:
         """Start on a frame from a box or a lasso, with these clicks, as one undo step."""
         before = self.state
         after = with_prompt(self._with_frames_of(clicks), prompt, frame, clicks, self.ndim)
-        with self.history.unless_it_fails():
-            self.history.push(after)
-            self.redraw(differing_frames(before, after, self.ndim))
+        self.history.push(after)
+        self.redraw(differing_frames(before, after, self.ndim))
         request = self._ask()
         assert request is not None
         return request
@@ -266,9 +265,8 @@ class ActiveObject:
     def choose(self, frame: Frame, prediction: Prediction) -> None:
         """Draw another answer to the same clicks, as one undo step."""
         masks = {**self.state.masks, frame: prediction}
-        with self.history.unless_it_fails():
-            self.history.push(replace(self.state, masks=masks, moved=None, written=None))
-            self.redraw({frame})
+        self.history.push(replace(self.state, masks=masks, moved=None, written=None))
+        self.redraw({frame})
 
     def ask_again(self) -> Request | None:
         """Ask anew about the frames that carry clicks; None, with nothing changed, where none does."""
@@ -410,10 +408,9 @@ class ActiveObject:
         objects = self.state.objects + new_ids(final, max(self.committed.highest, last.highest))
         patches = write_edits(self._canvas, final)
         self._report_painted(touched_by(patches))
-        packed = tuple((frame, patch.packed()) for frame, patch in patches)
         highest = max(last.highest, *(edit.highest for edit in final.values()), 0)
         label = self.state.label if self.state.label > highest else self.free_ids(upon=highest)[0]
-        written = Written(last.number, last.patches + packed, highest)
+        written = Written(last.number, (*last.patches, *patches), highest)
         state = replace(self.state, label=label, objects=objects, written=written)
         return replace(state, notes=state.notes.edited(final, follow))
 

@@ -66,7 +66,8 @@ def choose(session: Session, frame: Frame, prediction: Prediction) -> None:
     """
     if session.pending is not None or frame not in session.state.masks:
         raise ValueError("There is no answer on this frame yet that another one could stand in for.")
-    session._object.choose(frame, prediction)
+    with session._all_or_nothing():
+        session._object.choose(frame, prediction)
     session._report("choose", frame=frame, prediction=prediction)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_clickseg.core.labels import read_block
 
@@ -155,9 +156,17 @@ def settled(
     for frame, edit in edits.items():
         if edit.fresh:
             there = read_block(labels, frame, edit.region)
-            edit = edit.numbered(1, np.asarray((there == 0) | anywhere))
-            ids = np.array([0, *new_ids(count + edit.highest)[count:]])
-            count += edit.highest
-            edit = replace(edit, values=ids[edit.values], fresh=False)
+            first = new_ids(count + 1)[count]
+            edit = edit.numbered(first, np.asarray((there == 0) | anywhere))
+            own = edit.ids()
+            ids = new_ids(count + len(own))[count:]
+            count += len(own)
+            if tuple(ids) != own:
+                edit = replace(edit, values=_looked_up(edit.values, own, ids))
         final[frame] = edit
     return final
+
+
+def _looked_up(values: npt.NDArray[Any], ids: Sequence[int], new: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Values with new ids in the place of those of a sorted sequence, and 0 as it is."""
+    return np.array([0, *new])[np.searchsorted([0, *ids], values)]

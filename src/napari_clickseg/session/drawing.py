@@ -101,12 +101,16 @@ class Canvas:
             self._before = None
 
     def _settle(self) -> None:
-        """Write what stood there before, the newest write first; a store that fails now and then gets more tries."""
+        """Write what stood there before, the newest write first; a store that fails now and then gets more tries.
+
+        What stands there still is not written: a store may have no space for it, as for what was to be written.
+        """
         while self._owed:
             region, before = self._owed[-1]
             for attempt in range(ATTEMPTS):
                 try:
-                    self._labels[region.slices] = before
+                    if not np.array_equal(self._labels[region.slices], before):
+                        self._labels[region.slices] = before
                     break
                 except Exception:
                     if attempt == ATTEMPTS - 1:
@@ -187,17 +191,17 @@ def mask_of(state: ObjectState, frame: Frame, region: Region, threshold: float) 
     return shown.mask_on(region, threshold)
 
 
-def write_edits(labels: Any, edits: Mapping[Frame, Edit]) -> list[tuple[Frame, Patch]]:
+def write_edits(labels: Any, edits: Mapping[Frame, Edit]) -> list[tuple[Frame, PackedPatch]]:
     """Write edits; return the patches that take them back, in the order written.
 
     Of an edit that spans much of a large frame, as of an object with parts far from each other, only parts in which it
     writes something are read.
     """
 
-    def write(frame: Frame, part: Region, edit: Edit) -> Patch:
+    def write(frame: Frame, part: Region, edit: Edit) -> PackedPatch:
         lift, within = (np.newaxis,) * len(frame), part.within(edit.region).slices
         drawing = (edit.written[within][lift], edit.values[within][lift])
-        return Patch.write(labels, part.at_frame(frame), lambda there: drawing)
+        return Patch.write(labels, part.at_frame(frame), lambda there: drawing).packed()
 
     return [(frame, write(frame, part, edit)) for frame, edit in edits.items() for part in _parts_of(edit)]
 
@@ -245,7 +249,7 @@ def _region_on(state: ObjectState, frame: Frame, manner: Manner) -> Region:
 
 
 def _drawing_on(
-    state: ObjectState, frame: Frame, region: Region, manner: Manner, fragments: Iterable[int]
+    state: ObjectState, frame: Frame, region: Region, manner: Manner, fragments: Collection[int]
 ) -> Callable[[npt.NDArray[Any]], Drawing]:
     """What to write into a block of labels: the object where it may be, background where it no longer is."""
     label, lift = state.label, (np.newaxis,) * len(frame)
@@ -256,8 +260,11 @@ def _drawing_on(
     def draw(there: npt.NDArray[Any]) -> Drawing:
         ours = there == label
         drawn = mask if manner.protect == "anything" else mask & (ours | (there == 0))
-        drawn = drawn | _joined(there, mask, fragments)
-        return drawn | (own & ours), np.where(drawn, label, 0)
+        if fragments:
+            drawn = drawn | _joined(there, mask, fragments)
+        if not own.any():
+            return drawn, np.broadcast_to(np.asarray(label, there.dtype), there.shape)
+        return drawn | (own & ours), np.multiply(drawn, label, dtype=there.dtype)
 
     return draw
 

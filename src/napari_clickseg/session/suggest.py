@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_clickseg.core.clicks import Frame
 from napari_clickseg.core.edits import Edit
 from napari_clickseg.core.images import NothingSeenError
 from napari_clickseg.core.jobs import NEVER, Stop
@@ -20,13 +21,15 @@ from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Proposer, Segmenter
 from napari_clickseg.core.suggestions import Suggestion, Suggestions
 from napari_clickseg.session import checks
+from napari_clickseg.session.object_operations import write_what_fits
 from napari_clickseg.session.object_search import Example, search
 
 if TYPE_CHECKING:
-    from napari_clickseg.core.clicks import Frame
     from napari_clickseg.session.session import Session
 
 NOTHING_ANYWHERE = "Each of these frames has one value everywhere, or none; there is nothing to outline."
+Members = dict[Frame, list[Suggestion]]
+"""Suggestions of each frame."""
 MOST_EXAMPLES = 10
 """So many of the objects kept last show what is looked for."""
 WRITTEN_AT_ONCE = 2048
@@ -128,20 +131,17 @@ def accept(session: Session, suggestions: Suggestions | Iterable[Suggestion]) ->
         checks.check_region(one.region, whole)
     highest = max(session._object.free_ids(len(some), session.label))
     checks.check_id(highest, np.dtype(session.labels.dtype))
-    session.put_away()
+    first, *others = _rounds(some)
+    number, edits = write_what_fits(session, lambda: _edits(session, first))
+    ids = _ids_of(session, edits, first)
     step = session.step
-    ids: dict[int, int] = {}
-    number: int | None = None
     try:
-        for frame, members in _together(some):
-            edit = _edit(session, frame, members)
-            if number is None:
-                number = session.edit({frame: edit})
-            else:
-                session.extend({frame: edit}, number)
-            ids.update(_ids_of(session, frame, edit, members))
+        for members in others:
+            edits = _edits(session, members)
+            session.extend(edits, number)
+            ids.update(_ids_of(session, edits, members))
     except BaseException:
-        if session.step > step:
+        if session.step == step:
             session.undo()
         raise
     return tuple(ids.get(id(one), 0) for one in some)
@@ -193,13 +193,23 @@ def _example(session: Session, label: int, frame: Frame, region: Region) -> Exam
     return None if shown is None else Example(label, shown)
 
 
-def _together(some: Sequence[Suggestion]) -> Iterable[tuple[Frame, list[Suggestion]]]:
-    """Suggestions by frame and square, in a fixed order."""
+def _rounds(some: Sequence[Suggestion]) -> list[Members]:
+    """Suggestions by frame, those of one square of each frame at a time, in a fixed order."""
     squares: dict[tuple[Frame, tuple[int, ...]], list[Suggestion]] = defaultdict(list)
     for one in some:
         squares[one.frame, tuple(a // WRITTEN_AT_ONCE for a in one.region.start)].append(one)
+    rounds: list[Members] = []
     for (frame, _), members in sorted(squares.items(), key=lambda item: item[0]):
-        yield frame, members
+        free = next((one for one in rounds if frame not in one), None)
+        if free is None:
+            free = {}
+            rounds.append(free)
+        free[frame] = members
+    return rounds
+
+
+def _edits(session: Session, members: Members) -> dict[Frame, Edit]:
+    return {frame: _edit(session, frame, some) for frame, some in members.items()}
 
 
 def _edit(session: Session, frame: Frame, members: Sequence[Suggestion]) -> Edit:
@@ -215,8 +225,11 @@ def _edit(session: Session, frame: Frame, members: Sequence[Suggestion]) -> Edit
     return Edit(region, (values > 0) & free, values, fresh=True)
 
 
-def _ids_of(session: Session, frame: Frame, edit: Edit, members: Sequence[Suggestion]) -> Mapping[int, int]:
+def _ids_of(session: Session, edits: Mapping[Frame, Edit], members: Members) -> dict[int, int]:
     """The ids that suggestions (by their identity) got; those of which nothing was written are left out."""
-    numbers, first = np.unique(edit.values[edit.written], return_index=True)
-    there = read_block(session.labels, frame, edit.region)[edit.written][first]
-    return {id(members[number - 1]): int(label) for number, label in zip(numbers, there, strict=True)}
+    ids = {}
+    for frame, edit in edits.items():
+        numbers, first = np.unique(edit.values[edit.written], return_index=True)
+        there = read_block(session.labels, frame, edit.region)[edit.written][first]
+        ids.update({id(members[frame][number - 1]): int(label) for number, label in zip(numbers, there, strict=True)})
+    return ids

@@ -88,9 +88,9 @@ class TileSums:
             if len(self._open) > CHECKED_TILES:
                 self._sums[tile] = None
                 return None
-            block = np.array(labels[tile_region(tile, labels.shape).slices])
+            block = labels[tile_region(tile, labels.shape).slices]
             known, self._sums[tile] = self._sums[tile], checksum_of(block)
-            return None if known in (None, self._sums[tile]) else block
+            return None if known in (None, self._sums[tile]) else np.array(block)
 
     def take(self, tiles: Iterable[Tile]) -> None:
         """Take note that known tiles were written by an act that is reported only now."""
