@@ -69,20 +69,6 @@ def edit(session: Session, edits: Mapping[Frame, Edit]) -> int:
     return number
 
 
-def write_what_fits(session: Session, work_out: Callable[[], Mapping[Frame, Edit]]) -> tuple[int, Mapping[Frame, Edit]]:
-    """Put the object being drawn away and write the edits that are worked out then; return their number, and them.
-
-    All of it is one act, the same as `edit`.
-    """
-    with session._all_or_nothing():
-        session._object.put_away()
-        edits = dict(work_out())
-        _check_edits(session, edits)
-        number = session._object.write(edits)
-    session._report("edit", edits=edits)
-    return number, edits
-
-
 def extend(session: Session, edits: Mapping[Frame, Edit], number: int | None = None) -> bool:
     """Let the last edit go on, as an object that is carried frame by frame: all of it stays one step of undo.
 

@@ -21,7 +21,6 @@ from napari_clickseg.core.regions import Region
 from napari_clickseg.core.requests import Proposer, Segmenter
 from napari_clickseg.core.suggestions import Suggestion, Suggestions
 from napari_clickseg.session import checks
-from napari_clickseg.session.object_operations import write_what_fits
 from napari_clickseg.session.object_search import Example, search
 
 if TYPE_CHECKING:
@@ -132,7 +131,7 @@ def accept(session: Session, suggestions: Suggestions | Iterable[Suggestion]) ->
     highest = max(session._object.free_ids(len(some), session.label))
     checks.check_id(highest, np.dtype(session.labels.dtype))
     first, *others = _rounds(some)
-    number, edits = write_what_fits(session, lambda: _edits(session, first))
+    number, edits = _begun(session, first)
     ids = _ids_of(session, edits, first)
     step = session.step
     try:
@@ -206,6 +205,18 @@ def _rounds(some: Sequence[Suggestion]) -> list[Members]:
             rounds.append(free)
         free[frame] = members
     return rounds
+
+
+def _begun(session: Session, members: Members) -> tuple[int, dict[Frame, Edit]]:
+    """Put the object being drawn away and write the first suggestions upon it, as one act, the same as `edit`."""
+    with session._all_or_nothing():
+        session._object.put_away()
+        edits = _edits(session, members)
+        count = sum(len(edit.ids()) for edit in edits.values())
+        checks.check_id(max(session._object.free_ids(count, session.label), default=0), np.dtype(session.labels.dtype))
+        number = session._object.write(edits)
+    session._report("edit", edits=edits)
+    return number, edits
 
 
 def _edits(session: Session, members: Members) -> dict[Frame, Edit]:
