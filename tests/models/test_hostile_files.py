@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from foreign_networks import seeded
 from napari_clickseg.models.bioimageio_description import read_description
 from napari_clickseg.models.card import KEY
+from napari_clickseg.models.infer_spec import guess
 from napari_clickseg.models.load import load_click_model
 from napari_clickseg.models.loaded import check_numbers
 from napari_clickseg.models.onnx_graph import open_onnx, read_onnx
@@ -77,6 +79,90 @@ def onnx_model(nodes: list[Any], functions: list[Any] = ()) -> bytes:
     graph = helper.make_graph(nodes, "test", [image], [out])
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("own", 1)]
     return helper.make_model(graph, opset_imports=opsets, functions=functions, ir_version=10).SerializeToString()
+
+
+def from_constants(*nodes: tuple[Any, ...], **constants: Any) -> bytes:
+    """A model of (operator, inputs, attributes) one after the other, the last one's output added to the image."""
+    onnx = pytest.importorskip("onnx")
+    made = [
+        onnx.helper.make_node("Constant", [], [name], value=onnx.numpy_helper.from_array(np.array(value), name))
+        for name, value in constants.items()
+    ]
+    made += [
+        onnx.helper.make_node(operator, inputs, [f"made{n}"], **dict(*attributes))
+        for n, (operator, inputs, *attributes) in enumerate(nodes)
+    ]
+    made.append(onnx.helper.make_node("ReduceMax", [f"made{len(nodes) - 1}"], ["most"], keepdims=0))
+    return onnx_model([*made, onnx.helper.make_node("Add", ["image", "most"], ["out"])])
+
+
+MILLION = 10**6
+NEAREST = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+TWICE = [("Tile", ["image" if k == 0 else f"made{k - 1}", "shape"]) for k in range(40)]
+HUGE = {
+    "tile": partial(from_constants, ("Tile", ["image", "shape"]), shape=[1, 1, MILLION, MILLION]),
+    "tile, past all numbers": partial(from_constants, ("Tile", ["image", "shape"]), shape=[1, 1, 2**40, 2**40]),
+    "tile again and again": partial(from_constants, *TWICE, shape=[1, 1, 2, 2]),
+    "expand": partial(from_constants, ("Expand", ["image", "shape"]), ("Relu", ["made0"]), shape=[2**20, 2**20, 1, 1]),
+    "fill": partial(from_constants, ("ConstantOfShape", ["shape"]), shape=[MILLION, MILLION]),
+    "fill below 0": partial(from_constants, ("ConstantOfShape", ["shape"]), shape=[-1, MILLION]),
+    "count": partial(from_constants, ("Range", ["a", "b", "c"]), a=0.0, b=1.0, c=1e-12),
+    "count down": partial(from_constants, ("Range", ["a", "b", "c"]), a=2**60, b=0, c=-1),
+    "count to infinity": partial(from_constants, ("Range", ["a", "b", "c"]), a=0.0, b=np.inf, c=1.0),
+    "pad": partial(from_constants, ("Pad", ["image", "pads"]), pads=[0, 0, MILLION, MILLION] * 2),
+    "resize": partial(
+        from_constants, ("Resize", ["image", "", "s"], NEAREST), s=np.array([1, 1, 1e5, 1e5], np.float32)
+    ),
+    "resize to sides": partial(from_constants, ("Resize", ["image", "", "", "s"], NEAREST), s=[1, 1, MILLION, MILLION]),
+    "gather": partial(from_constants, ("Gather", ["image", "index"], {"axis": 3}), index=np.zeros(MILLION, np.int64)),
+    "join": partial(
+        from_constants, *[("Concat", ["image" if k == 0 else f"made{k - 1}"] * 2, {"axis": 1}) for k in range(50)]
+    ),
+    "convolve": partial(
+        from_constants, ("Conv", ["image", "w"], {"pads": [MILLION] * 4}), w=np.zeros((1, 1, 3, 3), np.float32)
+    ),
+    "stretch": partial(
+        from_constants,
+        ("ConvTranspose", ["image", "w"], {"strides": [MILLION] * 2}),
+        w=np.zeros((1, 1, 3, 3), np.float32),
+    ),
+    "pool": partial(
+        from_constants, ("MaxPool", ["image"], {"kernel_shape": [MILLION] * 2, "pads": [MILLION // 2] * 4})
+    ),
+    "every pair": partial(
+        from_constants,
+        ("Reshape", ["image", "a"]),
+        ("Reshape", ["image", "b"]),
+        ("Add", ["made0", "made1"]),
+        a=[-1, 1],
+        b=[1, -1],
+    ),
+    "every product": partial(
+        from_constants,
+        ("Reshape", ["image", "a"]),
+        ("Reshape", ["image", "b"]),
+        ("MatMul", ["made0", "made1"]),
+        a=[-1, 1],
+        b=[1, -1],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", HUGE)
+def test_a_graph_that_makes_more_than_fits_a_computer_is_refused_before_it_does(what: str) -> None:
+    words = sentence(lambda: guess(open_onnx(HUGE[what](), "m.onnx", bool)))
+    assert "more than any network needs" in words or "ConstantOfShape fails" in words
+
+
+def test_constants_that_are_no_numbers_are_named_and_infinite_ones_where_they_come_through() -> None:
+    nan = from_constants(("Add", ["image", "c"]), c=np.float32("nan"))
+    assert "Constant c, value holds values that are no numbers" in sentence(lambda: open_onnx(nan, "m.onnx", bool))
+    slope = from_constants(("LeakyRelu", ["image"], {"alpha": float("nan")}))
+    assert "LeakyRelu made0, alpha holds" in sentence(lambda: open_onnx(slope, "m.onnx", bool))
+    infinite = from_constants(("Add", ["image", "c"]), c=np.float32("inf"))
+    assert "no numbers or infinite" in sentence(lambda: guess(open_onnx(infinite, "m.onnx", bool)))
+    masked = from_constants(("Max", ["image", "c"]), c=np.float32("-inf"))
+    assert guess(open_onnx(masked, "m.onnx", bool))[0].channels == 1
 
 
 def calling(name: str, other: str) -> Any:

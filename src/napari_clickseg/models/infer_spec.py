@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_clickseg.models.io_spec import Conventions
-from napari_clickseg.models.loaded import FAILURES, OWN_RULE, Adapter, Opened, canonical, reason
+from napari_clickseg.models.loaded import FAILURES, OWN_RULE, Adapter, Excess, Opened, canonical, reason
 
 SIDES = {2: (64, 128, 256, 512, 96, 160, 192, 224, 320, 384, 448, 572, 640, 768, 1024), 3: (32, 64, 16, 48, 96, 128)}
 """Sides to try, by the number of spatial axes: those that most networks take, then what fixed ones are made for."""
@@ -26,6 +26,8 @@ WIDEST_STEP = 32
 """Sides of networks that lack a border may be multiples of this, plus something."""
 TILES = {2: 512, 3: 96}
 """The side of a tile that is asked for, in network pixels: what the memory of most computers holds with gradients."""
+MOST_MADE_IN_VAIN = 1 << 27
+"""Where tries that were refused for what they make made so many numbers, no others are made."""
 FIELD_SIDES = {2: 256, 3: 64}
 """The side at which it is measured how far an output pixel sees."""
 FIELD_SHARE = 0.99
@@ -141,7 +143,7 @@ def _running(opened: Opened, declared: Mapping[str, Any]) -> tuple[Adapter, int,
     ValueError
         Where there are none, with the network's error at the likeliest try.
     """
-    complaints: list[str] = []
+    complaints, made = list[str](), 0
     for axes, channels in _ways_in(opened, declared):
         ndim = sum(axis in "zyx" for axis in axes)
         for side in _sides(declared, ndim):
@@ -157,6 +159,9 @@ def _running(opened: Opened, declared: Mapping[str, Any]) -> tuple[Adapter, int,
                 return adapter, channels, _size(adapter, channels, side, ndim, declared)
             except FAILURES as error:
                 complaints.append(f"{channels} channel(s), side {side}: {reason(error)}")
+                made += error.made if isinstance(error, Excess) else 0
+                if made > MOST_MADE_IN_VAIN:
+                    raise ValueError(f"This network cannot be used: with {complaints[0]}.") from None
             else:
                 return adapter, channels, _size(adapter, channels, side, ndim, declared)
     raise ValueError(f"This network runs with no input that was tried; first with {complaints[0]}.")
@@ -297,6 +302,12 @@ def _check_gradient(network: nn.Module, images: list[Tensor]) -> None:
     except FAILURES as error:
         raise ValueError(f"{NO_GRADIENT} ({reason(error)}).") from None
     if not any(slope is not None and bool(torch.isfinite(slope).all() and slope.any()) for slope in slopes):
+        with torch.no_grad():
+            if not all(torch.isfinite(network(image)).all() for image in images):
+                raise ValueError(
+                    "This network cannot be used: its answer holds values that are no numbers or infinite, as where "
+                    "weights or constants are damaged."
+                )
         raise ValueError(f"{NO_GRADIENT}; export it without its last step.")
 
 

@@ -91,6 +91,14 @@ def declared_by_shape(shape: Sequence[int | None], name: str) -> dict[str, tuple
     return declared
 
 
+class Excess(ValueError):  # noqa: N818 - names what is
+    """Raised where a network wants more memory or time than any needs; `made` says how many numbers it made before."""
+
+    def __init__(self, sentence: str, made: int) -> None:
+        super().__init__(sentence)
+        self.made = made
+
+
 FAILURES = (
     ArithmeticError,
     AssertionError,

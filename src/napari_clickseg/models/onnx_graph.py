@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_clickseg.models.loaded import FAILURES, Opened, check_numbers, declared_by_shape, reason
+from napari_clickseg.models.loaded import FAILURES, Excess, Opened, check_numbers, declared_by_shape, reason
 from napari_clickseg.models.onnx_operators import OPERATORS
+from napari_clickseg.models.onnx_sizes import Sizes
 
 FORMAT = "ONNX"
 DOMAINS = ("", "ai.onnx")
@@ -26,6 +27,7 @@ SOFTMAX_VERSION = 13
 SOFTMAXES = ("Softmax", "LogSoftmax")
 MOST_COLOURS = 4
 MOST_STEPS = 100_000
+MOST_NODES, MOST_INPUTS = 10_000, 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class OnnxNetwork(nn.Module):
         self.weights = {name: f"weight_{n}" for n, name in enumerate(sorted(values.keys() - self.constants.keys()))}
         for name, buffer in self.weights.items():
             self.register_buffer(buffer, values[name])
+        self._constant = sum(value.numel() for value in values.values())
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return the graph's outputs.
@@ -72,18 +75,25 @@ class OnnxNetwork(nn.Module):
         ------
         ValueError
             With the operator that failed, and why.
+        Excess
+            With the operator that would make more than a network needs of such an image.
         """
         known = {self.image: image, **self.constants}
         known |= {name: getattr(self, buffer) for name, buffer in self.weights.items()}
+        sizes = Sizes(image.numel() // max(min(image.shape[1:]), 1), self._constant)  # of its axes, channels are fewest
         for step in self.steps:
             given = [known[name] if name else None for name in step.inputs]
             try:
+                sizes.check(step.operator, given, step.attributes)
                 made = OPERATORS[step.operator](given, step.attributes)
+                new = dict(zip(step.outputs, [made] if isinstance(made, Tensor) else made, strict=False))
+                sizes.keep(step.operator, new.values())
+            except Excess as error:
+                raise Excess(f"its operator {step.operator} is refused: {error}", error.made) from error
             except FAILURES as error:
                 raise ValueError(f"its operator {step.operator} fails: {reason(error)}") from error
-            known.update(zip(step.outputs, [made] if isinstance(made, Tensor) else made, strict=False))
-            for name in step.finished:
-                known.pop(name, None)
+            known.update(new)
+            sizes.drop(known.pop(name) for name in step.finished if name in known)
         return tuple(known[name] for name in self.outputs)
 
 
@@ -136,6 +146,7 @@ def open_onnx(content: bytes, name: str, allowed: Callable[[str], bool]) -> Open
     if len(images) != 1:
         raise ValueError(f"{name} takes {len(images)} inputs; one image is wanted.")
     steps = [_step(onnx, node) for node in graph.node]
+    check_numbers(_constants(steps), name)
     network = OnnxNetwork(images[0].name, tuple(value.name for value in graph.output), steps, values)
     axes, shape = _axes([size.dim_value or None for size in images[0].type.tensor_type.shape.dim])
     return Opened(network.eval(), FORMAT, content, "", declared_by_shape(shape, name), axes)
@@ -207,6 +218,11 @@ def _check_operators(model: Any, name: str) -> None:
     unknown = {n.op_type for n in model.graph.node if n.op_type not in OPERATORS or n.domain not in DOMAINS}
     if unknown:
         raise ValueError(f"{name} has operators that cannot be converted: {', '.join(sorted(unknown))}.")
+    if len(model.graph.node) > MOST_NODES:
+        raise ValueError(f"{name} has {len(model.graph.node):,} operators; {MOST_NODES:,} are the most.")
+    most = max(len(n.input) for n in model.graph.node)
+    if most > MOST_INPUTS:
+        raise ValueError(f"{name} has an operator of {most:,} inputs; {MOST_INPUTS:,} are the most.")
     version = next((entry.version for entry in model.opset_import if entry.domain in DOMAINS), 0)
     softmax = any(n.op_type in SOFTMAXES for n in model.graph.node)
     least = SOFTMAX_VERSION if softmax else FIRST_VERSION
@@ -217,6 +233,15 @@ def _check_operators(model: Any, name: str) -> None:
 def _step(onnx: Any, node: Any) -> Step:
     attributes = {attribute.name: _attribute(onnx, attribute) for attribute in node.attribute}
     return Step(node.op_type, tuple(node.input), tuple(node.output), attributes)
+
+
+def _constants(steps: Iterable[Step]) -> dict[str, Tensor]:
+    """The values and numbers that are written in the operators themselves, by what they belong to."""
+    every = {f"{one.operator} {', '.join(one.outputs)}, {k}": v for one in steps for k, v in one.attributes.items()}
+    lists = {where: value if isinstance(value, list) else [value] for where, value in every.items()}
+    numbers = {where: some for where, some in lists.items() if some and all(isinstance(v, float) for v in some)}
+    tensors = {where: value for where, value in every.items() if isinstance(value, Tensor)}
+    return {**tensors, **{where: torch.tensor(some) for where, some in numbers.items()}}
 
 
 def _attribute(onnx: Any, attribute: Any) -> Any:

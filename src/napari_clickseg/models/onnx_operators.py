@@ -27,6 +27,8 @@ AVERAGE_POOLS: dict[int, Callable[..., Tensor]] = {1: F.avg_pool1d, 2: F.avg_poo
 LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 DTYPES = {2: torch.uint8, 3: torch.int8, 5: torch.int16, 6: torch.int32, 7: torch.int64, 9: torch.bool}
 """ONNX number of each type that is no float; floats of all widths are computed in float32."""
+MOST_AXES, MOST_PARTS = 64, 1 << 12
+"""Shapes and pads are lists of at most so many numbers, parts of the second number."""
 
 
 class Unsupported(ValueError):  # noqa: N818 - names what is
@@ -48,9 +50,11 @@ def optional(inputs: Inputs, index: int) -> Tensor | None:
     return inputs[index] if index < len(inputs) else None
 
 
-def numbers(inputs: Inputs, index: int, attributes: Attributes, name: str) -> list[int] | None:
-    """Return whole numbers that are an input or, in earlier versions, an attribute."""
+def numbers(inputs: Inputs, index: int, attributes: Attributes, name: str, most: int = MOST_AXES) -> list[int] | None:
+    """Return whole numbers, at most so many, that are an input or, in earlier versions, an attribute."""
     value = optional(inputs, index)
+    if value is not None and value.numel() > most:
+        raise Unsupported(f"its {name} are {value.numel():,} numbers, and {most} are the most")
     return list(attributes[name]) if name in attributes else None if value is None else value.long().tolist()
 
 
@@ -197,14 +201,15 @@ def cut(inputs: Inputs, attributes: Attributes) -> Tensor:
     axes = numbers(inputs, 3, attributes, "axes") or list(range(len(starts)))
     steps = numbers(inputs, 4, attributes, "steps") or [1] * len(starts)
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        places = range(*slice(start, end, step).indices(image.shape[axis]))
-        image = image.index_select(axis, torch.tensor(places, dtype=torch.long, device=image.device))
+        places = slice(start, end, step).indices(image.shape[axis])
+        count = len(range(*places))
+        image = image.index_select(axis, places[0] + places[2] * torch.arange(count, device=image.device))
     return image
 
 
 def split(inputs: Inputs, attributes: Attributes) -> Sequence[Tensor]:
     image, axis = given(inputs, 0), attributes.get("axis", 0)
-    parts = numbers(inputs, 1, attributes, "split")
+    parts = numbers(inputs, 1, attributes, "split", MOST_PARTS)
     return torch.split(image, parts, axis) if parts else image.chunk(attributes["num_outputs"], axis)
 
 
@@ -271,7 +276,7 @@ def shape(inputs: Inputs, attributes: Attributes) -> Tensor:
 
 def constant_of_shape(inputs: Inputs, attributes: Attributes) -> Tensor:
     value: Tensor = attributes.get("value", torch.zeros(1))
-    return value.reshape(()).expand(given(inputs, 0).tolist()).clone()
+    return value.reshape(()).expand(numbers(inputs, 0, {}, "sides") or []).clone()
 
 
 # -- arithmetic --------------------------------------------------------------------------------------------------------
@@ -357,7 +362,7 @@ OPERATORS: dict[str, Operator] = {
     "Equal": many(torch.eq),
     "Erf": one(torch.erf),
     "Exp": one(torch.exp),
-    "Expand": lambda i, a: given(i, 0).expand(np.broadcast_shapes(given(i, 0).shape, given(i, 1).tolist())),
+    "Expand": lambda i, a: given(i, 0).expand(np.broadcast_shapes(given(i, 0).shape, numbers(i, 1, {}, "sides") or ())),
     "Flatten": flatten,
     "Floor": one(torch.floor),
     "Gather": gather,
@@ -407,7 +412,7 @@ OPERATORS: dict[str, Operator] = {
     "Sub": many(torch.sub),
     "Sum": many(torch.add),
     "Tanh": one(torch.tanh),
-    "Tile": lambda i, a: given(i, 0).repeat(given(i, 1).tolist()),
+    "Tile": lambda i, a: given(i, 0).repeat(numbers(i, 1, {}, "repeats") or []),
     "Transpose": transpose,
     "Unsqueeze": unsqueeze,
     "Upsample": resize,
