@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,58 +98,39 @@ def from_constants(*nodes: tuple[Any, ...], **constants: Any) -> bytes:
 MILLION = 10**6
 NEAREST = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 TWICE = [("Tile", ["image" if k == 0 else f"made{k - 1}", "shape"]) for k in range(40)]
-HUGE = {
-    "tile": partial(from_constants, ("Tile", ["image", "shape"]), shape=[1, 1, MILLION, MILLION]),
-    "tile, past all numbers": partial(from_constants, ("Tile", ["image", "shape"]), shape=[1, 1, 2**40, 2**40]),
-    "tile again and again": partial(from_constants, *TWICE, shape=[1, 1, 2, 2]),
-    "expand": partial(from_constants, ("Expand", ["image", "shape"]), ("Relu", ["made0"]), shape=[2**20, 2**20, 1, 1]),
-    "fill": partial(from_constants, ("ConstantOfShape", ["shape"]), shape=[MILLION, MILLION]),
-    "fill below 0": partial(from_constants, ("ConstantOfShape", ["shape"]), shape=[-1, MILLION]),
-    "count": partial(from_constants, ("Range", ["a", "b", "c"]), a=0.0, b=1.0, c=1e-12),
-    "count down": partial(from_constants, ("Range", ["a", "b", "c"]), a=2**60, b=0, c=-1),
-    "count to infinity": partial(from_constants, ("Range", ["a", "b", "c"]), a=0.0, b=np.inf, c=1.0),
-    "pad": partial(from_constants, ("Pad", ["image", "pads"]), pads=[0, 0, MILLION, MILLION] * 2),
-    "resize": partial(
-        from_constants, ("Resize", ["image", "", "s"], NEAREST), s=np.array([1, 1, 1e5, 1e5], np.float32)
-    ),
-    "resize to sides": partial(from_constants, ("Resize", ["image", "", "", "s"], NEAREST), s=[1, 1, MILLION, MILLION]),
-    "gather": partial(from_constants, ("Gather", ["image", "index"], {"axis": 3}), index=np.zeros(MILLION, np.int64)),
-    "join": partial(
-        from_constants, *[("Concat", ["image" if k == 0 else f"made{k - 1}"] * 2, {"axis": 1}) for k in range(50)]
-    ),
-    "convolve": partial(
-        from_constants, ("Conv", ["image", "w"], {"pads": [MILLION] * 4}), w=np.zeros((1, 1, 3, 3), np.float32)
-    ),
-    "stretch": partial(
-        from_constants,
-        ("ConvTranspose", ["image", "w"], {"strides": [MILLION] * 2}),
-        w=np.zeros((1, 1, 3, 3), np.float32),
-    ),
-    "pool": partial(
-        from_constants, ("MaxPool", ["image"], {"kernel_shape": [MILLION] * 2, "pads": [MILLION // 2] * 4})
-    ),
-    "every pair": partial(
-        from_constants,
-        ("Reshape", ["image", "a"]),
-        ("Reshape", ["image", "b"]),
-        ("Add", ["made0", "made1"]),
-        a=[-1, 1],
-        b=[1, -1],
-    ),
-    "every product": partial(
-        from_constants,
-        ("Reshape", ["image", "a"]),
-        ("Reshape", ["image", "b"]),
-        ("MatMul", ["made0", "made1"]),
-        a=[-1, 1],
-        b=[1, -1],
-    ),
+JOINED = [("Concat", ["image" if k == 0 else f"made{k - 1}"] * 2, {"axis": 1}) for k in range(50)]
+KERNEL = np.zeros((1, 1, 3, 3), np.float32)
+POOL = {"kernel_shape": [MILLION] * 2, "pads": [MILLION // 2] * 4}
+PAIRS = ("Reshape", ["image", "a"]), ("Reshape", ["image", "b"])
+HUGE: dict[str, tuple[list[tuple[Any, ...]], dict[str, Any]]] = {
+    "tile": ([("Tile", ["image", "shape"])], {"shape": [1, 1, MILLION, MILLION]}),
+    "tile, past all numbers": ([("Tile", ["image", "shape"])], {"shape": [1, 1, 2**40, 2**40]}),
+    "tile again and again": (TWICE, {"shape": [1, 1, 2, 2]}),
+    "expand": ([("Expand", ["image", "shape"]), ("Relu", ["made0"])], {"shape": [2**20, 2**20, 1, 1]}),
+    "fill": ([("ConstantOfShape", ["shape"])], {"shape": [MILLION, MILLION]}),
+    "fill below 0": ([("ConstantOfShape", ["shape"])], {"shape": [-1, MILLION]}),
+    "count": ([("Range", ["a", "b", "c"])], {"a": 0.0, "b": 1.0, "c": 1e-12}),
+    "count down": ([("Range", ["a", "b", "c"])], {"a": 2**60, "b": 0, "c": -1}),
+    "count to infinity": ([("Range", ["a", "b", "c"])], {"a": 0.0, "b": np.inf, "c": 1.0}),
+    "pad": ([("Pad", ["image", "pads"])], {"pads": [0, 0, MILLION, MILLION] * 2}),
+    "resize": ([("Resize", ["image", "", "s"], NEAREST)], {"s": np.array([1, 1, 1e5, 1e5], np.float32)}),
+    "resize to sides": ([("Resize", ["image", "", "", "s"], NEAREST)], {"s": [1, 1, MILLION, MILLION]}),
+    "gather": ([("Gather", ["image", "index"], {"axis": 3})], {"index": np.zeros(MILLION, np.int64)}),
+    "join": (JOINED, {}),
+    "convolve": ([("Conv", ["image", "w"], {"pads": [MILLION] * 4})], {"w": KERNEL}),
+    "stretch": ([("ConvTranspose", ["image", "w"], {"strides": [MILLION] * 2})], {"w": KERNEL}),
+    "pool": ([("MaxPool", ["image"], POOL)], {}),
+    "every pair": ([*PAIRS, ("Add", ["made0", "made1"])], {"a": [-1, 1], "b": [1, -1]}),
+    "every product": ([*PAIRS, ("MatMul", ["made0", "made1"])], {"a": [-1, 1], "b": [1, -1]}),
 }
+"""Operators and constants."""
 
 
 @pytest.mark.parametrize("what", HUGE)
 def test_a_graph_that_makes_more_than_fits_a_computer_is_refused_before_it_does(what: str) -> None:
-    words = sentence(lambda: guess(open_onnx(HUGE[what](), "m.onnx", bool)))
+    nodes, constants = HUGE[what]
+    content = from_constants(*nodes, **constants)
+    words = sentence(lambda: guess(open_onnx(content, "m.onnx", bool)))
     assert "more than any network needs" in words or "ConstantOfShape fails" in words
 
 
