@@ -139,16 +139,42 @@ def test_examples_may_be_named() -> None:
         one.suggest(like=[6])
 
 
-def test_nothing_is_offered_where_the_kept_objects_are_not_found_again() -> None:
+def kept_in_background(*middles: tuple[float, float]) -> Session:
+    """Objects were kept where the model sees none."""
     one = Session(plane(), Disks(radius=7))
-    one.click((45, 75))
-    one.commit()
+    for middle in middles:
+        one.click(middle)
+        one.commit()
     one.predictor = Seeing()
+    return one
+
+
+def test_nothing_is_offered_where_the_kept_objects_are_not_found_again() -> None:
+    one = kept_in_background((45, 75), (85, 20), (85, 60))
     found = one.suggest()
     assert len(found) == 0
-    assert (found.examples, found.found_again) == (1, 0)
+    assert (found.examples, found.found_again) == (3, 0)
     assert "nothing that resembles them" in found.note
     assert len(one.suggest(like=())) == 4
+
+
+def test_one_object_that_is_not_found_again_does_not_keep_the_others_back() -> None:
+    found = kept_in_background((45, 75)).suggest()
+    assert len(found.at_least()) == 4
+    assert all(s.similarity is None for s in found)
+    assert "does not find the object kept" in found.note
+
+
+def test_one_object_of_an_odd_size_does_not_set_the_size_that_is_looked_for() -> None:
+    """At the size of the one kept, the model sees nothing of the others."""
+    image = plane([(20, 20), (20, 60), (60, 30), (70, 100)], 9)
+    image[disk(SHAPE, (50, 70), 2)] = 0.9
+    one = Session(image, Seeing(radius=2))
+    one.click((50, 70))
+    one.commit()
+    found = one.suggest(like=[1])
+    assert found.diameters[0] == pytest.approx(18, rel=0.15)
+    assert len(found) == 4
 
 
 def test_models_that_find_objects_themselves_bring_theirs() -> None:
