@@ -58,8 +58,7 @@ bench sequences --sequences review --frames 10 --sources $SEQUENCES
 bench sequences --sequences cost --frames 40 --side 512 --sources ctc_fluo_n2dl_hela_01
 bench suggestions --suggest 1 --models default
 bench whole-job --suggest 1 --whole-job --models default
-bench learning --learn 1 \
-    --sources usiigaci_phase,usiigaci_t98g_timelapse,omnipose_bacteria,isbi2012_membrane,tma_hdab_nuclei
+bench learning --learn 1 --sources omnipose_bacteria,usiigaci_t98g_timelapse,isbi2012_membrane
 
 # -- the page ----------------------------------------------------------------------------------------------------------
 

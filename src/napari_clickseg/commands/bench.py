@@ -114,7 +114,7 @@ USED = {
     "correct": (*DATA, "images", "failures", "seed", "record"),
     "sequences": (*DATA, "frames", "side"),
     "suggest": (*DATA, "seed", "whole_job"),
-    "learn": ("data", "sources", "split", "background", "out", "device", "seed"),
+    "learn": (*DATA[1:], "seed"),
     "gui": ("models", "out"),
 }
 """The options that count where bench does something else than to click, by what it is to do."""
