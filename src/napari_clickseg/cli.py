@@ -26,7 +26,7 @@ from napari_clickseg.commands import (
     segment,
     train,
 )
-from napari_clickseg.commands.options import Unfinished
+from napari_clickseg.commands.options import Unfinished, damaged_pixels
 
 COMMANDS = (
     demo.COMMAND,
@@ -76,6 +76,8 @@ def _unexpected(chosen: argparse.Namespace, error: Exception) -> str:
     """One sentence on an error that nobody foresaw: with which file, what, and what can be done."""
     file = next((str(value) for value in vars(chosen).values() if isinstance(value, Path)), "This")
     message = " ".join(str(error).split())[:200]
+    if damage := damaged_pixels(error, file):
+        return damage
     if isinstance(error, MemoryError):
         return f"{file} does not fit into memory; take a part of it, or a machine with more memory."
     return (

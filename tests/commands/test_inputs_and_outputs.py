@@ -283,3 +283,21 @@ def test_every_option_that_names_a_file_says_what_becomes_of_it() -> None:
         if option.settings.get("type") is Path and not option.role
     ]
     assert unsaid == []
+
+
+def test_chunks_that_cannot_be_unpacked_end_in_a_sentence(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in ("torn.zarr", "images/torn.zarr"):
+        zarr.create_array(folder, data=tifffile.imread("image.tif"), zarr_format=2)
+        for chunk in Path(folder).glob("[0-9]*"):
+            chunk.write_bytes(b"torn")
+    command = [*SEGMENT[2:], "--output", "out.tif"]
+    assert "torn.zarr is damaged, or cut off" in refuses(capsys, "segment", "torn.zarr", *command)
+    Path("tables").mkdir(exist_ok=True)
+    Path("tables/torn.csv").write_text(Path("clicks.csv").read_text())
+    assert main(["segment", "images", "--clicks", "tables", "--model", "geodesic", "--output", "out"]) == 1
+    assert "torn.zarr is damaged, or cut off" in capsys.readouterr().err
+
+
+def test_a_zarr_without_images_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    zarr.open_group("empty.zarr", mode="w")
+    assert "this zarr holds none" in refuses(capsys, "segment", "empty.zarr", *SEGMENT[2:], "--output", "out.tif")

@@ -212,3 +212,12 @@ def test_a_session_of_cellpose_runs_no_code(tmp_path: Path, monkeypatch: pytest.
     assert not (tmp_path / "harmed").exists()
     pickle.loads(pickle.dumps(Harmful()))
     assert (tmp_path / "harmed").exists()
+
+
+def test_a_background_below_0_is_taken_where_it_is_named() -> None:
+    labels = np.array([[-5, -5, -5], [-5, 2, 1]], np.int16)
+    assert as_ids(labels, background=-5).tolist() == [[0, 0, 0], [0, 2, 1]]
+    with pytest.raises(ValueError, match="say --background -5 where it is background"):
+        as_ids(labels)
+    with pytest.raises(ValueError, match=r"holds the number -7.*relabel the objects"):
+        as_ids(np.array([[-5, -7, 1]]), background=-5)

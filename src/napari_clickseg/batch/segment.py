@@ -27,6 +27,7 @@ from napari_clickseg.models.load import load_model
 from napari_clickseg.session.session import Session
 from napari_clickseg.storage import cell_tracking
 from napari_clickseg.storage.atomic import hidden_prefix, written_whole
+from napari_clickseg.storage.content import UNPACKABLE, failed_to_unpack
 from napari_clickseg.storage.formats import suffixes_of_images
 from napari_clickseg.storage.image_label_pairs import images_below
 from napari_clickseg.storage.read_images import read_image
@@ -128,6 +129,8 @@ def attempt(job: Job) -> Done:
     try:
         return segment_image(job)
     except Exception as error:  # the worker's boundary: the other images go on
+        if failed_to_unpack(error) and not isinstance(error, ValueError | OSError):
+            return Done(job, fault=UNPACKABLE.format(job.image))
         return Done(job, fault=" ".join(str(error).split()) or type(error).__name__)
 
 

@@ -287,6 +287,13 @@ def refuse_unused(chosen: argparse.Namespace, mode: str, used: Collection[str]) 
         raise ValueError(f"{names} would be ignored with {mode}; leave it out.")
 
 
+def damaged_pixels(error: Exception, file: str) -> str:
+    """Return a sentence on a file whose pixels could not be decoded when they were looked at; "" for other errors."""
+    from napari_clickseg.storage.content import UNPACKABLE, failed_to_unpack
+
+    return UNPACKABLE.format(file) if failed_to_unpack(error) else ""
+
+
 def warn(command: str, sentence: str) -> None:
     """Print a sentence beside the results; nothing where there is none."""
     if sentence:

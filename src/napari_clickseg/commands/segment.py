@@ -65,7 +65,7 @@ def is_folder_of_images(path: Path) -> bool:
     if holds_zarr(path):
         from napari_clickseg.storage.read_images import images_in
 
-        return images_in(path) != [path]
+        return images_in(path) not in ([], [path])
     return path.is_dir() and path.suffix.lower() != ".zarr"
 
 

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 from xml.etree import ElementTree
 
@@ -57,6 +58,11 @@ MAGIC = (
     (b"<?xml", "", "XML"),
 )
 """How files begin: the reader that takes them, if any, and what to call them."""
+
+
+DECODERS = {"zarr", "numcodecs", "imagecodecs", "tifffile", "bioio"}
+"""Libraries that decode pixels on demand."""
+UNPACKABLE = "{} is damaged, or cut off: some of its pixels cannot be unpacked. Take another copy, or convert it anew."
 
 
 class UnreadableError(ValueError):
@@ -120,6 +126,12 @@ def why(error: Exception) -> str:
     if isinstance(error, TypeError | AttributeError | IndexError):
         return "its parts are not of the kinds that belong there"
     return one_line(error).rstrip(".")
+
+
+def failed_to_unpack(error: BaseException) -> bool:
+    """Return whether an error was raised while a library decoded pixels that are read from disk when looked at."""
+    frames = walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__", "").partition(".")[0] in DECODERS for frame, _ in frames)
 
 
 def one_line(error: BaseException) -> str:

@@ -122,7 +122,9 @@ def as_ids(labels: Any, source: object = "The labels", background: int | None = 
     array([[0, 0, 0],
            [0, 2, 1]])
     """
-    whole = _whole_numbers(labels, source)
+    whole, below = _whole_numbers(labels, source, background)
+    if background in below:
+        return whole
     if background is None:
         _check_convention(whole, source)
         return whole
@@ -144,13 +146,13 @@ def _check_convention(labels: Any, source: object) -> None:
         )
 
 
-def _whole_numbers(labels: Any, source: object) -> Any:
-    """Labels as whole numbers from 0 on."""
+def _whole_numbers(labels: Any, source: object, background: int | None) -> tuple[Any, set[float]]:
+    """Labels as whole numbers from 0 on, and the numbers below 0 that were in them."""
     kind = np.dtype(labels.dtype).kind
     if kind == "u":
-        return labels
+        return labels, set()
     if kind == "b":
-        return np.asarray(labels[...]).astype(np.uint8)
+        return np.asarray(labels[...]).astype(np.uint8), set()
     if kind not in "if":
         raise ValueError(f"{source} holds {labels.dtype}, but labels must be whole numbers.")
     below: set[float] = set()
@@ -164,23 +166,25 @@ def _whole_numbers(labels: Any, source: object) -> Any:
             )
         below |= set(np.unique(known[known < 0]).tolist())
     if kind == "i" and not below:
-        return labels
-    return _from_zero(labels, below, unknown, source)
+        return labels, below
+    return _from_zero(labels, below, unknown, source, background), below
 
 
 def _planes(labels: Any) -> Iterator[Array]:
     return (np.asarray(labels[index]) for index in np.ndindex(*labels.shape[:-2]))
 
 
-def _from_zero(labels: Any, below: Set[float], unknown: bool, source: object) -> Array:
+def _from_zero(labels: Any, below: Set[float], unknown: bool, source: object, background: int | None) -> Array:
     """Labels whose background is 0: what is NaN, or one number that says "no value", becomes that."""
     values = np.asarray(labels[...])
     nothing = np.isnan(values) if unknown else np.zeros(values.shape, bool)
     if below:
         lowest = min(below)
-        if len(below) > 1 or lowest not in {*NO_VALUE, _lowest(values.dtype)}:
+        if len(below) > 1 or lowest not in {*NO_VALUE, _lowest(values.dtype), background}:
+            remedy = "relabel the objects" if len(below) > 1 else f"say --background {lowest:g} where it is background"
             raise ValueError(
-                f"{source} holds the number {lowest:g}, but ids are whole numbers from 1 on and 0 is background."
+                f"{source} holds the number {lowest:g}, but ids are whole numbers from 1 on and 0 is background: "
+                f"{remedy}."
             )
         nothing = nothing | (values == lowest)
     zeros = int((values == 0).sum())
