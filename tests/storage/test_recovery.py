@@ -183,6 +183,28 @@ def test_a_drawing_that_overtakes_the_copy_of_the_labels_is_taken_out_of_it(
     journal.close()
 
 
+def test_a_stroke_that_overtakes_the_copy_of_the_labels_is_taken_out_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, started = an_image(), []
+    monkeypatch.setattr(Journal, "_copy_labels", lambda journal: started.append(journal))
+    session = Session(image, Disks(), labels=some_labels(image.shape))
+    journal = journalled(session, tmp_path)
+    monkeypatch.undo()
+    stroke = Region((8, 9), (10, 12))
+    for number, copied in enumerate((True, False), start=7):  # the copy comes before the first report, not the second
+        before = np.array(session.labels[stroke.slices])
+        session.labels[stroke.slices] = number
+        if copied:
+            started[0]._copy_labels()
+        session.painted_by_hand(stroke, before)
+    journal.wait()
+    recovered = recover(journal.path)
+    np.testing.assert_array_equal(recovered.labels(), some_labels(image.shape))
+    np.testing.assert_array_equal(recovered.restored(image, Nobody(2), None).labels, session.labels)
+    journal.close()
+
+
 def test_an_image_opened_again_finds_its_unfinished_sessions_the_newest_first(tmp_path: Path) -> None:
     old, new = left_behind(tmp_path, clicks=1), left_behind(tmp_path, clicks=2)
     os.utime(old, (time.time() - 100,) * 2)

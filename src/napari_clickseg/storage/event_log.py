@@ -205,11 +205,8 @@ class Journal:
         """Keep tiles in which somebody else drew before any act did, as they stood before."""
         self._follow_labels()
         for tile in tiles_of(region):
-            block = self._sums.first(self._labels, tile)
+            block = self._sums.before(self._labels, tile, region, before)
             if block is not None:
-                there = tile_region(tile, self._labels.shape)
-                shared = there.intersection(region)
-                block[shared.within(there).slices] = before[shared.within(region).slices]
                 self._write_tile("before", tile, block)
 
     def _look_for_changes(self, tiles: Iterable[Tile], ours: bool = False) -> None:
@@ -260,12 +257,16 @@ class Journal:
             for tile in tiles_in(labels.shape, front):
                 if self._stop.requested:
                     return
-                block = self._sums.first(labels, tile)
+                block = self._sums.first(labels, tile, partial(self._write_ahead, tile))
                 if block is not None and block.any():
-                    self._write_tile("before", tile, block)
                     self._lines.wait()  # so that acts need not wait behind many tiles
             self._lines.write(partial(dict, copied=list(front)))
         self._lines.write(lambda: {"labels": "copied"})
+
+    def _write_ahead(self, tile: Tile, block: npt.NDArray[Any]) -> None:
+        """Keep a tile that nobody is known to have written; a later line takes out what was painted meanwhile."""
+        if block.any():
+            self._write_tile("before", tile, block)
 
     def _join(self) -> None:
         for thread in self._jobs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import Any
 
@@ -58,18 +58,54 @@ class TileSums:
     def __init__(self) -> None:
         self._sums: dict[Tile, int | None] = {}
         self._open: set[Tile] = set()
+        self._ahead: set[Tile] = set()
+        """Tiles that were read before anybody was known to write there."""
         self._lock = threading.RLock()
 
     def __contains__(self, tile: Tile) -> bool:
         return tile in self._sums
 
-    def first(self, labels: Any, tile: Tile) -> npt.NDArray[Any] | None:
-        """Return a copy of a tile that was never asked for, and take note of it; None where it is known."""
+    def first(
+        self, labels: Any, tile: Tile, ahead: Callable[[npt.NDArray[Any]], None] | None = None
+    ) -> npt.NDArray[Any] | None:
+        """Return a copy of a tile that was never asked for, and take note of it; None where it is known.
+
+        Parameters
+        ----------
+        ahead : callable, optional
+            Given where nobody is known to write there: it gets the copy before anybody else can ask for the tile.
+        """
         with self._lock:
             if tile in self._sums:
                 return None
             block = np.array(labels[tile_region(tile, labels.shape).slices])
             self._sums[tile] = checksum_of(block)
+            if ahead is not None:
+                self._ahead.add(tile)
+                ahead(block)
+            return block
+
+    def before(self, labels: Any, tile: Tile, region: Region, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+        """Return a tile as it was before somebody wrote into a region of it, which is reported only now.
+
+        None where what is known of it is from before that. A tile that was read ahead may have been read between the
+        writing and the report: then what is known of it is what stands now.
+
+        Parameters
+        ----------
+        values : ndarray
+            What stood in the region before, of its shape.
+        """
+        with self._lock:
+            if tile in self._sums and tile not in self._ahead:
+                return None
+            there = tile_region(tile, labels.shape)
+            block = np.array(labels[there.slices])
+            now, shared = checksum_of(block), there.intersection(region)
+            if self._sums.get(tile, now) != now:
+                return None
+            self._sums[tile] = now
+            block[shared.within(there).slices] = values[shared.within(region).slices]
             return block
 
     def changed(self, labels: Any, tile: Tile, ours: bool = False) -> npt.NDArray[Any] | None:
@@ -85,17 +121,23 @@ class TileSums:
                 return None
             if ours:
                 self._open.add(tile)
+                self._ahead.discard(tile)
             if len(self._open) > CHECKED_TILES:
                 self._sums[tile] = None
                 return None
             block = labels[tile_region(tile, labels.shape).slices]
             known, self._sums[tile] = self._sums[tile], checksum_of(block)
-            return None if known in (None, self._sums[tile]) else np.array(block)
+            if known in (None, self._sums[tile]):
+                return None
+            self._ahead.discard(tile)
+            return np.array(block)
 
     def take(self, tiles: Iterable[Tile]) -> None:
         """Take note that known tiles were written by an act that is reported only now."""
         with self._lock:
-            self._open.update(tile for tile in tiles if tile in self._sums)
+            known = [tile for tile in tiles if tile in self._sums]
+            self._open.update(known)
+            self._ahead.difference_update(known)
 
     def settle(self, labels: Any) -> None:
         """Take note of what stands now in the tiles that were written; what cannot be read is compared no more."""
