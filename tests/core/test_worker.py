@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +117,30 @@ def test_a_job_run_here_and_now_gives_its_outcome_or_none_where_it_was_stopped()
     assert run_job(lambda stop: 3, stop).value == 3
     stop.request()
     assert run_job(lambda stop: 3, stop) is None
+
+
+@pytest.mark.parametrize("finishes", [True, False])
+def test_where_the_interpreter_ends_threads_come_to_their_end(tmp_path: Path, finishes: bool) -> None:
+    script = f"""
+import time
+from pathlib import Path
+from napari_clickseg.core.jobs import Worker, start_thread
+
+def slow(name):
+    time.sleep(0.3)
+    Path(name).touch()
+
+def stopped(stop):
+    for _ in range(500):
+        stop.check()
+        time.sleep(0.01)
+
+start_thread(lambda: slow("imported"), "imports")
+worker = Worker("files", finishes={finishes})
+worker.submit(lambda stop: slow("running"), print)
+worker.submit(lambda stop: slow("waiting"), print)
+Worker("long").submit(stopped, print)
+time.sleep(0.1)
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"imported", "running", *(["waiting"] if finishes else [])}

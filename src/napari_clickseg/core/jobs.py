@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
@@ -227,6 +229,36 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+AT_EXIT = 10.0
+"""Seconds in which threads may come to their end when the interpreter ends."""
+_threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+_workers: weakref.WeakSet[Worker] = weakref.WeakSet()
+
+
+def start_thread(target: Callable[[], None], name: str) -> threading.Thread:
+    """Start a daemon thread for which the interpreter waits when it ends, `AT_EXIT` at most.
+
+    One that is cut off within compiled code, as while it imports a library, may crash the process.
+    """
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    _threads.add(thread)
+    thread.start()
+    return thread
+
+
+@atexit.register
+def end_threads() -> None:
+    """Stop what can be stopped, and wait for the rest, `AT_EXIT` at most; workers may be handed more afterwards."""
+    for worker in list(_workers):
+        if not worker.finishes:
+            worker.cancel()
+    limit = time.monotonic() + AT_EXIT
+    for worker in list(_workers):
+        worker.wait_idle(max(limit - time.monotonic(), 0))
+    for thread in list(_threads):
+        thread.join(max(limit - time.monotonic(), 0))
+
+
 Job = Callable[[Stop], Any]
 
 
@@ -251,14 +283,17 @@ class Worker:
     latest : bool
         The newest job wins: one that waits is dropped when it comes, one that runs is asked to stop. Else jobs run in
         the order in which they came.
+    finishes : bool
+        Where the interpreter ends, jobs that wait are done first; else they are dropped, and the one that runs stops.
     """
 
-    def __init__(self, name: str, latest: bool = False) -> None:
-        self._latest = latest
+    def __init__(self, name: str, latest: bool = False, finishes: bool = False) -> None:
+        self._latest, self.finishes = latest, finishes
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Job, Stop, Deliver]] = deque()
         self._running: Stop | None = None
         self._closed = False
+        _workers.add(self)
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._thread.start()
 

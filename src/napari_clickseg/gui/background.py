@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib import import_module
 
 from qtpy.QtCore import QObject, Qt, QTimer, Signal, Slot
 
-from napari_clickseg.core.jobs import Job, Outcome, Stop, Worker
+from napari_clickseg.core.jobs import Job, Outcome, Stop, Worker, start_thread
 
 Receive = Callable[[Outcome], None]
 
@@ -76,12 +75,14 @@ class Lane:
     courier : Courier
     latest : bool
         The newest job wins; else jobs run one after the other.
+    finishes : bool
+        As of `Worker`.
     """
 
-    def __init__(self, name: str, courier: Courier, latest: bool = False) -> None:
+    def __init__(self, name: str, courier: Courier, latest: bool = False, finishes: bool = False) -> None:
         self._name = name
         self._courier = courier
-        self._latest = latest
+        self._latest, self._finishes = latest, finishes
         self._worker: Worker | None = None
         self._tickets: list[Ticket] = []
 
@@ -106,7 +107,7 @@ class Lane:
 
     def open(self) -> None:
         """Start the thread."""
-        self._worker = Worker(self._name, self._latest)
+        self._worker = Worker(self._name, self._latest, self._finishes)
 
     def submit(self, job: Job, receive: Receive, first: bool = False) -> Ticket:
         """Run `job(stop)` when its turn comes; the outcome is received on the GUI thread.
@@ -166,7 +167,7 @@ class Background:
     def __init__(self) -> None:
         self.courier = Courier()
         self.answers = Lane("clickseg-answers", self.courier, latest=True)
-        self.files = Lane("clickseg-files", self.courier)
+        self.files = Lane("clickseg-files", self.courier, finishes=True)
         self.long = Lane("clickseg-long", self.courier)
 
     def open(self) -> None:
@@ -189,7 +190,7 @@ class Background:
                     import_module(module)
             self.courier.send(call)
 
-        threading.Thread(target=job, name="clickseg-imports", daemon=True).start()
+        start_thread(job, "clickseg-imports")
 
     def later(self, milliseconds: int, call: Callable[[], None]) -> None:
         """Call this on the GUI thread after a while; 0: once the events at hand are done with."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from napari_clickseg.core.jobs import start_thread
 from napari_clickseg.gui.plugin_layers import plain
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Suspension:
         layer, going_on = plain(event.value), []
         for pair, journal in self._suspended.journals:
             if layer is pair.image_layer or layer is pair.labels_layer:
-                threading.Thread(target=journal.close, name="clickseg-ended", daemon=True).start()
+                start_thread(journal.close, "clickseg-ended")
             else:
                 going_on.append((pair, journal))
         self._suspended = replace(self._suspended, journals=tuple(going_on))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 import napari.settings
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
+from napari_clickseg.core.jobs import end_threads
 from napari_clickseg.gui.controller import Controller
 from napari_clickseg.gui.controllers.model_import import ForeignModels, Importer
 from napari_clickseg.gui.view.panel import Panel
@@ -83,6 +87,7 @@ class ClickWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.panel)
+        _WIDGETS.add(self)
         self.destroyed.connect(self.controller.abandon)  # with its window: a dock that is closed lets go of us before
         self.controller.open_soon()
 
@@ -101,6 +106,24 @@ class ClickWidget(QWidget):
         canvas = self.window().findChild(QOpenGLWidget)
         if canvas is not None:
             canvas.setFocus()
+
+
+_WIDGETS: WeakSet[ClickWidget] = WeakSet()
+
+
+@atexit.register  # after Qt was imported, so that it is called before Qt takes its objects apart
+def _leave() -> None:
+    """Take our widgets apart and end our threads while Qt stands.
+
+    Code that runs while it deletes all objects, on whatever thread, may crash it: garbage of Qt's is collected there.
+    """
+    for widget in list(_WIDGETS):
+        with suppress(RuntimeError):  # where Qt deleted it already
+            widget.controller.abandon()
+            widget.panel.first_steps.leave_canvas()
+            widget.deleteLater()
+            QCoreApplication.sendPostedEvents(widget, QEvent.Type.DeferredDelete.value)
+    end_threads()
 
 
 def _load_model(name: str, device: str) -> Predictor:
