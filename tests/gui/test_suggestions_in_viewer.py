@@ -286,9 +286,10 @@ def test_a_click_made_meanwhile_is_answered_and_its_object_stays(finding, cells,
     suggest(b)
     b.hand.click((30, 50))
     b.until(lambda: b.session.pending is not None)
-    models["finder"].gate.set()
-    b.until(lambda: "3 suggestions" in b.status)
+    models["finder"].gate.set()  # for both: whichever comes first, the clicked cell is suggested no more
+    b.until(lambda: not b.controller.suggestions.busy)
     b.answered()
+    assert b.controller.suggestions.state.shown == 3
     b.press("accept_all")
     assert b.labels.data[30, 50] > 0
     assert len(np.unique(b.labels.data)) == 5
