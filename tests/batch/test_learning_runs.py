@@ -9,7 +9,8 @@ from scipy import ndimage
 
 from doubles import disk
 from napari_clickseg.batch import learning_runs
-from napari_clickseg.batch.learning_runs import LearningRow, append_rows, drawn, learning_table, only, read_rows
+from napari_clickseg.batch.learning_runs import LearningRow, drawn, learning_table, only
+from napari_clickseg.benchmark.row_tables import append_rows, read_rows
 from napari_clickseg.cli import main
 from napari_clickseg.core.exemplars import exemplars_on
 from napari_clickseg.core.images import Image
@@ -50,8 +51,8 @@ def test_rows_come_back_as_they_were_written(tmp_path):
     rows = [LearningRow("a", "one", "3", 7, 10, 4, 2, 51.5), LearningRow("b", "two", "", 8, 10, 1, 1, 40.0)]
     for row in rows:
         append_rows(tmp_path / "t.csv", [row])
-    assert read_rows(tmp_path / "t.csv") == rows
-    assert read_rows(tmp_path / "none.csv") == []
+    assert read_rows(tmp_path / "t.csv", LearningRow) == rows
+    assert read_rows(tmp_path / "none.csv", LearningRow) == []
     assert "-50 %" in learning_table(rows)
 
 

@@ -9,16 +9,15 @@ import pytest
 
 from doubles import Finding, Seeing, disk
 from napari_clickseg.benchmark.datasets import Plane, read_items
+from napari_clickseg.benchmark.row_tables import append_rows, read_rows
 from napari_clickseg.benchmark.suggestion_runs import (
     BLOBS,
     CLICKED,
     NETWORK,
     SUGGESTED,
     SuggestionRow,
-    append_rows,
     blobs,
     crop,
-    read_rows,
     run_item,
     sample_planes,
     suggestion_table,

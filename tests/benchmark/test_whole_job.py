@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from doubles import Seeing, disk
 from napari_clickseg.benchmark.datasets import read_items
-from napari_clickseg.benchmark.suggestion_runs import append_rows, read_rows
+from napari_clickseg.benchmark.row_tables import append_rows, read_rows
 from napari_clickseg.benchmark.whole_job import FIRST, LIKE, NOTHING, JobRow, Worker, job_table, run_jobs
 from napari_clickseg.commands.bench_suggestions import JOBS
 from napari_clickseg.core.images import Image

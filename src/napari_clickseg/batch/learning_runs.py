@@ -7,14 +7,12 @@ they also tell the size.
 
 from __future__ import annotations
 
-import csv
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from time import process_time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -100,29 +98,6 @@ def drawn(
 def only(one: Exemplar, labels: Sequence[int]) -> Exemplar:
     """Return an exemplar around which nothing but these objects is drawn yet."""
     return replace(one, labels=np.where(np.isin(one.labels, labels), one.labels, 0))
-
-
-def append_rows(path: Path, rows: Iterable[LearningRow]) -> None:
-    """Add the rows of a plane to a CSV, all at once: one that was stopped half-way is done again."""
-    some = list(rows)
-    with open(path, "a", newline="", encoding="utf-8") as handle:
-        table = csv.DictWriter(handle, [field.name for field in fields(LearningRow)], lineterminator="\n")
-        if handle.tell() == 0:
-            table.writeheader()
-        table.writerows(asdict(row) for row in some)
-
-
-def read_rows(path: Path) -> list[LearningRow]:
-    """Read what `append_rows` wrote; nothing where there is no file."""
-    if not path.exists():
-        return []
-    kinds = {"int": int, "float": float, "str": str}
-    columns = [(field.name, kinds[str(field.type)]) for field in fields(LearningRow)]
-    with open(path, newline="", encoding="utf-8") as handle:
-        values: list[dict[str, Any]] = [
-            {name: kind(row[name]) for name, kind in columns} for row in csv.DictReader(handle)
-        ]
-    return [LearningRow(**row) for row in values]
 
 
 def learning_table(rows: Sequence[LearningRow]) -> str:

@@ -8,15 +8,13 @@ objects' size, and what a segmentation network finds by itself.
 
 from __future__ import annotations
 
-import csv
 import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from time import process_time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +46,6 @@ BLOB_DISTANCE, WEAKEST = 0.35, 0.1
 """Blobs are at least this share of a diameter apart, and respond at least this share of what the strongest does."""
 Labels = npt.NDArray[Any]
 Position = tuple[float, ...]
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,30 +101,6 @@ def sample_planes(items: Iterable[Item], count: int, seed: int) -> list[tuple[It
         rng = np.random.default_rng([seed, zlib.crc32(source.encode())])
         drawn += [members[k] for k in sorted(rng.permutation(len(members))[:count])]
     return drawn
-
-
-def append_rows(path: Path, rows: Iterable[Any]) -> None:
-    """Add rows, values of one dataclass, to a CSV as they come."""
-    with open(path, "a", newline="", encoding="utf-8") as handle:
-        for row in rows:
-            table = csv.DictWriter(handle, [column.name for column in fields(row)], lineterminator="\n")
-            if handle.tell() == 0:
-                table.writeheader()
-            table.writerow(asdict(row))
-            handle.flush()
-
-
-def read_rows(path: Path, kind: type[R]) -> list[R]:
-    """Read what `append_rows` wrote, as values of its dataclass; nothing where there is no file."""
-    if not path.exists():
-        return []
-    kinds = {"int": int, "float": float, "str": str}
-    columns = [(column.name, kinds[str(column.type)]) for column in fields(kind)]  # type: ignore[arg-type]
-    with open(path, newline="", encoding="utf-8") as handle:
-        values: list[dict[str, Any]] = [
-            {name: convert(row[name]) for name, convert in columns} for row in csv.DictReader(handle)
-        ]
-    return [kind(**row) for row in values]
 
 
 def suggestion_table(rows: Sequence[SuggestionRow]) -> str:

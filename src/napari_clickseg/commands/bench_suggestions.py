@@ -34,12 +34,11 @@ def bench_suggestions(chosen: argparse.Namespace) -> None:
     """
     from functools import partial
 
+    from napari_clickseg.benchmark.row_tables import append_rows, read_rows
     from napari_clickseg.benchmark.suggestion_runs import (
         KEPT,
         SIDE,
         SuggestionRow,
-        append_rows,
-        read_rows,
         run_item,
         sample_planes,
         suggestion_table,

@@ -355,6 +355,15 @@ def tell_absent(command: str, chosen: argparse.Namespace, absent: Collection[int
         warn(command, f"{chosen.classes} names objects that are not in {chosen.labels}: {named}.")
 
 
+RECIPE = Option.of("recipe", nargs="?", default="clickseg", metavar="RECIPE", help="name or TOML file" + DEFAULT)
+FOLDERS = Option.of(
+    "--data",
+    role="reads",
+    type=a_path,
+    nargs="+",
+    metavar="FOLDER",
+    help="folders with images and labels of your own, or a folder of the recipe's sources",
+)
 CTC = Option.of(
     "--ctc",
     role="result",

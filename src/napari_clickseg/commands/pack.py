@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NoReturn
 
-from napari_clickseg.commands.options import BACKGROUND, DEFAULT, Command, Option, a_path
+from napari_clickseg.commands.options import BACKGROUND, FOLDERS, RECIPE, Command, Option, a_path
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -48,15 +48,8 @@ COMMAND = Command(
     "Write the annotated planes of a recipe's sources into one file, for `train --pack`.",
     run,
     (
-        Option.of("recipe", nargs="?", default="clickseg", metavar="RECIPE", help="name or TOML file" + DEFAULT),
-        Option.of(
-            "--data",
-            role="reads",
-            type=a_path,
-            nargs="+",
-            metavar="FOLDER",
-            help="folders with images and labels of your own, or a folder of the recipe's sources",
-        ),
+        RECIPE,
+        FOLDERS,
         BACKGROUND,
         Option.of("--output", role="file", type=a_path, required=True, metavar="ZIP", help="the pack to write"),
     ),

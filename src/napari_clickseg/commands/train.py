@@ -16,6 +16,8 @@ from napari_clickseg.commands.options import (
     BACKGROUND,
     DEFAULT,
     DEVICE,
+    FOLDERS,
+    RECIPE,
     Command,
     Option,
     a_path,
@@ -334,22 +336,9 @@ COMMAND = Command(
     "Train a model from a recipe on annotated images. The same command goes on where it was stopped.",
     run_train,
     (
-        Option.of(
-            "recipe",
-            nargs="?",
-            default="clickseg",
-            metavar="RECIPE",
-            help="name or TOML file" + DEFAULT,
-        ),
+        RECIPE,
         Option.of("--list", action="store_true", help="list the recipes, and train nothing"),
-        Option.of(
-            "--data",
-            role="reads",
-            type=a_path,
-            nargs="+",
-            metavar="FOLDER",
-            help="folders with images and labels of your own, or a folder of the recipe's sources",
-        ),
+        FOLDERS,
         BACKGROUND,
         Option.of(
             "--out",

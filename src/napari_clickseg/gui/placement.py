@@ -168,6 +168,11 @@ def world_matrix(layer: Any) -> Matrix:
     return matrix
 
 
+def options_of(layer: Any) -> dict[str, Any]:
+    """Return what makes another layer of napari lie where this one does."""
+    return {name: getattr(layer, name) for name in (*TRANSFORMS, "units", "axis_labels") if hasattr(layer, name)}
+
+
 def units_of_view(viewer: Any) -> Units | None:
     """Return the units in which a viewer gives places, along its axes; None where it leaves each layer its own.
 

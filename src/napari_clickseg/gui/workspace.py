@@ -27,7 +27,7 @@ from napari_clickseg.gui.layer_choice import (
 )
 from napari_clickseg.gui.layer_events import LayerEvents
 from napari_clickseg.gui.layer_pair import LayerPair, why_not_writable
-from napari_clickseg.gui.placement import TRANSFORMS, Placement, offered_channels, units_of_view
+from napari_clickseg.gui.placement import Placement, offered_channels, options_of, units_of_view
 from napari_clickseg.gui.plugin_layers import features_of, plain, role_of
 from napari_clickseg.gui.suspension import NOTHING, Suspended
 from napari_clickseg.gui.view import layer_messages, messages
@@ -221,7 +221,7 @@ class Workspace:
         layer, self._convertible = self._convertible, None
         if layer is not None and layer in self._viewer.layers:
             data = layer.data[0] if layer.multiscale else layer.data
-            made = Labels(np.array(data), name=f"{layer.name} (labels)", opacity=0.45, **_placed_as(layer))
+            made = Labels(np.array(data), name=f"{layer.name} (labels)", opacity=0.45, **options_of(layer))
             self._viewer.layers.remove(layer)
             self._viewer.add_layer(made)
             self._events.take_labels(made)
@@ -231,14 +231,12 @@ class Workspace:
 
         A layer of its own takes napari a fifth of a second, and would leave an empty one behind.
         """
-        layer: Any = None
-        if session.labels is beside.session.labels:
-            layer = beside.labels_layer
+        same = session.labels is beside.session.labels
+        layer = beside.labels_layer if same or beside.untouched else None
+        if layer is not None:
             self.drop(beside)
-        elif beside.untouched:
-            layer = beside.labels_layer
-            self.drop(beside)
-            layer.data = beside.placement.labels_view(session.labels)
+            if not same:
+                layer.data = beside.placement.labels_view(session.labels)
         options = (beside.channel, self._protect, session, self._view_units)
         pair = LayerPair(beside.image_layer, layer, self._predictor, *options)
         session.predictor, session.protect = self._predictor, self._protect
@@ -447,10 +445,6 @@ class Workspace:
             if layer is not image and tuple(layer.data.shape) == shape and looks_like_labels(layer):
                 self._convertible = layer
                 self._reports.hold(layer_messages.looks_like_labels(layer.name))
-
-
-def _placed_as(layer: Any) -> dict[str, Any]:
-    return {name: getattr(layer, name) for name in (*TRANSFORMS, "units", "axis_labels") if hasattr(layer, name)}
 
 
 def _axis(channel: Channel | None) -> int | None:

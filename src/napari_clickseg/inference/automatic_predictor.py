@@ -208,9 +208,10 @@ class ClickablePredictor:
         of_class = [[next(maps) for _ in _readings(rule)] for rule in rules]
         if len(rules) > 1:
             _leave_to_the_likeliest(of_class)
-        objects = np.zeros(image.frame_shape(self.ndim), np.int32)
-        for rule, (found, *extent) in zip(rules, of_class, strict=True):
-            more = _parted(found, extent, rule)
+        objects, *others = (
+            _parted(found, extent, rule) for rule, (found, *extent) in zip(rules, of_class, strict=True)
+        )
+        for more in others:
             objects[more > 0] = more[more > 0] + objects.max()
         return dropped(objects, self.conventions.smallest)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QWidget
+from qtpy.QtWidgets import QLabel, QListWidget, QListWidgetItem, QWidget
 
 from napari_clickseg.gui.view.protocol import ClassesState, Requests
-from napari_clickseg.gui.view.widgets import GAP, GREY, ActionButton, BusyBar, column_in, plain_button
+from napari_clickseg.gui.view.widgets import GAP, GREY, ActionButton, BusyBar, column_in, plain_button, row_of
 
 ROWS = 4
 """Of the list that are seen at once."""
@@ -43,9 +43,9 @@ class ClassesPanel(QWidget):
         column = column_in(self)
         for part in (
             self.list,
-            _row(self.add, self.remove),
-            _row(self.give, self.following),
-            _row(self.propose, self.accept),
+            row_of(self.add, self.remove),
+            row_of(self.give, self.following),
+            row_of(self.propose, self.accept),
             self.busy,
             self.note,
         ):
@@ -92,13 +92,3 @@ class ClassesPanel(QWidget):
 def _name(item: QListWidgetItem) -> str:
     """The class of a row, as it is called now, whatever was typed."""
     return str(item.data(Qt.ItemDataRole.UserRole))
-
-
-def _row(*parts: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(GAP)
-    for part in parts:
-        layout.addWidget(part)
-    return row

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QSlider, QWidget
+from qtpy.QtWidgets import QLabel, QSlider, QWidget
 
 from napari_clickseg.gui.actions import BY_NAME
 from napari_clickseg.gui.view.protocol import LearningState, Requests, Suggesting
-from napari_clickseg.gui.view.widgets import GAP, ActionButton, BusyBar, column_in, plain_button
+from napari_clickseg.gui.view.widgets import GAP, ActionButton, BusyBar, column_in, plain_button, row_of
 
 STOP_TEXT = "Stop  Esc"
 STEPS = 100
@@ -31,7 +31,7 @@ class LearningPanel(QWidget):
             "Keep as a model", "keep_learned", "Make it one of your models, for other images, too."
         )
         self.keep.clicked.connect(lambda: requests.learned_kept.emit())
-        self.choice = _row(self.back, self.keep)
+        self.choice = row_of(self.back, self.keep)
         column = column_in(self)
         column.setSpacing(GAP - 2)
         for part in (self.button, self.busy, self.found, self.choice):
@@ -75,15 +75,15 @@ class SuggestionsPanel(QWidget):
         self.choice = QWidget()
         choices = column_in(self.choice)
         for part in (
-            _row(QLabel("fewer"), self.slider, QLabel("more")),
+            row_of(QLabel("fewer"), self.slider, QLabel("more")),
             self.count,
-            _row(self.accept_all, self.dismiss_all),
-            _row(self.accept, self.dismiss),
+            row_of(self.accept_all, self.dismiss_all),
+            row_of(self.accept, self.dismiss),
         ):
             choices.addWidget(part)
         column = column_in(self)
         column.setSpacing(GAP - 2)
-        for part in (self.button, _row(self.in_box, self.all_frames), self.busy, self.choice):
+        for part in (self.button, row_of(self.in_box, self.all_frames), self.busy, self.choice):
             column.addWidget(part)
         self._text = self.button.text()
         self._shown = Suggesting()
@@ -124,13 +124,3 @@ def _counted(state: Suggesting) -> str:
     """How many suggestions are shown of those found, and how good the one under the pointer is."""
     text = f"{state.shown} of {state.found} shown"
     return text if state.quality is None else f"{text} · under the pointer: {state.quality:.2f}"
-
-
-def _row(*parts: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(GAP)
-    for part in parts:
-        layout.addWidget(part)
-    return row

@@ -408,6 +408,17 @@ def column_in(parent: QWidget) -> QVBoxLayout:
     return column
 
 
+def row_of(*parts: QWidget) -> QWidget:
+    """Return widgets in a row, which share its width."""
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(GAP)
+    for part in parts:
+        layout.addWidget(part)
+    return row
+
+
 def side_by_side(wide: QWidget, *narrow: QWidget) -> QWidget:
     """Return widgets in a row; the first takes the width that the others leave."""
     row = QWidget()
